@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MPL-2.0
+# What parley::lib needs. Used by our own build and, installed beside parley-config.cmake,
+# by every project that calls find_package(parley).
+include(CMakeFindDependencyMacro)
+
+find_dependency(Threads)
+if(NOT TARGET cppzmq)
+  find_dependency(cppzmq)
+endif()
+
+# msgpack-c renamed both its package and its target in version 5.
+if(NOT TARGET parley::msgpack)
+  find_package(msgpack-cxx QUIET)
+  if(NOT msgpack-cxx_FOUND)
+    find_dependency(msgpack)
+  endif()
+  add_library(parley::msgpack INTERFACE IMPORTED)
+  if(TARGET msgpack-cxx)
+    target_link_libraries(parley::msgpack INTERFACE msgpack-cxx)
+  else()
+    target_link_libraries(parley::msgpack INTERFACE msgpackc-cxx)
+  endif()
+  # The core must build where Boost is not installed.
+  target_compile_definitions(parley::msgpack INTERFACE MSGPACK_NO_BOOST)
+endif()

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// The one enum for all that can go wrong outside the program, and the exceptions that carry it.
+//
+// Everyday outcomes (full, empty, nothing came in time) are results, not errors: bool or
+// std::optional. What is declared here is thrown by set-up and by calls; no destructor and no
+// background thread of Parley throws. A caller's own mistake is an assertion, never one of these.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <system_error>
+
+namespace parley {
+
+enum class errc {
+  timed_out = 1,       // the deadline passed first
+  closed,              // the object or its context was shut down, here or by another thread
+  invalid_endpoint,    // the text is no endpoint, or the endpoint does not fit the call
+  cannot_bind,         // the address is taken, not ours, or not permitted
+  cannot_connect,      // nobody can be reached there
+  invalid_config,      // an option has a value that makes no sense
+  protocol,            // a peer sent bytes that break the protocol
+  remote,              // the peer answered, with an error
+  unsupported,         // this kind of object cannot do that
+  out_of_resources,    // file descriptors, sockets or memory are used up
+  forked,              // the object belongs to the parent process; make a new context in the child
+  internal,            // libzmq reported something that should not happen
+};
+
+[[nodiscard]] const std::error_category& category() noexcept;
+[[nodiscard]] std::error_code make_error_code(errc code) noexcept;
+
+// Base of all that Parley throws. what() reads "<detail: what and where>: <sentence of the code>".
+class error : public std::system_error {
+ public:
+  error(errc code, std::string_view detail);
+};
+
+class timed_out : public error {
+ public:
+  explicit timed_out(std::string_view detail) : error{errc::timed_out, detail} {}
+};
+
+class closed : public error {
+ public:
+  explicit closed(std::string_view detail) : error{errc::closed, detail} {}
+};
+
+class config_error : public error {
+ public:
+  explicit config_error(std::string_view detail) : error{errc::invalid_config, detail} {}
+};
+
+class protocol_error : public error {
+ public:
+  explicit protocol_error(std::string_view detail) : error{errc::protocol, detail} {}
+};
+
+// A peer's answer that is an error. type() and text() are the peer's own words.
+class remote_error : public error {
+ public:
+  remote_error(std::string type, std::string text);
+  [[nodiscard]] const std::string& type() const noexcept { return type_; }
+  [[nodiscard]] const std::string& text() const noexcept { return text_; }
+
+ private:
+  std::string type_;
+  std::string text_;
+};
+
+}  // namespace parley
+
+template <>
+struct std::is_error_code_enum<parley::errc> : std::true_type {};
