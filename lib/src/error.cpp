@@ -21,6 +21,7 @@ class parley_category final : public std::error_category {
       case errc::protocol: return "the peer broke the protocol";
       case errc::remote: return "the peer answered with an error";
       case errc::unsupported: return "not supported by this kind of object";
+      case errc::out_of_turn: return "requests and replies must take turns on this socket";
       case errc::out_of_resources: return "out of file descriptors, sockets or memory";
       case errc::forked: return "belongs to the parent process; make a new context after fork";
       case errc::internal: return "unexpected failure in libzmq";

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// What the sockets of a program share: libzmq's I/O threads and the names of inproc endpoints.
+//
+// A handle: copies mean the same context, sockets and patterns hold one of their own, so a context
+// may go out of scope before them. Any thread may use it. libzmq's context ends with the last
+// handle; it then waits for messages still being sent, each socket for its own linger time at most.
+#pragma once
+
+#include <memory>
+
+namespace zmq {
+class context_t;
+}
+
+namespace parley {
+
+struct context_options {
+  int io_threads = 1;       // about one for each gigabit a second; no effect after construction
+  int max_sockets = 16384;  // refuses further sockets beyond; no effect after construction
+};
+
+class context {
+ public:
+  explicit context(const context_options& options = {});
+
+  // Ends every wait on sockets and patterns of this context, now and later, with parley::closed.
+  void shutdown() noexcept;
+
+  // libzmq's own context, for code that uses cppzmq beside Parley.
+  [[nodiscard]] zmq::context_t& native() const noexcept { return *native_; }
+
+ private:
+  std::shared_ptr<zmq::context_t> native_;
+};
+
+}  // namespace parley

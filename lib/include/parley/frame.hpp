@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// A run of bytes: one part of a message.
+//
+// Up to inline_capacity bytes live in the object itself, so that building, copying and moving such
+// a frame never allocates. A larger body is shared: copies count owners and no byte is moved.
+// Bytes never change once the frame holds them, so frames may be read from many threads at once;
+// one frame object, like an int, may be assigned by one thread at a time.
+//
+// Invariant: size() <= inline_capacity exactly when the bytes live in the object.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstring>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace parley {
+
+class frame {
+ public:
+  static constexpr std::size_t inline_capacity = 64;
+
+  frame() noexcept : size_{0} {}
+  frame(std::string_view text) : frame{text.data(), text.size()} {}
+  frame(const std::string& text) : frame{text.data(), text.size()} {}
+  frame(const char* text) : frame{std::string_view{text}} {}
+  explicit frame(std::span<const std::byte> bytes) : frame{bytes.data(), bytes.size()} {}
+  frame(const void* data, std::size_t size);
+
+  frame(const frame& other) noexcept { share(other); }
+  frame(frame&& other) noexcept { take(other); }
+  frame& operator=(const frame& other) noexcept {
+    if (this != &other) {
+      release();
+      share(other);
+    }
+    return *this;
+  }
+  frame& operator=(frame&& other) noexcept {
+    if (this != &other) {
+      release();
+      take(other);
+    }
+    return *this;
+  }
+  ~frame() { release(); }
+
+  [[nodiscard]] const std::byte* data() const noexcept {
+    return is_inline() ? inline_ : shared_.data;
+  }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+  [[nodiscard]] bool is_inline() const noexcept { return size_ <= inline_capacity; }
+  [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return {data(), size_}; }
+  [[nodiscard]] std::string_view view() const noexcept {
+    return {reinterpret_cast<const char*>(data()), size_};
+  }
+  [[nodiscard]] std::string str() const { return std::string{view()}; }
+
+  friend bool operator==(const frame& left, const frame& right) noexcept {
+    return left.view() == right.view();
+  }
+  friend bool operator==(const frame& left, std::string_view right) noexcept {
+    return left.view() == right;
+  }
+  friend bool operator==(const frame& left, const char* right) noexcept {
+    return left.view() == std::string_view{right};
+  }
+
+  // The owner of a large body. Whoever drops the last share calls destroy.
+  struct body {
+    explicit body(void (*destroy_body)(body*) noexcept) noexcept : destroy{destroy_body} {}
+    std::atomic<std::size_t> owners{1};
+    void (*destroy)(body*) noexcept;
+  };
+
+  // Takes over one share of owner. The bytes must stay valid and unchanged until owner is
+  // destroyed. Requires: size > inline_capacity.
+  [[nodiscard]] static frame adopt(body* owner, const void* data, std::size_t size) noexcept;
+
+  // Adds a share that the caller must give back with drop_share. Requires: !is_inline().
+  [[nodiscard]] body* add_share() const noexcept {
+    // Relaxed: whoever adds a share holds one already, so the count cannot reach zero meanwhile.
+    shared_.owner->owners.fetch_add(1, std::memory_order_relaxed);
+    return shared_.owner;
+  }
+  static void drop_share(body* owner) noexcept {
+    // Acquire-release: all reads of the bytes by other owners happen before destroy.
+    if (owner->owners.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      owner->destroy(owner);
+    }
+  }
+
+ private:
+  struct shared_bytes {
+    body* owner;
+    const std::byte* data;
+  };
+
+  void share(const frame& other) noexcept {
+    if (!other.is_inline()) {
+      static_cast<void>(other.add_share());
+    }
+    copy_representation(other);
+  }
+  void take(frame& other) noexcept {
+    copy_representation(other);
+    other.size_ = 0;
+  }
+  void copy_representation(const frame& other) noexcept {
+    size_ = other.size_;
+    if (!is_inline()) {
+      shared_ = other.shared_;
+    } else if (size_ <= inline_capacity / 2) {
+      // A fixed length is two vector moves; only used bytes matter, the rest is never read.
+      std::memcpy(inline_, other.inline_, inline_capacity / 2);
+    } else {
+      std::memcpy(inline_, other.inline_, inline_capacity);
+    }
+  }
+  void release() noexcept {
+    if (!is_inline()) {
+      drop_share(shared_.owner);
+    }
+  }
+
+  std::size_t size_;
+  union {
+    std::byte inline_[inline_capacity];
+    shared_bytes shared_;
+  };
+};
+
+}  // namespace parley

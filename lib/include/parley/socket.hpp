@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// A ZeroMQ socket: sends and receives whole messages with the peers it is bound or connected to.
+//
+// Threads: a socket belongs to one thread at a time. It may be handed to another thread through
+// anything that synchronises (a mutex, a join, a queue).
+// Waiting: try_x returns at once; x_for waits at most that long; x waits as long as it takes.
+// Every wait ends with parley::closed when the context is shut down.
+// Full: what happens when no peer can take a message depends on the kind, as in the ZeroMQ RFCs:
+// pair, push, req and dealer wait or refuse; pub and xpub drop for the slow peer; router refuses
+// (or drops, see socket_options::mandatory).
+// Source: ZeroMQ RFCs 28 (request-reply), 29 (publish-subscribe), 30 (pipeline), 31 (exclusive
+// pair).
+#pragma once
+
+#include <parley/context.hpp>
+#include <parley/endpoint.hpp>
+#include <parley/message.hpp>
+#include <parley/socket_options.hpp>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+namespace zmq {
+class socket_t;
+}
+
+namespace parley {
+
+enum class socket_kind { pair, push, pull, pub, sub, xpub, xsub, req, rep, dealer, router, stream };
+
+[[nodiscard]] std::string_view to_string(socket_kind kind) noexcept;
+
+class socket {
+ public:
+  using duration = std::chrono::steady_clock::duration;
+
+  socket(context& owner, socket_kind kind, const socket_options& options = {});
+  socket(socket&&) noexcept;
+  socket& operator=(socket&&) noexcept;
+  // Returns at once. Messages not yet sent get the linger time, in the background.
+  ~socket();
+
+  [[nodiscard]] socket_kind kind() const noexcept { return kind_; }
+
+  // Returns what was really bound: wildcard ports and paths are filled in.
+  endpoint bind(const endpoint& where);
+  // Returns at once; the connection is made, and remade whenever it is lost, in the background.
+  void connect(const endpoint& where);
+  void unbind(const endpoint& where);
+  void disconnect(const endpoint& where);
+
+  // sub, and xsub by way of a message to its publishers. Topics match by prefix.
+  void subscribe(std::string_view prefix);
+  void unsubscribe(std::string_view prefix);
+
+  // False: no peer can take it now (or, router: there is no such peer); outgoing is unchanged.
+  [[nodiscard]] bool try_send(message&& outgoing);
+  [[nodiscard]] bool send_for(message&& outgoing, duration limit);
+  void send(message&& outgoing);
+
+  [[nodiscard]] std::optional<message> try_receive();
+  [[nodiscard]] std::optional<message> receive_for(duration limit);
+  [[nodiscard]] message receive();
+
+  // Whether a receive, or a send, would not have to wait.
+  [[nodiscard]] bool can_receive() const;
+  [[nodiscard]] bool can_send() const;
+
+  // For an event loop: becomes readable when the socket's state may have changed. It says so once,
+  // for reading and writing alike: whenever it fires, and after every send and receive, look at
+  // can_receive() and can_send() again until they say no. Never read from it.
+  [[nodiscard]] int fd() const;
+
+  // cppzmq's socket, for what Parley does not offer.
+  [[nodiscard]] zmq::socket_t& native() noexcept { return *native_; }
+
+ private:
+  enum class ready { input, output };
+  bool wait_until(ready direction, std::optional<std::chrono::steady_clock::time_point> deadline);
+  [[nodiscard]] std::string describe(std::string_view action) const;
+
+  context context_;  // keeps libzmq's context alive; destroyed after native_
+  socket_kind kind_;
+  std::unique_ptr<zmq::socket_t> native_;
+};
+
+}  // namespace parley

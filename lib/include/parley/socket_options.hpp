@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// How a socket behaves. All fields take effect when the socket is made, none later.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <limits>
+#include <string>
+
+namespace parley {
+
+struct socket_options {
+  // Messages kept for a peer that does not read, before a send waits, is refused or is dropped
+  // (which of them, the kind of socket says). At least 1.
+  int send_limit = 1000;
+  // Messages received and not yet read, kept for each peer. At least 1.
+  int receive_limit = 1000;
+
+  // How long messages not yet sent are kept, after the socket is gone.
+  std::chrono::milliseconds linger{1000};
+
+  // A peer that sends a larger frame is cut off.
+  std::size_t max_frame_bytes = std::numeric_limits<std::size_t>::max();
+
+  // Kernel buffers of each connection; 0 leaves them to the system.
+  std::size_t send_buffer_bytes = 0;
+  std::size_t receive_buffer_bytes = 0;
+
+  // Wait before a lost connection is tried again: first, and at most (it doubles from first to max).
+  std::chrono::milliseconds reconnect{100};
+  std::chrono::milliseconds reconnect_max{2000};
+  // Give up a connection attempt after this; 0 leaves it to the system (minutes).
+  std::chrono::milliseconds connect_timeout{5000};
+  // Ask a silent peer whether it lives, and drop it when no answer comes in heartbeat_timeout.
+  // 0 does not ask.
+  std::chrono::milliseconds heartbeat{0};
+  std::chrono::milliseconds heartbeat_timeout{3000};
+
+  // Queue messages only for peers whose connection is complete.
+  bool only_connected = false;
+
+  // The name that a router knows this socket by; empty lets the router choose. At most 255 bytes,
+  // not beginning with a zero byte.
+  std::string routing_id;
+  // Router: a send to an unknown or full peer is refused, not dropped.
+  bool mandatory = true;
+  // Router: a peer that comes back under its name takes over from its old connection.
+  bool handover = false;
+  // Publisher (xpub): every subscription is passed on to the program, also repeated ones.
+  bool all_subscriptions = false;
+  // Request: a new request may be sent before the reply, and late replies are thrown away.
+  bool relaxed = false;
+};
+
+}  // namespace parley

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MPL-2.0
+#include <parley/context.hpp>
+
+#include <parley/error.hpp>
+
+#include "zmq_error.hpp"
+
+#include <zmq.hpp>
+
+namespace parley {
+
+context::context(const context_options& options) {
+  if (options.io_threads < 1) {
+    throw config_error{"context_options.io_threads must be at least 1"};
+  }
+  if (options.max_sockets < 1) {
+    throw config_error{"context_options.max_sockets must be at least 1"};
+  }
+  native_ = detail::with_zmq_errors("context", [&] {
+    return std::make_shared<zmq::context_t>(options.io_threads, options.max_sockets);
+  });
+}
+
+void context::shutdown() noexcept { native_->shutdown(); }
+
+}  // namespace parley
