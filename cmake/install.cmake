@@ -5,7 +5,7 @@ include(CMakePackageConfigHelpers)
 add_library(parley_all INTERFACE)
 add_library(parley::parley ALIAS parley_all)
 set_target_properties(parley_all PROPERTIES EXPORT_NAME parley)
-target_link_libraries(parley_all INTERFACE parley_lib)
+target_link_libraries(parley_all INTERFACE parley_patterns)
 
 get_property(modules GLOBAL PROPERTY PARLEY_MODULES)
 install(TARGETS ${modules} parley_all EXPORT parley-targets FILE_SET HEADERS)

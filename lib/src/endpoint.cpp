@@ -24,8 +24,11 @@ constexpr std::size_t max_path_bytes = sizeof(sockaddr_un::sun_path) - 1;
 constexpr std::array transports{transport::pipe, transport::inproc, transport::ipc, transport::tcp};
 
 [[noreturn]] void refuse(std::string_view text, std::string_view why) {
-  throw error{errc::invalid_endpoint,
-              "'" + std::string{text.substr(0, 300)} + "' (" + std::string{why} + ")"};
+  std::string shown{text.substr(0, 300)};
+  std::replace_if(
+      shown.begin(), shown.end(), [](unsigned char letter) { return std::iscntrl(letter) != 0; },
+      '?');
+  throw error{errc::invalid_endpoint, "'" + shown + "' (" + std::string{why} + ")"};
 }
 
 transport parse_transport(std::string_view text, std::string_view name) {
@@ -75,10 +78,14 @@ void check_host(std::string_view text, std::string_view host) {
 
 std::string_view to_string(transport kind) noexcept {
   switch (kind) {
-    case transport::pipe: return "pipe";
-    case transport::inproc: return "inproc";
-    case transport::ipc: return "ipc";
-    case transport::tcp: return "tcp";
+    case transport::pipe:
+      return "pipe";
+    case transport::inproc:
+      return "inproc";
+    case transport::ipc:
+      return "ipc";
+    case transport::tcp:
+      return "tcp";
   }
   return "";
 }
@@ -136,8 +143,10 @@ bool endpoint::is_wildcard() const noexcept {
   switch (kind_) {
     case transport::tcp:
       return port_ == 0 || address_ == "*";
-    case transport::ipc: return address_ == "*";
-    default: return false;
+    case transport::ipc:
+      return address_ == "*";
+    default:
+      return false;
   }
 }
 

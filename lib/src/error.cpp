@@ -12,19 +12,32 @@ class parley_category final : public std::error_category {
 
   std::string message(int code) const override {
     switch (static_cast<errc>(code)) {
-      case errc::timed_out: return "nothing happened before the deadline";
-      case errc::closed: return "it was shut down";
-      case errc::invalid_endpoint: return "not a valid endpoint";
-      case errc::cannot_bind: return "cannot bind";
-      case errc::cannot_connect: return "cannot connect";
-      case errc::invalid_config: return "not a valid setting";
-      case errc::protocol: return "the peer broke the protocol";
-      case errc::remote: return "the peer answered with an error";
-      case errc::unsupported: return "not supported by this kind of object";
-      case errc::out_of_turn: return "requests and replies must take turns on this socket";
-      case errc::out_of_resources: return "out of file descriptors, sockets or memory";
-      case errc::forked: return "belongs to the parent process; make a new context after fork";
-      case errc::internal: return "unexpected failure in libzmq";
+      case errc::timed_out:
+        return "nothing happened before the deadline";
+      case errc::closed:
+        return "it was shut down";
+      case errc::invalid_endpoint:
+        return "not a valid endpoint";
+      case errc::cannot_bind:
+        return "cannot bind";
+      case errc::cannot_connect:
+        return "cannot connect";
+      case errc::invalid_config:
+        return "not a valid setting";
+      case errc::protocol:
+        return "the peer broke the protocol";
+      case errc::remote:
+        return "the peer answered with an error";
+      case errc::unsupported:
+        return "not supported by this kind of object";
+      case errc::out_of_turn:
+        return "requests and replies must take turns on this socket";
+      case errc::out_of_resources:
+        return "out of file descriptors, sockets or memory";
+      case errc::forked:
+        return "belongs to the parent process; make a new context after fork";
+      case errc::internal:
+        return "unexpected failure in libzmq";
     }
     return "unknown parley error " + std::to_string(code);
   }
@@ -37,9 +50,7 @@ const std::error_category& category() noexcept {
   return instance;
 }
 
-std::error_code make_error_code(errc code) noexcept {
-  return {static_cast<int>(code), category()};
-}
+std::error_code make_error_code(errc code) noexcept { return {static_cast<int>(code), category()}; }
 
 error::error(errc code, std::string_view detail)
     : std::system_error{make_error_code(code), std::string{detail}} {}

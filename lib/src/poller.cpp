@@ -25,8 +25,7 @@ poller::key poller::add(int fd, interest what, handler on_ready) {
 
 poller::key poller::add(void* source, int fd, interest what, handler on_ready) {
   const short events = what == interest::input ? ZMQ_POLLIN : ZMQ_POLLOUT;
-  entries_.push_back(
-      {next_, source, fd, events, std::make_shared<handler>(std::move(on_ready))});
+  entries_.push_back({next_, source, fd, events, std::make_shared<handler>(std::move(on_ready))});
   return next_++;
 }
 

@@ -20,18 +20,30 @@ using clock = std::chrono::steady_clock;
 
 int native_kind(socket_kind kind) {
   switch (kind) {
-    case socket_kind::pair: return ZMQ_PAIR;
-    case socket_kind::push: return ZMQ_PUSH;
-    case socket_kind::pull: return ZMQ_PULL;
-    case socket_kind::pub: return ZMQ_PUB;
-    case socket_kind::sub: return ZMQ_SUB;
-    case socket_kind::xpub: return ZMQ_XPUB;
-    case socket_kind::xsub: return ZMQ_XSUB;
-    case socket_kind::req: return ZMQ_REQ;
-    case socket_kind::rep: return ZMQ_REP;
-    case socket_kind::dealer: return ZMQ_DEALER;
-    case socket_kind::router: return ZMQ_ROUTER;
-    case socket_kind::stream: return ZMQ_STREAM;
+    case socket_kind::pair:
+      return ZMQ_PAIR;
+    case socket_kind::push:
+      return ZMQ_PUSH;
+    case socket_kind::pull:
+      return ZMQ_PULL;
+    case socket_kind::pub:
+      return ZMQ_PUB;
+    case socket_kind::sub:
+      return ZMQ_SUB;
+    case socket_kind::xpub:
+      return ZMQ_XPUB;
+    case socket_kind::xsub:
+      return ZMQ_XSUB;
+    case socket_kind::req:
+      return ZMQ_REQ;
+    case socket_kind::rep:
+      return ZMQ_REP;
+    case socket_kind::dealer:
+      return ZMQ_DEALER;
+    case socket_kind::router:
+      return ZMQ_ROUTER;
+    case socket_kind::stream:
+      return ZMQ_STREAM;
   }
   return -1;
 }
@@ -107,18 +119,30 @@ void apply(zmq::socket_t& native, socket_kind kind, const socket_options& option
 
 std::string_view to_string(socket_kind kind) noexcept {
   switch (kind) {
-    case socket_kind::pair: return "pair";
-    case socket_kind::push: return "push";
-    case socket_kind::pull: return "pull";
-    case socket_kind::pub: return "pub";
-    case socket_kind::sub: return "sub";
-    case socket_kind::xpub: return "xpub";
-    case socket_kind::xsub: return "xsub";
-    case socket_kind::req: return "req";
-    case socket_kind::rep: return "rep";
-    case socket_kind::dealer: return "dealer";
-    case socket_kind::router: return "router";
-    case socket_kind::stream: return "stream";
+    case socket_kind::pair:
+      return "pair";
+    case socket_kind::push:
+      return "push";
+    case socket_kind::pull:
+      return "pull";
+    case socket_kind::pub:
+      return "pub";
+    case socket_kind::sub:
+      return "sub";
+    case socket_kind::xpub:
+      return "xpub";
+    case socket_kind::xsub:
+      return "xsub";
+    case socket_kind::req:
+      return "req";
+    case socket_kind::rep:
+      return "rep";
+    case socket_kind::dealer:
+      return "dealer";
+    case socket_kind::router:
+      return "router";
+    case socket_kind::stream:
+      return "stream";
   }
   return "";
 }
@@ -152,9 +176,8 @@ endpoint socket::bind(const endpoint& where) {
       text.replace(text.size() - 1, 1, "*");  // older libzmq knows the wildcard port as * only
     }
     native_->bind(text);
-    return where.kind() == transport::inproc
-               ? where
-               : endpoint{native_->get(zmq::sockopt::last_endpoint)};
+    return where.kind() == transport::inproc ? where
+                                             : endpoint{native_->get(zmq::sockopt::last_endpoint)};
   });
 }
 
@@ -283,15 +306,13 @@ message socket::receive() {
 }
 
 bool socket::can_receive() const {
-  return detail::with_zmq_errors(describe("look at"), [&] {
-    return (native_->get(zmq::sockopt::events) & ZMQ_POLLIN) != 0;
-  });
+  return detail::with_zmq_errors(
+      describe("look at"), [&] { return (native_->get(zmq::sockopt::events) & ZMQ_POLLIN) != 0; });
 }
 
 bool socket::can_send() const {
-  return detail::with_zmq_errors(describe("look at"), [&] {
-    return (native_->get(zmq::sockopt::events) & ZMQ_POLLOUT) != 0;
-  });
+  return detail::with_zmq_errors(
+      describe("look at"), [&] { return (native_->get(zmq::sockopt::events) & ZMQ_POLLOUT) != 0; });
 }
 
 int socket::fd() const {

@@ -15,7 +15,7 @@ namespace parley::detail {
 [[noreturn]] void throw_zmq_error(int code, const std::string& detail);
 
 // Runs call; a zmq::error_t that it throws leaves as parley::error with the given detail.
-template <class Call>
+template<class Call>
 decltype(auto) with_zmq_errors(std::string_view detail, Call&& call) {
   try {
     return std::forward<Call>(call)();

@@ -129,9 +129,24 @@ std::optional<message> shared_socket::receive_until(time_point deadline) {
   }
 }
 
+bool shared_socket::wait_until_readable(time_point deadline) {
+  std::unique_lock lock{mutex_};
+  for (;;) {
+    check_open();
+    {
+      const pass_on others{*this};
+      if (socket_->can_receive()) {
+        return true;
+      }
+    }
+    if (!wait(lock, input_, deadline)) {
+      return false;
+    }
+  }
+}
+
 // True: look at the socket again. False: the deadline has passed.
-bool shared_socket::wait(std::unique_lock<std::mutex>& lock, side& direction,
-                         time_point deadline) {
+bool shared_socket::wait(std::unique_lock<std::mutex>& lock, side& direction, time_point deadline) {
   if (clock::now() >= deadline) {
     return false;
   }

@@ -32,7 +32,7 @@ class shared_socket {
   shared_socket& operator=(const shared_socket&) = delete;
 
   // Runs action(socket&) alone. Throws closed.
-  template <class Action>
+  template<class Action>
   auto with(Action&& action) {
     const std::lock_guard lock{mutex_};
     check_open();
@@ -44,6 +44,8 @@ class shared_socket {
   [[nodiscard]] bool send_until(message&& outgoing, time_point deadline);
   // Nothing: the deadline passed, or interrupt was called. Throws closed.
   [[nodiscard]] std::optional<message> receive_until(time_point deadline);
+  // Waits until there may be something to receive. False: the deadline passed. Throws closed.
+  [[nodiscard]] bool wait_until_readable(time_point deadline);
   // Makes one receive_until that waits, or else the next one that would, return nothing.
   void interrupt() noexcept;
 

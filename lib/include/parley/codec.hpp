@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //
-// Values to bodies and back, as MessagePack (https://github.com/msgpack/msgpack/blob/master/spec.md).
+// Values to bodies and back, as MessagePack
+// (https://github.com/msgpack/msgpack/blob/master/spec.md).
 //
 // Every type that msgpack-c can convert is a body; a struct needs one line, MSGPACK_DEFINE(fields).
 // Strings and frames that are given to a pattern as bodies go out as they are, unpacked.
@@ -58,7 +59,7 @@ class pack_buffer {
 
 }  // namespace detail
 
-template <class T>
+template<class T>
 [[nodiscard]] frame encode(const T& value) {
   detail::pack_buffer buffer;
   msgpack::pack(buffer, value);
@@ -66,7 +67,7 @@ template <class T>
 }
 
 // Throws protocol_error.
-template <class T>
+template<class T>
 [[nodiscard]] T decode(const msgpack::object& value) {
   try {
     return value.as<T>();
@@ -75,20 +76,20 @@ template <class T>
   }
 }
 
-template <class T>
+template<class T>
 [[nodiscard]] T decode(std::string_view bytes) {
   static_assert(!std::is_same_v<T, std::string_view>, "the view would outlive what it looks at");
   const msgpack::object_handle value = detail::unpack(bytes);
   return decode<T>(value.get());
 }
 
-template <class T>
+template<class T>
 [[nodiscard]] T decode(const frame& body) {
   return decode<T>(body.view());
 }
 
 // What a pattern sends for a value: text and frames as they are, everything else packed.
-template <class T>
+template<class T>
 [[nodiscard]] frame to_body(const T& value) {
   if constexpr (std::is_convertible_v<const T&, frame>) {
     return value;

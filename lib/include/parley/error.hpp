@@ -14,19 +14,19 @@
 namespace parley {
 
 enum class errc {
-  timed_out = 1,       // the deadline passed first
-  closed,              // the object or its context was shut down, here or by another thread
-  invalid_endpoint,    // the text is no endpoint, or the endpoint does not fit the call
-  cannot_bind,         // the address is taken, not ours, or not permitted
-  cannot_connect,      // nobody can be reached there
-  invalid_config,      // an option has a value that makes no sense
-  protocol,            // a peer sent bytes that break the protocol
-  remote,              // the peer answered, with an error
-  unsupported,         // this kind of object cannot do that
-  out_of_turn,         // a request socket sends, then receives; a reply socket the other way round
-  out_of_resources,    // file descriptors, sockets or memory are used up
-  forked,              // the object belongs to the parent process; make a new context in the child
-  internal,            // libzmq reported something that should not happen
+  timed_out = 1,     // the deadline passed first
+  closed,            // the object or its context was shut down, here or by another thread
+  invalid_endpoint,  // the text is no endpoint, or the endpoint does not fit the call
+  cannot_bind,       // the address is taken, not ours, or not permitted
+  cannot_connect,    // nobody can be reached there
+  invalid_config,    // an option has a value that makes no sense
+  protocol,          // a peer sent bytes that break the protocol
+  remote,            // the peer answered, with an error
+  unsupported,       // this kind of object cannot do that
+  out_of_turn,       // a request socket sends, then receives; a reply socket the other way round
+  out_of_resources,  // file descriptors, sockets or memory are used up
+  forked,            // the object belongs to the parent process; make a new context in the child
+  internal,          // libzmq reported something that should not happen
 };
 
 [[nodiscard]] const std::error_category& category() noexcept;
@@ -72,5 +72,5 @@ class remote_error : public error {
 
 }  // namespace parley
 
-template <>
+template<>
 struct std::is_error_code_enum<parley::errc> : std::true_type {};

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <atomic>
+#include <concepts>
 #include <cstddef>
 #include <cstring>
 #include <span>
@@ -64,10 +65,8 @@ class frame {
   friend bool operator==(const frame& left, const frame& right) noexcept {
     return left.view() == right.view();
   }
-  friend bool operator==(const frame& left, std::string_view right) noexcept {
-    return left.view() == right;
-  }
-  friend bool operator==(const frame& left, const char* right) noexcept {
+  template<std::convertible_to<std::string_view> Text>
+  friend bool operator==(const frame& left, const Text& right) noexcept {
     return left.view() == std::string_view{right};
   }
 

@@ -27,7 +27,8 @@ struct socket_options {
   std::size_t send_buffer_bytes = 0;
   std::size_t receive_buffer_bytes = 0;
 
-  // Wait before a lost connection is tried again: first, and at most (it doubles from first to max).
+  // Wait before a lost connection is tried again: first, and at most (it doubles from first to
+  // max).
   std::chrono::milliseconds reconnect{100};
   std::chrono::milliseconds reconnect_max{2000};
   // Give up a connection attempt after this; 0 leaves it to the system (minutes).
@@ -42,7 +43,7 @@ struct socket_options {
 
   // The name that a router knows this socket by; empty lets the router choose. At most 255 bytes,
   // not beginning with a zero byte.
-  std::string routing_id;
+  std::string routing_id{};
   // Router: a send to an unknown or full peer is refused, not dropped.
   bool mandatory = true;
   // Router: a peer that comes back under its name takes over from its old connection.

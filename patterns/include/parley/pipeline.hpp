@@ -42,15 +42,15 @@ class source {
   void connect(const endpoint& where);
 
   // Text and frames go out as they are, every other type as MessagePack. Throws closed.
-  template <class T>
+  template<class T>
   void push(const T& task) {
     static_cast<void>(push_frame(to_body(task), duration::max()));
   }
-  template <class T>
+  template<class T>
   [[nodiscard]] bool push_for(const T& task, duration limit) {
     return push_frame(to_body(task), limit);
   }
-  template <class T>
+  template<class T>
   [[nodiscard]] bool try_push(const T& task) {
     return push_frame(to_body(task), duration::zero());
   }
@@ -69,7 +69,7 @@ struct task {
   frame body;
 
   // Throws protocol_error when the body is no MessagePack of this type.
-  template <class T>
+  template<class T>
   [[nodiscard]] T as() const {
     return decode<T>(body);
   }
@@ -78,7 +78,7 @@ struct task {
 struct worker_options {
   int limit = 1000;  // tasks received ahead of the program, from each source
   // A task whose handler threw, with what it threw. Default: one line on stderr.
-  std::function<void(const task&, const std::exception&)> on_failure;
+  std::function<void(const task&, const std::exception&)> on_failure{};
 };
 
 class worker {
@@ -101,7 +101,7 @@ class worker {
 
   // Calls handler for each task, on this thread, until close. The handler takes a task, a frame,
   // or any type that the body is decoded to. What it throws goes to worker_options::on_failure.
-  template <class Handler>
+  template<class Handler>
   void run(Handler handler) {
     run_tasks([&handler](const task& next) { invoke(std::function{handler}, handler, next); });
   }
@@ -109,7 +109,7 @@ class worker {
   void close() noexcept;
 
  private:
-  template <class Result, class Argument, class Handler>
+  template<class Result, class Argument, class Handler>
   static void invoke(const std::function<Result(Argument)>&, Handler& handler, const task& next) {
     using argument = std::remove_cvref_t<Argument>;
     if constexpr (std::is_same_v<argument, task>) {

@@ -41,7 +41,7 @@ class publisher {
   void connect(const endpoint& where);
 
   // Text and frames go out as they are, every other type as MessagePack.
-  template <class T>
+  template<class T>
   void publish(std::string_view topic, const T& body) {
     publish_frame(topic, to_body(body));
   }
@@ -70,7 +70,7 @@ struct publication {
   frame body;
 
   // Throws protocol_error when the body is no MessagePack of this type.
-  template <class T>
+  template<class T>
   [[nodiscard]] T as() const {
     return decode<T>(body);
   }
@@ -91,6 +91,7 @@ class subscriber {
   subscriber& operator=(subscriber&&) noexcept;
   ~subscriber();
 
+  // A publisher that connects learns the subscriptions while some thread receives.
   endpoint bind(const endpoint& where);
   void connect(const endpoint& where);
 

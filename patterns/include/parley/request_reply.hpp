@@ -55,7 +55,7 @@ class server {
 
   // Offers function under name; the types of its parameters and result are taken from it. What it
   // throws reaches the caller as remote_error.
-  template <class Function>
+  template<class Function>
   void handle(std::string name, Function function) {
     handle_method(std::move(name), wrap(std::function{std::move(function)}));
   }
@@ -68,7 +68,7 @@ class server {
   void handle_method(std::string name, method handler);
   [[noreturn]] static void throw_wrong_count(std::size_t expected, const msgpack::object& found);
 
-  template <class Result, class... Parameters>
+  template<class Result, class... Parameters>
   static method wrap(std::function<Result(Parameters...)> function) {
     return [function = std::move(function)](const msgpack::object& parameters) -> frame {
       if (parameters.type != msgpack::type::ARRAY ||
@@ -85,7 +85,8 @@ class server {
         } else {
           return encode(std::apply(function, std::move(decoded)));
         }
-      }(std::index_sequence_for<Parameters...>{});
+      }
+      (std::index_sequence_for<Parameters...>{});
     };
   }
 
@@ -116,11 +117,11 @@ class client {
   void connect(const endpoint& where);
 
   // Throws timed_out, remote_error, protocol_error (the result is not a Result), closed.
-  template <class Result, class... Arguments>
+  template<class Result, class... Arguments>
   Result call(std::string_view method, const Arguments&... arguments) {
     return call_for<Result>(timeout(), method, arguments...);
   }
-  template <class Result, class... Arguments>
+  template<class Result, class... Arguments>
   Result call_for(duration limit, std::string_view method, const Arguments&... arguments) {
     const std::uint64_t id = next_id();
     return unpack_result<Result>(
@@ -128,7 +129,7 @@ class client {
   }
 
   // The same, without waiting. The future throws what call would.
-  template <class Result, class... Arguments>
+  template<class Result, class... Arguments>
   [[nodiscard]] std::future<Result> async_call(std::string_view method,
                                                const Arguments&... arguments) {
     auto promise = std::make_shared<std::promise<Result>>();
@@ -167,25 +168,14 @@ class client {
     std::exception_ptr failure_;
   };
 
-  // Calls with parameters that are packed already (a MessagePack array). done runs once, on a
-  // thread of the client or inside this call; it must not wait. reply.value() is the packed result.
+  // Calls with parameters that are packed already (a MessagePack array). done runs once, on any
+  // thread that is inside the client, one of its own included; it must neither wait nor throw. When
+  // call_packed itself throws, done is not called.
   void call_packed(std::string_view method, const frame& parameters, duration limit,
                    std::function<void(const outcome& reply)> done);
 
-  // Sends without asking for a reply. Throws timed_out when no server can take it in time.
-  template <class... Arguments>
-  void notify(std::string_view method, const Arguments&... arguments) {
-    send_notification(method, encode(std::tie(arguments...)));
-  }
-
-  // Raw frames to a plain REP socket or to a server with handle_raw. Throws timed_out, closed.
-  [[nodiscard]] message request(message outgoing) { return request_for(timeout(), std::move(outgoing)); }
-  [[nodiscard]] message request_for(duration limit, message outgoing);
-
-  void close() noexcept;
-
- private:
-  template <class Result>
+  // The result in a reply to call_packed. Throws remote_error, protocol_error.
+  template<class Result>
   static Result unpack_result(const message& reply) {
     const msgpack::object_handle response = parse_response(reply);
     if constexpr (!std::is_void_v<Result>) {
@@ -193,6 +183,21 @@ class client {
     }
   }
 
+  // Sends without asking for a reply. Throws timed_out when no server can take it in time.
+  template<class... Arguments>
+  void notify(std::string_view method, const Arguments&... arguments) {
+    send_notification(method, encode(std::tie(arguments...)));
+  }
+
+  // Raw frames to a plain REP socket or to a server with handle_raw. Throws timed_out, closed.
+  [[nodiscard]] message request(message outgoing) {
+    return request_for(timeout(), std::move(outgoing));
+  }
+  [[nodiscard]] message request_for(duration limit, message outgoing);
+
+  void close() noexcept;
+
+ private:
   [[nodiscard]] duration timeout() const noexcept;
   [[nodiscard]] std::uint64_t next_id() noexcept;
   [[nodiscard]] static frame pack_request(std::uint64_t id, std::string_view method,

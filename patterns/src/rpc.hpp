@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// MessagePack-RPC messages (https://github.com/msgpack-rpc/msgpack-rpc/blob/master/spec.md):
+//   request       [0, id u32, method str, parameters array]
+//   response      [1, id u32, error, result]      error is nil when the call went well
+//   notification  [2, method str, parameters array]
+// Our error is a map {"type": str, "text": str}. Does no I/O.
+#pragma once
+
+#include <parley/codec.hpp>
+#include <parley/frame.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace parley::detail {
+
+// A request or a notification; method and parameters look into `storage`, and that into the frame
+// it was parsed from.
+struct rpc_request {
+  std::optional<std::uint32_t> id;  // none: a notification
+  std::string_view method;
+  const msgpack::object* parameters;
+  msgpack::object_handle storage;
+};
+
+// Throws protocol_error.
+[[nodiscard]] rpc_request parse_request(const frame& payload);
+
+// parameters and result are packed already.
+[[nodiscard]] frame pack_request(std::uint32_t id, std::string_view method,
+                                 const frame& parameters);
+[[nodiscard]] frame pack_notification(std::string_view method, const frame& parameters);
+[[nodiscard]] frame pack_result(std::uint32_t id, const frame& result);
+[[nodiscard]] frame pack_error(std::uint32_t id, std::string_view type, std::string_view text);
+
+// The response as its array of four, whose last element is the result. The handle looks into
+// payload. Throws remote_error for an error response, protocol_error for anything else.
+[[nodiscard]] msgpack::object_handle parse_response(const frame& payload);
+
+}  // namespace parley::detail
