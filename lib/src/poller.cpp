@@ -73,11 +73,11 @@ std::size_t poller::poll_once(std::chrono::milliseconds limit) {
   }
   std::size_t called = 0;
   for (std::size_t index = 0; index < items.size(); ++index) {
-    const auto& [id, on_ready] = handlers[index];
+    const key id = handlers[index].first;
     const bool still_there = std::any_of(entries_.begin(), entries_.end(),
-                                         [&](const entry& each) { return each.id == id; });
+                                         [id](const entry& each) { return each.id == id; });
     if (items[index].revents != 0 && still_there) {
-      (*on_ready)();
+      (*handlers[index].second)();
       ++called;
     }
   }

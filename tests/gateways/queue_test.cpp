@@ -9,7 +9,7 @@ using namespace parley::stomp;
 
 namespace {
 
-struct taker : queue::consumer {
+struct taker final : queue::consumer {
   explicit taker(std::size_t most = 100) : credit{most} {}
 
   bool try_take(const queue::entry& next) override {
