@@ -19,6 +19,7 @@
 //  4. seen_read_ <= read_ <= seen_write_ <= write_ <= read_ + capacity.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cassert>
@@ -43,6 +44,15 @@ enum class push_result {
   closed,  // there never will be
 };
 
+namespace detail {
+template<class U, class T>
+concept makes = std::is_constructible_v<T, U&&>;
+
+// Whole cache lines, so that a pipe's slots share none with a stranger.
+template<class T>
+inline constexpr std::align_val_t slot_alignment{std::max(alignof(T), cache_line)};
+}  // namespace detail
+
 template<class T>
 class spsc_pipe {
   static_assert(std::is_nothrow_move_constructible_v<T>,
@@ -54,7 +64,7 @@ class spsc_pipe {
   explicit spsc_pipe(std::size_t capacity, wait_strategy strategy = {})
       : spsc_pipe{capacity, std::make_shared<doorbell>(strategy),
                   std::make_shared<doorbell>(strategy)} {}
-  // The ends wait at bells that they share with other pipes of the same thread.
+  // The ends wait at bells that they may share with other pipes of the same thread.
   spsc_pipe(std::size_t capacity, std::shared_ptr<doorbell> read_bell,
             std::shared_ptr<doorbell> write_bell);
   ~spsc_pipe();
@@ -63,54 +73,40 @@ class spsc_pipe {
 
   // Writer. The item is made in its slot from item, which is untouched unless pushed.
 
-  template<class U>
-  requires std::is_constructible_v<T, U&&>
-  [[nodiscard]] push_result try_push(U&& item);
-  template<class U>
-  requires std::is_constructible_v<T, U&&> push_result push(U&& item,
-                                                            const std::stop_token& stop = {}) {
-    return push_until(std::forward<U>(item), detail::never, stop);
-  }
-  template<class U, class Rep, class Period>
-  requires std::is_constructible_v<T, U&&>
+  template<detail::makes<T> U>
+  [[nodiscard, gnu::always_inline]] push_result try_push(U&& item);
+  template<detail::makes<T> U>
+  [[gnu::always_inline]] push_result push(U&& item, const std::stop_token& stop = {});
+  template<detail::makes<T> U, class Rep, class Period>
   [[nodiscard]] push_result push_for(U&& item, std::chrono::duration<Rep, Period> time,
                                      const std::stop_token& stop = {});
-  // Moves as many as there is room for, from the front, and publishes them at once. Returns how
-  // many.
+  // Moves as many as there is room for, from the front, and publishes them at once.
+  // Returns how many.
   [[nodiscard]] std::size_t try_push_n(std::span<T> items) noexcept;
   // Moves all, waiting for room. Returns fewer only when closed or stopped.
   std::size_t push_n(std::span<T> items, const std::stop_token& stop = {});
   // A push would not find the pipe full.
-  [[nodiscard]] bool writable() const noexcept {
-    return has_room(write_.load(std::memory_order_relaxed)) || closed();  // relaxed: our own store
-  }
+  [[nodiscard]] bool writable() const noexcept;
   [[nodiscard]] doorbell& write_bell() noexcept { return *write_bell_; }
 
   // Reader. Nothing from pop means closed or stopped, from pop_for also that the time was up.
 
-  [[nodiscard]] std::optional<T> try_pop() noexcept;
-  [[nodiscard]] std::optional<T> pop(const std::stop_token& stop = {}) {
-    return pop_until(detail::never, stop);
-  }
+  [[nodiscard, gnu::always_inline]] std::optional<T> try_pop() noexcept;
+  [[nodiscard, gnu::always_inline]] std::optional<T> pop(const std::stop_token& stop = {});
   template<class Rep, class Period>
   [[nodiscard]] std::optional<T> pop_for(std::chrono::duration<Rep, Period> time,
                                          const std::stop_token& stop = {});
-  // Calls take(T&&) for up to most items, in their slots, and gives the slots back at once. Returns
-  // how many; an item whose take throws is popped.
+  // Calls take(T&&) for up to most items, in their slots, and gives the slots back at once.
+  // Returns how many; an item whose take throws is popped.
   template<class Take>
   std::size_t try_pop_n(Take&& take, std::size_t most = SIZE_MAX);
   // Waits for the first. Returns 0 only when closed or stopped.
   template<class Take>
   std::size_t pop_n(Take&& take, std::size_t most = SIZE_MAX, const std::stop_token& stop = {});
   // A pop would not find the pipe empty: there is an item, or there never will be one.
-  [[nodiscard]] bool readable() const noexcept {
-    return has_item(read_.load(std::memory_order_relaxed)) || closed();  // relaxed: our own store
-  }
+  [[nodiscard]] bool readable() const noexcept;
   // Closed, and everything delivered.
-  [[nodiscard]] bool drained() const noexcept {
-    // In this order: closed acquires the last store of write_ of a writer that closed.
-    return closed() && !has_item(read_.load(std::memory_order_relaxed));
-  }
+  [[nodiscard]] bool drained() const noexcept;
   [[nodiscard]] doorbell& read_bell() noexcept { return *read_bell_; }
 
   // Anyone.
@@ -127,37 +123,35 @@ class spsc_pipe {
   }
   // How many items ever went in and came out.
   [[nodiscard]] std::uint64_t pushed() const noexcept {
-    return write_.load(std::memory_order_acquire);  // not before the load of read_ in approx_size
+    return write_.load(std::memory_order_acquire);  // as in has_item
   }
   [[nodiscard]] std::uint64_t popped() const noexcept {
-    return read_.load(std::memory_order_acquire);
+    return read_.load(std::memory_order_acquire);  // pushed() after it is not from before it
   }
 
  private:
   using index = std::uint64_t;
 
+  // What the writer may use of its own without synchronising: only it stores them.
+  [[nodiscard]] index own_write() const noexcept { return write_.load(std::memory_order_relaxed); }
+  // The same for the reader.
+  [[nodiscard]] index own_read() const noexcept { return read_.load(std::memory_order_relaxed); }
   [[nodiscard]] T* slot(index at) const noexcept { return slots_ + (at & mask_); }
-  // Acquire: the reader is done with the slots before read_.
-  [[nodiscard]] bool has_room(index write) const noexcept {
-    return write - read_.load(std::memory_order_acquire) <= mask_;
-  }
-  // Acquire: the slots before write_ are made.
-  [[nodiscard]] bool has_item(index read) const noexcept {
-    return write_.load(std::memory_order_acquire) != read;
-  }
-  [[nodiscard]] std::size_t room_for(std::size_t wanted, index write) noexcept;
-  [[nodiscard]] std::size_t items_for(std::size_t wanted, index read) noexcept;
-  void publish(index write) noexcept {
-    write_.store(write, std::memory_order_release);  // publishes the slots before it
-    read_bell_->ring();
-  }
-  void give_back(index read) noexcept {
-    read_.store(read, std::memory_order_release);  // our last use of the slots before it
-    write_bell_->ring();
-  }
+
+  [[nodiscard, gnu::always_inline]] std::size_t room_for(std::size_t wanted) noexcept;
+  [[nodiscard, gnu::always_inline]] push_result
+  find_room() noexcept;  // pushed: there is room for one
+  [[nodiscard, gnu::noinline]] push_result wait_for_room(detail::steady_point deadline,
+                                                         const std::stop_token& stop);
   template<class U>
-  push_result push_until(U&& item, detail::steady_point deadline, const std::stop_token& stop);
-  std::optional<T> pop_until(detail::steady_point deadline, const std::stop_token& stop);
+  [[gnu::always_inline]] void push_one(U&& item);
+  void publish(index write) noexcept;
+
+  [[nodiscard, gnu::always_inline]] std::size_t items_for(std::size_t wanted) noexcept;
+  [[nodiscard, gnu::noinline]] bool wait_for_item(detail::steady_point deadline,
+                                                  const std::stop_token& stop);
+  [[nodiscard, gnu::always_inline]] std::optional<T> pop_one() noexcept;
+  void give_back(index read) noexcept;
 
   // Written when the pipe is made and when it is closed.
   T* const slots_;
@@ -174,12 +168,6 @@ class spsc_pipe {
   alignas(detail::cache_line) std::atomic<index> read_{0};
   alignas(detail::cache_line) index seen_write_ = 0;  // what it last saw of write_
 };
-
-namespace detail {
-// Whole cache lines, so that a pipe's slots share none with a stranger.
-template<class T>
-constexpr std::align_val_t slot_alignment{alignof(T) > cache_line ? alignof(T) : cache_line};
-}  // namespace detail
 
 template<class T>
 spsc_pipe<T>::spsc_pipe(std::size_t capacity, std::shared_ptr<doorbell> read_bell,
@@ -198,24 +186,45 @@ spsc_pipe<T>::~spsc_pipe() {
   ::operator delete(slots_, detail::slot_alignment<T>);
 }
 
+// The common case is inlined, what waits is not. It is more than the cost of a call: an item that
+// passes through memory between caller and slot is copied by loads that must wait for the stores
+// before them, and those queue behind the other core's cache lines. Left to the compiler, it was 4
+// times slower.
+
+// Writer.
+
 template<class T>
-template<class U>
-requires std::is_constructible_v<T, U&&> push_result spsc_pipe<T>::try_push(U&& item) {
-  // Relaxed: nothing that the closing side wrote is used here.
-  if (closed_.load(std::memory_order_relaxed)) [[unlikely]]
-    return push_result::closed;
-  const index write = write_.load(std::memory_order_relaxed);  // our own store
-  if (room_for(1, write) == 0) return push_result::full;
-  ::new (static_cast<void*>(slot(write))) T(std::forward<U>(item));
-  publish(write + 1);
-  return push_result::pushed;
+template<detail::makes<T> U>
+inline push_result spsc_pipe<T>::try_push(U&& item) {
+  const push_result result = find_room();
+  if (result == push_result::pushed) push_one(std::forward<U>(item));
+  return result;
+}
+
+template<class T>
+template<detail::makes<T> U>
+inline push_result spsc_pipe<T>::push(U&& item, const std::stop_token& stop) {
+  push_result result = find_room();
+  if (result == push_result::full) result = wait_for_room(detail::never, stop);
+  if (result == push_result::pushed) push_one(std::forward<U>(item));
+  return result;
+}
+
+template<class T>
+template<detail::makes<T> U, class Rep, class Period>
+push_result spsc_pipe<T>::push_for(U&& item, std::chrono::duration<Rep, Period> time,
+                                   const std::stop_token& stop) {
+  push_result result = find_room();
+  if (result == push_result::full) result = wait_for_room(detail::deadline_after(time), stop);
+  if (result == push_result::pushed) push_one(std::forward<U>(item));
+  return result;
 }
 
 template<class T>
 std::size_t spsc_pipe<T>::try_push_n(std::span<T> items) noexcept {
-  if (closed_.load(std::memory_order_relaxed)) return 0;       // as in try_push
-  const index write = write_.load(std::memory_order_relaxed);  // our own store
-  const std::size_t n = room_for(items.size(), write);
+  if (find_room() != push_result::pushed) return 0;
+  const std::size_t n = room_for(items.size());
+  const index write = own_write();
   for (std::size_t i = 0; i < n; ++i) {
     ::new (static_cast<void*>(slot(write + i))) T(std::move(items[i]));
   }
@@ -227,96 +236,152 @@ template<class T>
 std::size_t spsc_pipe<T>::push_n(std::span<T> items, const std::stop_token& stop) {
   std::size_t done = try_push_n(items);
   while (done < items.size()) {
-    const bool ready = write_bell_->wait([this] { return writable(); }, detail::never, stop);
-    if (!ready || closed()) break;
+    if (wait_for_room(detail::never, stop) != push_result::pushed) break;
     done += try_push_n(items.subspan(done));
   }
   return done;
 }
 
 template<class T>
+bool spsc_pipe<T>::writable() const noexcept {
+  // Acquire: the reader is done with the slots before read_.
+  return own_write() - read_.load(std::memory_order_acquire) <= mask_ || closed();
+}
+
+// At most wanted free slots; looks at read_ only when those seen before do not suffice.
+template<class T>
+inline std::size_t spsc_pipe<T>::room_for(std::size_t wanted) noexcept {
+  auto room = static_cast<std::size_t>(capacity() - (own_write() - seen_read_));
+  if (room < wanted) {
+    seen_read_ = read_.load(std::memory_order_acquire);  // the reader is done with slots before it
+    room = static_cast<std::size_t>(capacity() - (own_write() - seen_read_));
+  }
+  return std::min(room, wanted);
+}
+
+template<class T>
+inline push_result spsc_pipe<T>::find_room() noexcept {
+  // Relaxed: nothing that the closing side wrote is used here.
+  if (closed_.load(std::memory_order_relaxed)) [[unlikely]] {
+    return push_result::closed;
+  }
+  return room_for(1) != 0 ? push_result::pushed : push_result::full;
+}
+
+template<class T>
+push_result spsc_pipe<T>::wait_for_room(detail::steady_point deadline,
+                                        const std::stop_token& stop) {
+  write_bell_->wait([this] { return writable(); }, deadline, stop);
+  return find_room();
+}
+
+template<class T>
 template<class U>
-push_result spsc_pipe<T>::push_until(U&& item, detail::steady_point deadline,
-                                     const std::stop_token& stop) {
-  for (;;) {
-    const push_result result = try_push(std::forward<U>(item));  // untouched unless pushed
-    if (result != push_result::full) return result;
-    if (!write_bell_->wait([this] { return writable(); }, deadline, stop)) return result;
-  }
+inline void spsc_pipe<T>::push_one(U&& item) {
+  ::new (static_cast<void*>(slot(own_write()))) T(std::forward<U>(item));
+  publish(own_write() + 1);
 }
 
 template<class T>
-template<class U, class Rep, class Period>
-requires std::is_constructible_v<T, U&&> push_result spsc_pipe<T>::push_for(
-    U&& item, std::chrono::duration<Rep, Period> time, const std::stop_token& stop) {
-  const push_result result = try_push(std::forward<U>(item));
-  if (result != push_result::full) return result;
-  return push_until(std::forward<U>(item), detail::deadline_after(time), stop);
+void spsc_pipe<T>::publish(index write) noexcept {
+  write_.store(write, std::memory_order_release);  // publishes the slots before it
+  read_bell_->ring();
+}
+
+// Reader.
+
+template<class T>
+inline std::optional<T> spsc_pipe<T>::try_pop() noexcept {
+  if (items_for(1) == 0) return std::nullopt;
+  return pop_one();
 }
 
 template<class T>
-std::optional<T> spsc_pipe<T>::try_pop() noexcept {
-  const index read = read_.load(std::memory_order_relaxed);  // our own store
-  if (items_for(1, read) == 0) return std::nullopt;
-  T* const item = slot(read);
-  std::optional<T> result{std::move(*item)};
-  item->~T();
-  give_back(read + 1);
-  return result;
-}
-
-template<class T>
-template<class Take>
-std::size_t spsc_pipe<T>::try_pop_n(Take&& take, std::size_t most) {
-  const index first = read_.load(std::memory_order_relaxed);  // our own store
-  const index end = first + items_for(most, first);
-  if (first == end) return 0;
-  // Gives back what was taken even when take throws.
-  struct taken {
-    spsc_pipe& pipe;
-    index read;
-    ~taken() { pipe.give_back(read); }
-  } taken{*this, first};
-  while (taken.read != end) {
-    T* const item = slot(taken.read++);
-    struct destroyed {
-      T* item;
-      ~destroyed() { item->~T(); }
-    } destroyed{item};
-    take(std::move(*item));
-  }
-  return static_cast<std::size_t>(end - first);
-}
-
-template<class T>
-template<class Take>
-std::size_t spsc_pipe<T>::pop_n(Take&& take, std::size_t most, const std::stop_token& stop) {
-  for (;;) {
-    const bool last = closed();  // first, so that the look after it finds all that was pushed
-    const std::size_t n = try_pop_n(take, most);
-    if (n != 0 || last || most == 0) return n;
-    if (!read_bell_->wait([this] { return readable(); }, detail::never, stop)) return 0;
-  }
-}
-
-template<class T>
-std::optional<T> spsc_pipe<T>::pop_until(detail::steady_point deadline,
-                                         const std::stop_token& stop) {
-  for (;;) {
-    const bool last = closed();  // first, so that the look after it finds all that was pushed
-    std::optional<T> item = try_pop();
-    if (item || last) return item;
-    if (!read_bell_->wait([this] { return readable(); }, deadline, stop)) return std::nullopt;
-  }
+inline std::optional<T> spsc_pipe<T>::pop(const std::stop_token& stop) {
+  if (items_for(1) == 0 && !wait_for_item(detail::never, stop)) return std::nullopt;
+  return pop_one();
 }
 
 template<class T>
 template<class Rep, class Period>
 std::optional<T> spsc_pipe<T>::pop_for(std::chrono::duration<Rep, Period> time,
                                        const std::stop_token& stop) {
-  std::optional<T> item = try_pop();
-  if (item) return item;
-  return pop_until(detail::deadline_after(time), stop);
+  if (items_for(1) == 0 && !wait_for_item(detail::deadline_after(time), stop)) return std::nullopt;
+  return pop_one();
+}
+
+template<class T>
+template<class Take>
+std::size_t spsc_pipe<T>::try_pop_n(Take&& take, std::size_t most) {
+  const index end = own_read() + items_for(most);
+  // Destroys what was taken, and gives the slots back in the end, even when take throws.
+  struct taken {
+    spsc_pipe& pipe;
+    index read;
+    ~taken() { pipe.give_back(read); }
+  } taken{*this, own_read()};
+  if (taken.read == end) return 0;
+  while (taken.read != end) {
+    struct item {
+      T* made;
+      ~item() { made->~T(); }
+    } item{slot(taken.read++)};
+    take(std::move(*item.made));
+  }
+  return static_cast<std::size_t>(end - own_read());
+}
+
+template<class T>
+template<class Take>
+std::size_t spsc_pipe<T>::pop_n(Take&& take, std::size_t most, const std::stop_token& stop) {
+  if (items_for(1) == 0 && !wait_for_item(detail::never, stop)) return 0;
+  return try_pop_n(take, most);
+}
+
+template<class T>
+bool spsc_pipe<T>::readable() const noexcept {
+  // Acquire: the slots before write_ are made.
+  return write_.load(std::memory_order_acquire) != own_read() || closed();
+}
+
+template<class T>
+bool spsc_pipe<T>::drained() const noexcept {
+  // In this order: who sees the close sees what was pushed before it.
+  return closed() && write_.load(std::memory_order_acquire) == own_read();
+}
+
+// At most wanted items; looks at write_ only when those seen before do not suffice.
+template<class T>
+inline std::size_t spsc_pipe<T>::items_for(std::size_t wanted) noexcept {
+  auto items = static_cast<std::size_t>(seen_write_ - own_read());
+  if (items < wanted) {
+    seen_write_ = write_.load(std::memory_order_acquire);  // the slots before it are made
+    items = static_cast<std::size_t>(seen_write_ - own_read());
+  }
+  return std::min(items, wanted);
+}
+
+// False: closed, stopped or too late. Looks once more after it saw the close: who sees it sees
+// what was pushed before it.
+template<class T>
+bool spsc_pipe<T>::wait_for_item(detail::steady_point deadline, const std::stop_token& stop) {
+  read_bell_->wait([this] { return readable(); }, deadline, stop);
+  return items_for(1) != 0;
+}
+
+template<class T>
+inline std::optional<T> spsc_pipe<T>::pop_one() noexcept {
+  T* const item = slot(own_read());
+  std::optional<T> result{std::in_place, std::move(*item)};
+  item->~T();
+  give_back(own_read() + 1);
+  return result;
+}
+
+template<class T>
+void spsc_pipe<T>::give_back(index read) noexcept {
+  read_.store(read, std::memory_order_release);  // our last use of the slots before it
+  write_bell_->ring();
 }
 
 template<class T>
@@ -324,28 +389,6 @@ void spsc_pipe<T>::close() noexcept {
   closed_.store(true, std::memory_order_release);  // publishes what the caller pushed
   read_bell_->ring();
   write_bell_->ring();
-}
-
-// At most wanted free slots; looks at read_ only when those seen before do not suffice.
-template<class T>
-std::size_t spsc_pipe<T>::room_for(std::size_t wanted, index write) noexcept {
-  std::size_t room = capacity() - static_cast<std::size_t>(write - seen_read_);
-  if (room < wanted) {
-    seen_read_ = read_.load(std::memory_order_acquire);  // the reader is done with slots before it
-    room = capacity() - static_cast<std::size_t>(write - seen_read_);
-  }
-  return room < wanted ? room : wanted;
-}
-
-// At most wanted items; looks at write_ only when those seen before do not suffice.
-template<class T>
-std::size_t spsc_pipe<T>::items_for(std::size_t wanted, index read) noexcept {
-  auto items = static_cast<std::size_t>(seen_write_ - read);
-  if (items < wanted) {
-    seen_write_ = write_.load(std::memory_order_acquire);  // the slots before it are made
-    items = static_cast<std::size_t>(seen_write_ - read);
-  }
-  return items < wanted ? items : wanted;
 }
 
 }  // namespace parley
