@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// Each benchmark file's cases. A new file adds its function here and its line in main.cpp.
+#pragma once
+
+#include "harness.hpp"
+
+namespace parley::bench {
+
+std::vector<bench_case> pipes();
+
+}  // namespace parley::bench
