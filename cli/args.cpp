@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "args.hpp"
+
+#include <limits>
+#include <sstream>
+
+namespace {
+
+constexpr std::string_view bind_word = "bind:";
+constexpr std::string_view connect_word = "connect:";
+
+// A year: more than any script waits, and far from overflowing the clock.
+constexpr double longest_wait_seconds = 365.0 * 24 * 3600;
+
+}  // namespace
+
+place place::parse(std::string_view text, side usual) {
+  if (text.substr(0, bind_word.size()) == bind_word) {
+    return {side::bind, text.substr(bind_word.size())};
+  }
+  if (text.substr(0, connect_word.size()) == connect_word) {
+    return {side::connect, text.substr(connect_word.size())};
+  }
+  return {usual, text};
+}
+
+void places_arg::add_to(CLI::App& command, side usual) {
+  usual_ = usual;
+  const std::string sides = usual == side::bind ? "is bound; connect: before it connects instead"
+                                                : "is connected to; bind: before it binds instead";
+  command.add_option("ENDPOINT", first_, "tcp://HOST:PORT or ipc:///PATH; " + sides)
+      ->required()
+      ->option_text(" ");
+  command.add_option("--also", others_, "one more ENDPOINT; may be repeated")
+      ->option_text("ENDPOINT")
+      ->allow_extra_args(false);
+}
+
+std::vector<place> places_arg::parse() const {
+  std::vector<place> places{place::parse(first_, usual_)};
+  for (const std::string& other : others_) {
+    places.push_back(place::parse(other, usual_));
+  }
+  return places;
+}
+
+std::string places_arg::str() const {
+  std::string text = first_;
+  for (const std::string& other : others_) {
+    text += ", " + other;
+  }
+  return text;
+}
+
+void timeout_arg::add_to(CLI::App& command, const std::string& meaning,
+                         std::optional<double> usual) {
+  seconds_ = usual;
+  command.add_option("--timeout", seconds_, meaning + "; then exit with 2")
+      ->option_text(usual ? "SECONDS [5]" : "SECONDS")
+      ->check(CLI::Range(0.0, longest_wait_seconds, "a number of seconds"));
+}
+
+timeout_arg::duration timeout_arg::get() const {
+  return seconds_ ? std::chrono::duration_cast<duration>(std::chrono::duration<double>{*seconds_})
+                  : duration::max();
+}
+
+std::chrono::milliseconds timeout_arg::as_linger() const {
+  constexpr std::chrono::milliseconds longest{std::numeric_limits<int>::max()};
+  return std::min(std::chrono::duration_cast<std::chrono::milliseconds>(get()), longest);
+}
+
+std::string timeout_arg::str() const {
+  std::ostringstream text;
+  text << seconds_.value_or(0) << " s";
+  return text.str();
+}
+
+CLI::Option* add_words(CLI::App& command, const std::string& name, std::vector<std::string>& words,
+                       const std::string& meaning, int most) {
+  const auto take = [&words](const CLI::results_t& given) {
+    words = given;
+    return true;
+  };
+  // A "least" of as many, and TakeAll, which does not look at it: the one way in which CLI11 takes
+  // positional words without splitting what stands in brackets.
+  return command.add_option(name, take, meaning)
+      ->expected(most, most)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->allow_extra_args(false)
+      ->option_text(" ");
+}
+
+void add_count(CLI::App& command, count_arg& count, const std::string& meaning) {
+  command.add_option("--count", count, meaning)->option_text("N")->check(CLI::PositiveNumber);
+}
+
+void add_json(CLI::App& command, bool& json, const std::string& meaning) {
+  command.add_flag("--json", json, meaning);
+}
+
+void add_example(CLI::App& command, const std::string& example) {
+  command.footer("Example:\n  " + example +
+                 "\n\nExit codes: 0 done, 1 usage, 2 timed out, 3 cannot bind or connect,\n"
+                 "4 the peer answered with an error, 130 or 143 interrupted before it was done.");
+}

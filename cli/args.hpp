@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// The words that several commands share on their command lines.
+#pragma once
+
+#include <parley/endpoint.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+enum class side { bind, connect };
+
+// Where a command takes part: an endpoint, with "bind:" or "connect:" before it where the side is
+// not the usual one of its pattern.
+struct place {
+  side how;
+  parley::endpoint where;
+
+  // Throws parley::error{errc::invalid_endpoint}.
+  [[nodiscard]] static place parse(std::string_view text, side usual);
+};
+
+class places_arg {
+ public:
+  // Adds ENDPOINT and --also ENDPOINT.
+  void add_to(CLI::App& command, side usual);
+
+  [[nodiscard]] std::vector<place> parse() const;
+  [[nodiscard]] std::string str() const;
+
+ private:
+  side usual_ = side::connect;
+  std::string first_;
+  std::vector<std::string> others_;
+};
+
+class timeout_arg {
+ public:
+  using duration = std::chrono::steady_clock::duration;
+
+  // meaning: "the longest wait for …".
+  void add_to(CLI::App& command, const std::string& meaning, std::optional<double> usual = {});
+
+  // duration::max() without a timeout.
+  [[nodiscard]] duration get() const;
+  // For linger times: as long as libzmq can wait, without a timeout.
+  [[nodiscard]] std::chrono::milliseconds as_linger() const;
+  // "2.5 s"
+  [[nodiscard]] std::string str() const;
+
+ private:
+  std::optional<double> seconds_;
+};
+
+// Any number of words, up to most, taken exactly as they stand: CLI11's own vectors read [a,b] as
+// two words and {} as none.
+CLI::Option* add_words(CLI::App& command, const std::string& name, std::vector<std::string>& words,
+                       const std::string& meaning,
+                       int most = CLI::detail::expected_max_vector_size);
+
+using count_arg = std::optional<std::uint64_t>;
+
+void add_count(CLI::App& command, count_arg& count, const std::string& meaning);
+void add_json(CLI::App& command, bool& json, const std::string& meaning);
+void add_example(CLI::App& command, const std::string& example);
+
+// Binds or connects a pattern object or socket everywhere; announce(endpoint) for each bind.
+template<class Object, class Announce>
+void take_places(Object& object, const std::vector<place>& places, Announce announce) {
+  for (const place& each : places) {
+    if (each.how == side::bind) {
+      announce(object.bind(each.where));
+    } else {
+      object.connect(each.where);
+    }
+  }
+}

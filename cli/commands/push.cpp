@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "commands.hpp"
+#include "send.hpp"
+
+#include <parley/pipeline.hpp>
+
+#include <memory>
+
+namespace {
+
+exit_code push(runtime& run, const send_args& args) {
+  input tasks{args.input, run.stop_fd()};
+  {
+    const output out{args.json};
+    parley::source source{run.context(), {.linger = args.timeout.as_linger()}};
+    take_places(source, args.places.parse(), [&](const parley::endpoint& at) { out.bound(at); });
+    while (const auto body = tasks.next()) {
+      if (!source.push_for(*body, args.timeout.get())) {
+        say("parley: no worker took the next task at " + args.places.str() + " within " +
+            args.timeout.str());
+        return exit_code::timed_out;
+      }
+    }
+  }
+  return hand_over(run, args);
+}
+
+}  // namespace
+
+action add_push(CLI::App& command) {
+  auto args = std::make_shared<send_args>();
+  args->places.add_to(command, side::bind);
+  args->input.add_to(command, true);
+  args->timeout.add_to(command, "the longest wait for a worker, and for what is still to be sent");
+  add_json(command, args->json, "announce what is bound as a JSON object on stdout");
+  add_example(command, "ls *.png | parley push tcp://*:5557");
+  return [args](runtime& run) { return push(run, *args); };
+}

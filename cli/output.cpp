@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "output.hpp"
+
+#include "text.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+
+namespace {
+
+void write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+    if (written >= 0) {
+      bytes.remove_prefix(static_cast<std::size_t>(written));
+    } else if (errno == EPIPE || errno == EBADF) {
+      throw output_closed{};
+    } else if (errno != EINTR) {
+      throw std::system_error{errno, std::generic_category(), "cannot write"};
+    }
+  }
+}
+
+void put(json_object& object, const std::string& name, const parley::frame& value) {
+  if (is_utf8(value.view())) {
+    object[name] = value.view();
+  } else {
+    object[name + "_base64"] = to_base64(value.view());
+  }
+}
+
+}  // namespace
+
+void output::line(std::string text) const {
+  text += '\n';
+  write_all(STDOUT_FILENO, text);
+}
+
+void output::line(const json_object& object) const {
+  // Text that came from a peer inside a decoded value may still be no UTF-8.
+  line(object.dump(-1, ' ', false, json_object::error_handler_t::replace));
+}
+
+void output::bound(const parley::endpoint& where) const {
+  if (json_) {
+    line(json_object{{"bound", where.str()}});
+  } else {
+    say("bound " + where.str());
+  }
+}
+
+void output::listening(std::string_view protocol, std::string_view host, unsigned port) const {
+  if (json_) {
+    line(json_object{{"listening", protocol}, {"host", host}, {"port", port}});
+  } else {
+    const bool ipv6 = host.find(':') != std::string_view::npos;
+    say("listening " + std::string{protocol} + " " + (ipv6 ? "[" : "") + std::string{host} +
+        (ipv6 ? "]:" : ":") + std::to_string(port));
+  }
+}
+
+void output::publication(const parley::frame& topic, const parley::frame& body) const {
+  if (json_) {
+    json_object object;
+    put(object, "topic", topic);
+    put(object, "body", body);
+    line(object);
+  } else {
+    line(topic.str() + '\t' + body.str());
+  }
+}
+
+void output::message(const parley::message& received) const {
+  if (!json_) {
+    std::string text;
+    for (const parley::frame& each : received) {
+      if (&each != received.begin()) {
+        text += '\t';
+      }
+      text += each.view();
+    }
+    line(std::move(text));
+    return;
+  }
+  json_object object;
+  if (received.size() == 1) {
+    put(object, "body", received.front());
+  } else {
+    const bool utf8 = std::all_of(received.begin(), received.end(),
+                                  [](const parley::frame& each) { return is_utf8(each.view()); });
+    json_object& frames = object[utf8 ? "frames" : "frames_base64"] = json_object::array();
+    for (const parley::frame& each : received) {
+      frames.push_back(utf8 ? each.str() : to_base64(each.view()));
+    }
+  }
+  line(object);
+}
+
+void say(std::string_view sentence) {
+  try {
+    write_all(STDERR_FILENO, std::string{sentence} + '\n');
+  } catch (const std::exception&) {
+    // Nobody listens, and there is nowhere else to say so.
+  }
+}

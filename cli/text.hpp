@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// Bytes as JSON can carry them.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+// By the Unicode standard, table 3-7: no overlong forms, no surrogates, nothing beyond U+10FFFF.
+[[nodiscard]] bool is_utf8(std::string_view bytes) noexcept;
+
+// RFC 4648, section 4, with padding.
+[[nodiscard]] std::string to_base64(std::string_view bytes);
