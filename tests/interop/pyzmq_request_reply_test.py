@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: MPL-2.0
+import os
+import unittest
+
+import msgpack
+import zmq
+
+from zmq_test import ZmqTest, where
+
+REQUEST, RESPONSE, NOTIFICATION = 0, 1, 2
+
+
+class Test(ZmqTest):
+    def calculator(self):
+        return self.start(os.environ["PARLEY_CALCULATOR"]).bound()
+
+    def client(self, kind=zmq.REQ):
+        return self.socket(kind, connect=self.calculator())
+
+    def call(self, client, number, method, *parameters):
+        client.send(msgpack.packb([REQUEST, number, method, parameters]))
+        return msgpack.unpackb(client.recv())
+
+    def test_a_plain_req_calls_our_server(self):
+        self.assertEqual(self.call(self.client(), 7, "add", 2, 3), [RESPONSE, 7, None, 5])
+
+    def test_a_result_may_be_a_map(self):
+        self.assertEqual(self.call(self.client(), 1, "describe", "Grüße"),
+                         [RESPONSE, 1, None, {"name": "Grüße"}])
+
+    def test_a_plain_dealer_has_many_calls_in_flight(self):
+        dealer = self.client(zmq.DEALER)
+        for number in range(100):
+            dealer.send_multipart([b"", msgpack.packb([REQUEST, number, "add", [number, 1]])])
+        replies = {}
+        for _ in range(100):
+            delimiter, body = dealer.recv_multipart()
+            self.assertEqual(delimiter, b"")
+            kind, number, error, result = msgpack.unpackb(body)
+            self.assertEqual((kind, error), (RESPONSE, None))
+            replies[number] = result
+        self.assertEqual(replies, {number: number + 1 for number in range(100)})
+
+    def test_what_a_method_throws_is_the_error_of_the_response(self):
+        kind, number, error, result = self.call(self.client(), 3, "refuse", "not on Sundays")
+        self.assertEqual((kind, number, result), (RESPONSE, 3, None))
+        self.assertIn("not on Sundays", str(error))
+
+    def test_an_unknown_method_is_an_error_that_names_it(self):
+        kind, number, error, result = self.call(self.client(), 4, "multiply", 2, 3)
+        self.assertEqual((kind, number, result), (RESPONSE, 4, None))
+        self.assertIn("multiply", str(error))
+
+    def test_parameters_of_the_wrong_number_or_type_are_an_error(self):
+        client = self.client()
+        for parameters in ([1], [1, 2, 3], ["one", 2], [None, 2]):
+            kind, _, error, result = self.call(client, 5, "add", *parameters)
+            self.assertEqual((kind, result), (RESPONSE, None))
+            self.assertTrue(error)
+
+    def test_a_notification_gets_no_reply(self):
+        dealer = self.client(zmq.DEALER)
+        dealer.send_multipart([b"", msgpack.packb([NOTIFICATION, "add", [1, 2]])])
+        dealer.send_multipart([b"", msgpack.packb([REQUEST, 9, "add", [3, 4]])])
+        self.assertEqual(msgpack.unpackb(dealer.recv_multipart()[1]), [RESPONSE, 9, None, 7])
+
+    def test_nonsense_harms_nobody_else(self):
+        there = self.calculator()
+        rude = self.socket(zmq.DEALER, connect=there)
+        for nonsense in ([b""], [b"", b"\xc1"], [b"", b""], [b"", b"\x91" * 100_000],
+                         [b"", b"\xdd\xff\xff\xff\xff"], [b"no delimiter"], [b"", b"a", b"b", b"c"],
+                         [b"", msgpack.packb([REQUEST])], [b"", msgpack.packb([7, 8, 9, 10])],
+                         [b"", msgpack.packb({"method": "add"})],
+                         [b"", msgpack.packb([REQUEST, -1, "add", [1, 2]])],
+                         [b"", msgpack.packb([REQUEST, 1, 2, 3])]):
+            rude.send_multipart(nonsense)
+        # It is through with the nonsense when it answers this, whatever it answered to that.
+        rude.send_multipart([b"", msgpack.packb([REQUEST, 77, "add", [1, 1]])])
+        while msgpack.unpackb(rude.recv_multipart()[-1], strict_map_key=False)[1] != 77:
+            pass
+        self.assertEqual(self.call(self.socket(zmq.REQ, connect=there), 1, "add", 2, 2),
+                         [RESPONSE, 1, None, 4])
+
+    def replying(self, reply, *arguments):
+        """What our client makes of a plain REP socket's reply: its result, and what was asked."""
+        server = self.socket(zmq.REP)
+        client = self.start_parley("req", where(server), *arguments)
+        asked = server.recv()
+        server.send_multipart(reply if isinstance(reply, list) else [reply])
+        return client.finish(), asked
+
+    def test_our_client_asks_a_plain_rep(self):
+        result, asked = self.replying(b"pong", "ping")
+        self.assertEqual(asked, b"ping")
+        self.assert_done(result, "pong\n")
+
+    def test_a_reply_of_several_frames_is_printed_whole(self):
+        self.assert_done(self.replying([b"a", b"b", b""], "ping")[0], "a\tb\t\n")
+        result, _ = self.replying([b"a", b"b"], "ping", "--json")
+        self.assert_json_lines(result.out, {"frames": ["a", "b"]})
+        result, _ = self.replying([b"a", b"\xff"], "ping", "--json")
+        self.assert_json_lines(result.out, {"frames_base64": ["YQ==", "/w=="]})
+
+    def answering(self, error, result, *arguments):
+        """The same, for a plain REP socket that understands MessagePack-RPC."""
+        server = self.socket(zmq.REP)
+        client = self.start_parley("req", where(server), *arguments)
+        kind, number, method, parameters = msgpack.unpackb(server.recv())
+        self.assertEqual(kind, REQUEST)
+        server.send(msgpack.packb([RESPONSE, number, error, result]))
+        return client.finish(), (method, parameters)
+
+    def test_our_client_calls_a_plain_rep(self):
+        result, asked = self.answering(None, 5, "[2, 3]", "--call", "add")
+        self.assertEqual(asked, ("add", [2, 3]))
+        self.assert_done(result, "5\n")
+
+    def test_a_call_without_a_body_has_no_parameters(self):
+        result, asked = self.answering(None, None, "--call", "ping")
+        self.assertEqual(asked, ("ping", []))
+        self.assert_done(result, "null\n")
+
+    def test_a_result_is_printed_as_json(self):
+        result, _ = self.answering(None, {"name": "Grüße", "n": [1, 2.5]}, "--call", "f", "--json")
+        self.assert_json_lines(result.out, {"result": {"name": "Grüße", "n": [1, 2.5]}})
+
+    def test_an_error_response_ends_our_program_with_4(self):
+        result, _ = self.answering("not on Sundays", None, "[]", "--call", "f")
+        self.assert_fails(result, 4, "not on Sundays")
+
+    def test_a_reply_that_is_no_response_ends_our_program_within_its_timeout(self):
+        for nonsense in (b"", b"\xc1", b"\x91" * 100_000, msgpack.packb([RESPONSE, 1])):
+            result, _ = self.replying(nonsense, "[]", "--call", "f", "--timeout", "0.2")
+            self.assertIn((result.code, result.out), [(2, ""), (4, "")], result.err)
+
+
+if __name__ == "__main__":
+    unittest.main()
