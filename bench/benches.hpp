@@ -8,5 +8,6 @@
 namespace parley::bench {
 
 std::vector<bench_case> pipes();
+std::vector<bench_case> sockets();
 
 }  // namespace parley::bench

@@ -57,6 +57,7 @@ int bench(const arguments& args) {
     std::vector<bench_case> (*cases)();
   } const benches[] = {
       {"pipes", pipes},
+      {"sockets", sockets},
   };
   std::ofstream json;
   if (!args.json.empty()) {

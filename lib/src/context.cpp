@@ -16,9 +16,9 @@ context::context(const context_options& options) {
   if (options.max_sockets < 1) {
     throw config_error{"context_options.max_sockets must be at least 1"};
   }
-  native_ = detail::with_zmq_errors("context", [&] {
-    return std::make_shared<zmq::context_t>(options.io_threads, options.max_sockets);
-  });
+  native_ = detail::with_zmq_errors(
+      [] { return "make context"; },
+      [&] { return std::make_shared<zmq::context_t>(options.io_threads, options.max_sockets); });
 }
 
 void context::shutdown() noexcept { native_->shutdown(); }

@@ -110,6 +110,19 @@ void apply(zmq::socket_t& native, socket_kind kind, const socket_options& option
   }
 }
 
+// What an error says was tried: a function that builds the words when there is an error.
+auto doing(socket_kind kind, const char* action) {
+  return [kind, action] {
+    return std::string{action}.append(" ").append(to_string(kind)).append(" socket");
+  };
+}
+
+auto doing(socket_kind kind, const char* action, const char* preposition, const endpoint& where) {
+  return [what = doing(kind, action), preposition, &where] {
+    return what().append(preposition).append(where.str());
+  };
+}
+
 [[nodiscard]] clock::time_point after(socket::duration limit) {
   const auto now = clock::now();
   return limit > clock::time_point::max() - now ? clock::time_point::max() : now + limit;
@@ -149,7 +162,7 @@ std::string_view to_string(socket_kind kind) noexcept {
 
 socket::socket(context& owner, socket_kind kind, const socket_options& options)
     : context_{owner}, kind_{kind} {
-  detail::with_zmq_errors(describe("make"), [&] {
+  detail::with_zmq_errors(doing(kind, "make"), [&] {
     native_ = std::make_unique<zmq::socket_t>(context_.native(), native_kind(kind));
     apply(*native_, kind, options);
   });
@@ -159,14 +172,10 @@ socket::socket(socket&&) noexcept = default;
 socket& socket::operator=(socket&&) noexcept = default;
 socket::~socket() = default;
 
-std::string socket::describe(std::string_view action) const {
-  return std::string{action} + " " + std::string{to_string(kind_)} + " socket";
-}
-
 endpoint socket::bind(const endpoint& where) {
-  const std::string what = describe("bind") + " to " + where.str();
+  const auto what = doing(kind_, "bind", " to ", where);
   if (where.kind() == transport::pipe) {
-    throw error{errc::unsupported, what};
+    throw error{errc::unsupported, what()};
   }
   return detail::with_zmq_errors(what, [&] {
     native_->set(zmq::sockopt::ipv6, where.is_ipv6());
@@ -182,12 +191,12 @@ endpoint socket::bind(const endpoint& where) {
 }
 
 void socket::connect(const endpoint& where) {
-  const std::string what = describe("connect") + " to " + where.str();
+  const auto what = doing(kind_, "connect", " to ", where);
   if (where.kind() == transport::pipe) {
-    throw error{errc::unsupported, what};
+    throw error{errc::unsupported, what()};
   }
   if (where.is_wildcard()) {
-    throw error{errc::invalid_endpoint, what + " (only bind takes a wildcard)"};
+    throw error{errc::invalid_endpoint, what() + " (only bind takes a wildcard)"};
   }
   detail::with_zmq_errors(what, [&] {
     native_->set(zmq::sockopt::ipv6, where.is_ipv6());
@@ -196,19 +205,19 @@ void socket::connect(const endpoint& where) {
 }
 
 void socket::unbind(const endpoint& where) {
-  detail::with_zmq_errors(describe("unbind") + " from " + where.str(),
+  detail::with_zmq_errors(doing(kind_, "unbind", " from ", where),
                           [&] { native_->unbind(where.str()); });
 }
 
 void socket::disconnect(const endpoint& where) {
-  detail::with_zmq_errors(describe("disconnect") + " from " + where.str(),
+  detail::with_zmq_errors(doing(kind_, "disconnect", " from ", where),
                           [&] { native_->disconnect(where.str()); });
 }
 
 void socket::subscribe(std::string_view prefix) {
-  detail::with_zmq_errors(describe("subscribe"), [&] {
+  detail::with_zmq_errors(doing(kind_, "subscribe"), [&] {
     if (kind_ == socket_kind::xsub) {
-      native_->send(zmq::buffer("\1" + std::string{prefix}), zmq::send_flags::none);
+      native_->send(zmq::buffer(std::string(1, '\1').append(prefix)), zmq::send_flags::none);
     } else {
       native_->set(zmq::sockopt::subscribe, prefix);
     }
@@ -216,10 +225,9 @@ void socket::subscribe(std::string_view prefix) {
 }
 
 void socket::unsubscribe(std::string_view prefix) {
-  detail::with_zmq_errors(describe("unsubscribe"), [&] {
+  detail::with_zmq_errors(doing(kind_, "unsubscribe"), [&] {
     if (kind_ == socket_kind::xsub) {
-      const std::string request = std::string(1, '\0') + std::string{prefix};
-      native_->send(zmq::buffer(request), zmq::send_flags::none);
+      native_->send(zmq::buffer(std::string(1, '\0').append(prefix)), zmq::send_flags::none);
     } else {
       native_->set(zmq::sockopt::unsubscribe, prefix);
     }
@@ -227,32 +235,13 @@ void socket::unsubscribe(std::string_view prefix) {
 }
 
 bool socket::try_send(message&& outgoing) {
-  assert(!outgoing.empty());
-  try {
-    const std::size_t last = outgoing.size() - 1;
-    for (std::size_t index = 0; index <= last; ++index) {
-      const auto more = index < last ? zmq::send_flags::sndmore : zmq::send_flags::none;
-      // libzmq takes a message whole or not at all: only its first part can be refused.
-      const auto wait = index == 0 ? zmq::send_flags::dontwait : zmq::send_flags::none;
-      zmq::message_t part = to_zmq(outgoing[index]);
-      if (!native_->send(part, more | wait)) {
-        return false;
-      }
-    }
-  } catch (const zmq::error_t& failure) {
-    if (failure.num() == EHOSTUNREACH) {
-      return false;  // a router has no such peer, or no longer
-    }
-    detail::throw_zmq_error(failure.num(), describe("send on"));
-  }
-  outgoing.clear();
-  return true;
+  return send_parts(outgoing, zmq::send_flags::dontwait);
 }
 
 bool socket::send_for(message&& outgoing, duration limit) {
   const auto deadline = after(limit);
   while (!try_send(std::move(outgoing))) {
-    if (!wait_until(ready::output, deadline)) {
+    if (!wait_until(ZMQ_POLLOUT, deadline)) {
       return false;
     }
   }
@@ -260,29 +249,36 @@ bool socket::send_for(message&& outgoing, duration limit) {
 }
 
 void socket::send(message&& outgoing) {
-  while (!try_send(std::move(outgoing))) {
-    wait_until(ready::output, std::nullopt);
+  // A router reports an unknown peer at once, whatever the flags; then there is nothing to wait
+  // for.
+  while (!send_parts(outgoing, zmq::send_flags::none) && kind_ != socket_kind::router) {
   }
 }
 
-std::optional<message> socket::try_receive() {
-  return detail::with_zmq_errors(describe("receive on"), [&]() -> std::optional<message> {
-    zmq::message_t part;
-    if (!native_->recv(part, zmq::recv_flags::dontwait)) {
-      return std::nullopt;
+// False: refused, and outgoing is unchanged.
+bool socket::send_parts(message& outgoing, zmq::send_flags wait) {
+  assert(!outgoing.empty());
+  try {
+    const std::size_t last = outgoing.size() - 1;
+    for (std::size_t index = 0; index <= last; ++index) {
+      const auto more = index < last ? zmq::send_flags::sndmore : zmq::send_flags::none;
+      zmq::message_t part = to_zmq(outgoing[index]);
+      // libzmq takes a message whole or not at all: only its first part can be refused.
+      if (!native_->send(part, more | (index == 0 ? wait : zmq::send_flags::none))) {
+        return false;
+      }
     }
-    message incoming;
-    bool more = part.more();
-    incoming.push_back(from_zmq(std::move(part)));
-    while (more) {
-      // The rest of a message is there once its first part is.
-      static_cast<void>(native_->recv(part, zmq::recv_flags::none));
-      more = part.more();
-      incoming.push_back(from_zmq(std::move(part)));
+  } catch (const zmq::error_t& failure) {
+    if (failure.num() == EHOSTUNREACH || failure.num() == EINTR) {
+      return false;  // a router has no such peer, or no longer; a signal ended the wait
     }
-    return incoming;
-  });
+    detail::throw_zmq_error(failure.num(), doing(kind_, "send on")());
+  }
+  outgoing.clear();
+  return true;
 }
+
+std::optional<message> socket::try_receive() { return receive_parts(zmq::recv_flags::dontwait); }
 
 std::optional<message> socket::receive_for(duration limit) {
   const auto deadline = after(limit);
@@ -290,7 +286,7 @@ std::optional<message> socket::receive_for(duration limit) {
     if (auto incoming = try_receive()) {
       return incoming;
     }
-    if (!wait_until(ready::input, deadline)) {
+    if (!wait_until(ZMQ_POLLIN, deadline)) {
       return std::nullopt;
     }
   }
@@ -298,49 +294,72 @@ std::optional<message> socket::receive_for(duration limit) {
 
 message socket::receive() {
   for (;;) {
-    if (auto incoming = try_receive()) {
+    if (auto incoming = receive_parts(zmq::recv_flags::none)) {
       return std::move(*incoming);
     }
-    wait_until(ready::input, std::nullopt);
   }
 }
 
+// Nothing: there is nothing, or a signal ended the wait.
+std::optional<message> socket::receive_parts(zmq::recv_flags wait) {
+  std::optional<message> incoming;
+  try {
+    zmq::message_t part;
+    if (!native_->recv(part, wait)) {
+      return incoming;
+    }
+    incoming.emplace();
+    bool more = part.more();
+    incoming->push_back(from_zmq(std::move(part)));
+    while (more) {
+      // The rest of a message is there once its first part is.
+      static_cast<void>(native_->recv(part, zmq::recv_flags::none));
+      more = part.more();
+      incoming->push_back(from_zmq(std::move(part)));
+    }
+  } catch (const zmq::error_t& failure) {
+    if (failure.num() != EINTR) {
+      detail::throw_zmq_error(failure.num(), doing(kind_, "receive on")());
+    }
+  }
+  return incoming;
+}
+
 bool socket::can_receive() const {
-  return detail::with_zmq_errors(
-      describe("look at"), [&] { return (native_->get(zmq::sockopt::events) & ZMQ_POLLIN) != 0; });
+  return detail::with_zmq_errors(doing(kind_, "look at"), [&] {
+    return (native_->get(zmq::sockopt::events) & ZMQ_POLLIN) != 0;
+  });
 }
 
 bool socket::can_send() const {
-  return detail::with_zmq_errors(
-      describe("look at"), [&] { return (native_->get(zmq::sockopt::events) & ZMQ_POLLOUT) != 0; });
+  return detail::with_zmq_errors(doing(kind_, "look at"), [&] {
+    return (native_->get(zmq::sockopt::events) & ZMQ_POLLOUT) != 0;
+  });
 }
 
 int socket::fd() const {
-  return detail::with_zmq_errors(describe("look at"),
+  return detail::with_zmq_errors(doing(kind_, "look at"),
                                  [&] { return native_->get(zmq::sockopt::fd); });
 }
 
-bool socket::wait_until(ready direction, std::optional<clock::time_point> deadline) {
-  const short events = direction == ready::input ? ZMQ_POLLIN : ZMQ_POLLOUT;
+// Until the socket may be ready for events of zmq_poll. False: the deadline has passed.
+bool socket::wait_until(short events, clock::time_point deadline) {
   zmq::pollitem_t item{native_->handle(), 0, events, 0};
   for (;;) {
-    auto limit = std::chrono::milliseconds{-1};
-    if (deadline) {
-      const auto left = *deadline - clock::now();
-      if (left <= duration::zero()) {
-        return false;
-      }
-      // Rounded up: waking a little late beats spinning through the last millisecond.
-      limit = std::min(std::chrono::ceil<std::chrono::milliseconds>(left),
-                       std::chrono::milliseconds{std::chrono::hours{24}});
+    const auto left = deadline - clock::now();
+    if (left <= duration::zero()) {
+      return false;
     }
+    // Rounded up: waking a little late beats spinning through the last millisecond.
+    const auto limit = std::min(std::chrono::ceil<std::chrono::milliseconds>(left),
+                                std::chrono::milliseconds{std::chrono::hours{24}});
     try {
       if (zmq::poll(&item, 1, limit) > 0) {
         return true;
       }
     } catch (const zmq::error_t& failure) {
       if (failure.num() != EINTR) {
-        detail::throw_zmq_error(failure.num(), describe("wait on"));
+        detail::throw_zmq_error(failure.num(), doing(kind_, "wait on")());
       }
     }
   }

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include <zmq.hpp>
@@ -14,13 +13,14 @@ namespace parley::detail {
 // detail: what was tried, and where.
 [[noreturn]] void throw_zmq_error(int code, const std::string& detail);
 
-// Runs call; a zmq::error_t that it throws leaves as parley::error with the given detail.
-template<class Call>
-decltype(auto) with_zmq_errors(std::string_view detail, Call&& call) {
+// Runs call; a zmq::error_t that it throws leaves as parley::error. detail() is asked for the words
+// only then: building them costs more than a send.
+template<class Detail, class Call>
+decltype(auto) with_zmq_errors(Detail&& detail, Call&& call) {
   try {
     return std::forward<Call>(call)();
   } catch (const zmq::error_t& failure) {
-    throw_zmq_error(failure.num(), std::string{detail});
+    throw_zmq_error(failure.num(), detail());
   }
 }
 

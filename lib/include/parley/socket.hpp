@@ -25,7 +25,9 @@
 
 namespace zmq {
 class socket_t;
-}
+enum class send_flags : int;
+enum class recv_flags : int;
+}  // namespace zmq
 
 namespace parley {
 
@@ -78,9 +80,9 @@ class socket {
   [[nodiscard]] zmq::socket_t& native() noexcept { return *native_; }
 
  private:
-  enum class ready { input, output };
-  bool wait_until(ready direction, std::optional<std::chrono::steady_clock::time_point> deadline);
-  [[nodiscard]] std::string describe(std::string_view action) const;
+  bool send_parts(message& outgoing, zmq::send_flags wait);
+  std::optional<message> receive_parts(zmq::recv_flags wait);
+  bool wait_until(short events, std::chrono::steady_clock::time_point deadline);
 
   context context_;  // keeps libzmq's context alive; destroyed after native_
   socket_kind kind_;

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// Our sockets against libzmq's own C interface, over the carriers that leave the process: the same
+// bytes, the same options, one thread a side.
+#include <zmq.h>
+#include <parley/request_reply.hpp>
+#include <parley/socket.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "benches.hpp"
+
+namespace parley::bench {
+namespace {
+
+constexpr int limit = 1000;
+
+// A libzmq socket by its C interface.
+class raw_socket {
+ public:
+  raw_socket(void* context, int kind) : handle_{zmq_socket(context, kind)} {
+    const int linger = 0;
+    zmq_setsockopt(handle_, ZMQ_LINGER, &linger, sizeof linger);
+    zmq_setsockopt(handle_, ZMQ_SNDHWM, &limit, sizeof limit);
+    zmq_setsockopt(handle_, ZMQ_RCVHWM, &limit, sizeof limit);
+  }
+  raw_socket(const raw_socket&) = delete;
+  raw_socket& operator=(const raw_socket&) = delete;
+  ~raw_socket() { zmq_close(handle_); }
+
+  std::string bind(const std::string& where) {
+    require(zmq_bind(handle_, where.c_str()) == 0, "raw bind failed");
+    char bound[256];
+    std::size_t size = sizeof bound;
+    zmq_getsockopt(handle_, ZMQ_LAST_ENDPOINT, bound, &size);
+    return bound;
+  }
+  void connect(const std::string& where) {
+    require(zmq_connect(handle_, where.c_str()) == 0, "raw connect failed");
+  }
+  void send(const std::string& bytes) {
+    zmq_msg_t message;
+    zmq_msg_init_size(&message, bytes.size());
+    std::memcpy(zmq_msg_data(&message), bytes.data(), bytes.size());
+    require(zmq_msg_send(&message, handle_, 0) >= 0, "raw send failed");
+  }
+  std::size_t receive() {
+    zmq_msg_t message;
+    zmq_msg_init(&message);
+    require(zmq_msg_recv(&message, handle_, 0) >= 0, "raw receive failed");
+    const std::size_t size = zmq_msg_size(&message);
+    zmq_msg_close(&message);
+    return size;
+  }
+
+ private:
+  void* handle_;
+};
+
+struct raw_context {
+  raw_context() : handle{zmq_ctx_new()} {}
+  raw_context(const raw_context&) = delete;
+  raw_context& operator=(const raw_context&) = delete;
+  ~raw_context() { zmq_ctx_term(handle); }
+  void* handle;
+};
+
+// Messages so many that a measurement takes some tenths of a second.
+std::size_t count_for(std::size_t size) {
+  return std::clamp<std::size_t>(400'000'000 / (size + 400), 300, 600'000);
+}
+
+double rate(std::size_t size, double seconds) {
+  return static_cast<double>(count_for(size)) / seconds / 1e6;
+}
+
+double ours_push_pull(const std::string& where, std::size_t size) {
+  context owner;
+  socket_options options;
+  options.linger = std::chrono::milliseconds{0};
+  parley::socket pull{owner, socket_kind::pull, options};
+  parley::socket push{owner, socket_kind::push, options};
+  push.connect(pull.bind(where));
+  const std::string bytes(size, 'x');
+  push.send(frame{bytes});
+  static_cast<void>(pull.receive());
+  return rate(size, time_two_threads(
+                        [&] {
+                          for (std::size_t i = 0; i < count_for(size); ++i) {
+                            push.send(frame{bytes});
+                          }
+                        },
+                        [&] {
+                          for (std::size_t i = 0; i < count_for(size); ++i) {
+                            require(pull.receive().bytes() == size, "a message changed its size");
+                          }
+                        }));
+}
+
+double raw_push_pull(const std::string& where, std::size_t size) {
+  raw_context owner;
+  raw_socket pull{owner.handle, ZMQ_PULL};
+  raw_socket push{owner.handle, ZMQ_PUSH};
+  push.connect(pull.bind(where));
+  const std::string bytes(size, 'x');
+  push.send(bytes);
+  pull.receive();
+  return rate(size, time_two_threads(
+                        [&] {
+                          for (std::size_t i = 0; i < count_for(size); ++i) {
+                            push.send(bytes);
+                          }
+                        },
+                        [&] {
+                          for (std::size_t i = 0; i < count_for(size); ++i) {
+                            require(pull.receive() == size, "a message changed its size");
+                          }
+                        }));
+}
+
+constexpr int round_trips = 4000;
+
+// Microseconds a round trip.
+double per_trip(double seconds) { return seconds / round_trips * 1e6; }
+
+double raw_round_trip() {
+  raw_context owner;
+  raw_socket rep{owner.handle, ZMQ_REP};
+  raw_socket req{owner.handle, ZMQ_REQ};
+  req.connect(rep.bind("tcp://127.0.0.1:*"));
+  const std::string bytes(16, 'x');
+  return per_trip(time_two_threads(
+      [&] {
+        for (int i = 0; i < round_trips; ++i) {
+          rep.send(std::string(rep.receive(), 'x'));
+        }
+      },
+      [&] {
+        for (int i = 0; i < round_trips; ++i) {
+          req.send(bytes);
+          require(req.receive() == bytes.size(), "a reply changed its size");
+        }
+      }));
+}
+
+double socket_round_trip() {
+  context owner;
+  parley::socket rep{owner, socket_kind::rep};
+  parley::socket req{owner, socket_kind::req};
+  req.connect(rep.bind("tcp://127.0.0.1:0"));
+  const std::string bytes(16, 'x');
+  return per_trip(time_two_threads(
+      [&] {
+        for (int i = 0; i < round_trips; ++i) {
+          rep.send(rep.receive());
+        }
+      },
+      [&] {
+        for (int i = 0; i < round_trips; ++i) {
+          req.send(frame{bytes});
+          require(req.receive().bytes() == bytes.size(), "a reply changed its size");
+        }
+      }));
+}
+
+double call_round_trip() {
+  context owner;
+  server calculator{owner};
+  calculator.handle("add", [](int a, int b) { return a + b; });
+  client caller{owner, calculator.bind("tcp://127.0.0.1:0")};
+  require(caller.call<int>("add", 1, 2) == 3, "a call returned the wrong sum");
+  return per_trip(time_two_threads([] {},
+                                   [&] {
+                                     for (int i = 0; i < round_trips; ++i) {
+                                       require(caller.call<int>("add", i, 2) == i + 2,
+                                               "a call returned the wrong sum");
+                                     }
+                                   }));
+}
+
+}  // namespace
+
+std::vector<bench_case> sockets() {
+  std::vector<bench_case> cases;
+  const std::vector<std::pair<std::string, std::string>> carriers{{"tcp", "tcp://127.0.0.1:*"},
+                                                                  {"ipc", "ipc://*"}};
+  const std::vector<std::pair<std::string, std::size_t>> sizes{
+      {"16 B", 16}, {"64 B", 64}, {"1 KiB", 1024}, {"64 KiB", 65536}, {"1 MiB", 1048576}};
+  for (const auto& [carrier, where] : carriers) {
+    for (const auto& [name, size] : sizes) {
+      cases.push_back(
+          {"push-pull " + carrier + " " + name,
+           "M/s",
+           better::more,
+           [where = where, size = size] { return ours_push_pull(where, size); },
+           {{"raw libzmq", [where = where, size = size] { return raw_push_pull(where, size); },
+             0.97}}});
+    }
+  }
+  cases.push_back({"REQ-REP round trip tcp",
+                   "us",
+                   better::less,
+                   socket_round_trip,
+                   {{"raw libzmq REQ-REP", raw_round_trip, 1 / 1.03}}});
+  cases.push_back({"call of a method, round trip tcp",
+                   "us",
+                   better::less,
+                   call_round_trip,
+                   {{"raw libzmq REQ-REP", raw_round_trip, 1 / 1.15}}});
+  return cases;
+}
+
+}  // namespace parley::bench
