@@ -22,10 +22,10 @@ void require(bool holds) {
 
 struct taker final : queue::consumer {
   taker(session& to, subscription& who, queue& source) : to_{to}, who_{who}, from_{source} {}
-  bool try_take(const queue::entry& next) override {
-    if (!to_.has_credit(who_) || to_.unsent_bytes() > 10'000) return false;
+  queue::taken try_take(const queue::entry& next) override {
+    if (!to_.has_credit(who_) || to_.unsent_bytes() > 10'000) return queue::taken::refused;
     to_.deliver(who_, next, from_);
-    return true;
+    return queue::taken::held;
   }
   session& to_;
   subscription& who_;
@@ -108,7 +108,7 @@ class world {
   void flush() {
     std::string out;
     std::vector<delivery> done;
-    client_.take_output(out);
+    client_.take_output(out, {});
     client_.sent({}, done);
     for (const delivery& each : done) {
       source_.settled(each.entry);

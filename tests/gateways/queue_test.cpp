@@ -12,10 +12,10 @@ namespace {
 struct taker final : queue::consumer {
   explicit taker(std::size_t most = 100) : credit{most} {}
 
-  bool try_take(const queue::entry& next) override {
-    if (taken.size() == credit) return false;
+  queue::taken try_take(const queue::entry& next) override {
+    if (taken.size() == credit) return queue::taken::refused;
     taken.push_back(next);
-    return true;
+    return queue::taken::held;
   }
   std::string bodies() const {
     std::string out;

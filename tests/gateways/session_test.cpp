@@ -31,7 +31,7 @@ struct fixture {
   // What the server has written since the last call, one frame a line.
   std::string answer() {
     std::string sent;
-    client.take_output(sent);
+    client.take_output(sent, now);
     client.sent(now, finished);
     if (sent == "\n") return "heart-beat";
     std::string out;
@@ -279,7 +279,7 @@ TEST_CASE("auto settles a message when its bytes were sent, not before") {
   subscription& to = f.subscribe("");
   f.deliver(to, "a");
   std::string bytes;
-  f.client.take_output(bytes);
+  f.client.take_output(bytes, f.now);
   f.deliver(to, "b");
   CHECK(f.finished.empty());
   f.client.sent(f.now, f.finished);

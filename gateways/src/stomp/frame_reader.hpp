@@ -10,6 +10,8 @@
 // EOLs between frames are heart-beats: they are skipped, and count as activity like all bytes do.
 #pragma once
 
+#include <parley/stomp_limits.hpp>
+
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -20,12 +22,6 @@
 #include "stomp/frame.hpp"
 
 namespace parley::stomp {
-
-struct frame_limits {
-  std::size_t headers = 128;            // header lines in one frame
-  std::size_t header_line = 16 * 1024;  // bytes in one header line, its end not counted
-  std::size_t body = 16 * 1024 * 1024;  // bytes in one body
-};
 
 class frame_reader {
  public:

@@ -81,7 +81,9 @@ message_ptr message::from_send(const frame& send, std::string_view reply_to) {
   made->begin(send.find("destination").value_or(""), room);
   for (const header& each : send.headers) {
     if (is_ours(each.name)) continue;
-    made->add(each.name, each.name == "reply-to" && !reply_to.empty() ? reply_to : each.value);
+    const bool is_reply_to = each.name == "reply-to";
+    made->has_reply_to_ = made->has_reply_to_ || is_reply_to;
+    made->add(each.name, is_reply_to && !reply_to.empty() ? reply_to : each.value);
   }
   made->finish(send.body);
   return made;
@@ -107,6 +109,7 @@ message_ptr message::redirected(std::string_view destination) const {
   made->body_at_ = made->wire_.size() + body_at_ - own;
   made->wire_.append(wire_, own);
   made->escaped_ = made->escaped_ || escaped_;
+  made->has_reply_to_ = has_reply_to_;
   return made;
 }
 

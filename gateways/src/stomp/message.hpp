@@ -38,6 +38,7 @@ class message {
   [[nodiscard]] std::string_view body() const noexcept {
     return std::string_view{wire_}.substr(body_at_, wire_.size() - body_at_ - 1);
   }
+  [[nodiscard]] bool has_reply_to() const noexcept { return has_reply_to_; }
   // Of the sender's own headers.
   [[nodiscard]] std::optional<std::string> find(std::string_view name) const;
 
@@ -58,6 +59,7 @@ class message {
   std::string destination_;
   std::string wire_;
   std::size_t body_at_ = 0;
+  bool has_reply_to_ = false;
   bool escaped_ = false;  // some header holds an escape, so other versions need a form of their own
 };
 

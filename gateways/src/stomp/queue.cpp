@@ -39,9 +39,11 @@ void queue::dispatch() {
     }
     consumer* const who = ready_.front();
     ready_.pop_front();
-    if (!who->try_take(next)) continue;
+    const taken came = who->try_take(next);
+    if (came == taken::refused) continue;
     ready_.push_back(who);
     ++in_flight_;
+    if (came == taken::settled) forget(next);
     if (returned_.empty()) {
       fresh_.pop_front();
     } else {
@@ -57,26 +59,26 @@ void queue::forget(const entry& gone) noexcept {
 
 void queue::settled(const entry& done) noexcept { forget(done); }
 
-queue::returned queue::give_back(entry taken, bool rejected, const consumer* by) {
+queue::returned queue::give_back(entry held, bool rejected, const consumer* by) {
   if (rejected) {
-    ++taken.rejections;
-    taken.rejected_by = by;
-    if (taken.rejections >= limits_.attempts) {
-      forget(taken);
+    ++held.rejections;
+    held.rejected_by = by;
+    if (held.rejections >= limits_.attempts) {
+      forget(held);
       return returned::given_up;
     }
   }
-  taken.redelivered = true;
-  put_back(std::move(taken));
+  held.redelivered = true;
+  put_back(std::move(held));
   return returned::waits;
 }
 
-void queue::put_back(entry taken) {
+void queue::put_back(entry held) {
   --in_flight_;
   const auto place =
       std::partition_point(returned_.begin(), returned_.end(),
-                           [&](const entry& each) { return each.number > taken.number; });
-  returned_.insert(place, std::move(taken));
+                           [&](const entry& each) { return each.number > held.number; });
+  returned_.insert(place, std::move(held));
 }
 
 }  // namespace parley::stomp

@@ -9,6 +9,8 @@
 // Every accepted message is waiting, in flight, or was settled: size() = waiting() + in_flight().
 #pragma once
 
+#include <parley/stomp_limits.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -17,12 +19,6 @@
 #include "stomp/message.hpp"
 
 namespace parley::stomp {
-
-struct queue_limits {
-  std::size_t messages = 10'000;
-  std::size_t bytes = 64 * 1024 * 1024;  // a lone message may be larger
-  unsigned attempts = 5;                 // deliveries that end in a NACK, before it is given up
-};
 
 class queue {
  public:
@@ -34,11 +30,13 @@ class queue {
     const void* rejected_by = nullptr;  // goes to somebody else, where there is one
   };
 
+  enum class taken : std::uint8_t { refused, held, settled };
+
   // Who takes messages. Must outlive its membership; is only called from within dispatch().
   class consumer {
    public:
-    // Takes the entry, or says that there is no room now; then it is not asked again before wake().
-    virtual bool try_take(const entry& next) = 0;
+    // Refused: there is no room now; it is not asked again before wake().
+    virtual taken try_take(const entry& next) = 0;
 
    protected:
     ~consumer() = default;
@@ -70,9 +68,9 @@ class queue {
 
   void settled(const entry& done) noexcept;
   // `rejected`: by a NACK of `by`. Otherwise the consumer just went away.
-  returned give_back(entry taken, bool rejected, const consumer* by);
+  returned give_back(entry held, bool rejected, const consumer* by);
   // Never left the gateway: no redelivery.
-  void put_back(entry taken);
+  void put_back(entry held);
 
   [[nodiscard]] std::size_t waiting() const noexcept { return fresh_.size() + returned_.size(); }
   [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_; }

@@ -180,6 +180,7 @@ void session::on_connect(const frame& from_client) {
         .header("content-type", "text/plain")
         .finish(sentence + "\n");
     state_ = state::closing;
+    failed_ = true;
     return;
   }
   if (const auto beats = from_client.find("heart-beat")) {
@@ -496,6 +497,7 @@ void session::write_error(std::string_view sentence) {
       .header("content-type", "text/plain")
       .finish(std::string{sentence} + "\n");
   state_ = state::closing;
+  failed_ = true;
 }
 
 std::uint64_t session::write_opening(subscription& to, bool redelivered) {
@@ -533,8 +535,9 @@ void session::deliver(subscription& to, const queue::entry& entry, queue& from) 
   }
 }
 
-void session::take_output(std::string& bytes) {
+void session::take_output(std::string& bytes, clock::time_point now) {
   assert(bytes.empty() && sending_ == 0);
+  spoke_ = now;
   output_.swap(bytes);
   sending_ = bytes.size();
   written_ += sending_;
@@ -560,9 +563,11 @@ std::vector<delivery> session::take_unsent() {
 // ---- time ----
 
 clock::time_point session::due() const noexcept {
-  if (state_ == state::connecting) return opened_ + limits_.connect_within;
   clock::time_point next = clock::time_point::max();
-  if (send_every_.count() != 0) next = spoke_ + send_every_ / 2;
+  if (sending_ != 0) next = spoke_ + limits_.write_stall;
+  if (state_ == state::connecting) return std::min(next, opened_ + limits_.connect_within);
+  if (state_ == state::closing) return next;
+  if (send_every_.count() != 0 && unsent_bytes() == 0) next = spoke_ + send_every_ / 2;
   if (expect_every_.count() != 0 && listening_) {
     next = std::min(next, heard_ + expect_every_ * limits_.heart_beat_grace);
   }
@@ -571,17 +576,11 @@ clock::time_point session::due() const noexcept {
 
 // Heart-beats go out at half the agreed time: many clients allow no delay at all.
 bool session::tick(clock::time_point now) {
-  if (state_ == state::closing) return true;
-  if (state_ == state::connecting) return now < due();
-  if (expect_every_.count() != 0 && listening_ &&
-      now >= heard_ + expect_every_ * limits_.heart_beat_grace) {
-    return false;
-  }
-  if (send_every_.count() != 0 && now >= spoke_ + send_every_ / 2) {
-    spoke_ = now;
-    if (unsent_bytes() == 0) output_ += '\n';
-  }
-  return true;
+  if (now < due()) return true;
+  const bool beats = state_ == state::open && send_every_.count() != 0 && unsent_bytes() == 0 &&
+                     now >= spoke_ + send_every_ / 2;
+  if (beats) output_ += '\n';
+  return beats && now < due();
 }
 
 }  // namespace parley::stomp

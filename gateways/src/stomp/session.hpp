@@ -9,6 +9,8 @@
 // hang up.
 #pragma once
 
+#include <parley/stomp_limits.hpp>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -26,18 +28,6 @@ namespace parley::stomp {
 
 using clock = std::chrono::steady_clock;
 
-struct session_limits {
-  std::chrono::milliseconds heart_beat_send{10'000};     // offered; 0: never
-  std::chrono::milliseconds heart_beat_receive{10'000};  // wished for; 0: never
-  unsigned heart_beat_grace = 2;  // silent intervals until a client counts as dead
-  std::chrono::milliseconds connect_within{10'000};  // for the CONNECT frame
-  std::size_t subscriptions = 1'000;
-  std::size_t prefetch = 1'000;             // unacknowledged messages, where not asked for less
-  std::size_t transactions = 16;            // open at a time
-  std::size_t transaction_frames = 10'000;  // SEND, ACK and NACK in one
-  std::size_t transaction_bytes = 16 * 1024 * 1024;
-};
-
 enum class ack_mode : std::uint8_t { automatic, cumulative, individual };
 
 // A message that was written for a client and that it may have to acknowledge.
@@ -53,10 +43,11 @@ struct subscription {
   std::string id;            // as the client wrote it; empty for a 1.0 client that gave none
   std::string destination;
   ack_mode mode = ack_mode::automatic;
-  std::size_t window = 0;   // most unacknowledged messages
-  std::size_t dropped = 0;  // not yet told to the client
-  std::string opening;      // of each MESSAGE, up to the number of the delivery
-  bool implicit = false;    // made by a reply-to, not by SUBSCRIBE
+  std::size_t window = 0;             // most unacknowledged messages
+  std::size_t dropped = 0;            // not yet told to the client
+  std::string opening;                // of each MESSAGE, up to the number of the delivery
+  bool implicit = false;              // made by a reply-to, not by SUBSCRIBE
+  queue::consumer* outlet = nullptr;  // for whoever feeds it
   std::uint64_t next_delivery = 0;
   std::deque<delivery> unsettled;  // ascending numbers
 };
@@ -125,14 +116,17 @@ class session {
 
   // Swaps what is to be sent into `bytes`. Requires: bytes is empty, and what was taken before was
   // reported sent.
-  void take_output(std::string& bytes);
-  // Appends messages that auto-acknowledging subscriptions are now done with.
+  void take_output(std::string& bytes, clock::time_point now);
+  // Some of it is on its way.
+  void sent_some(clock::time_point now) noexcept { spoke_ = now; }
+  // All of it. Appends messages that auto-acknowledging subscriptions are now done with.
   void sent(clock::time_point now, std::vector<delivery>& done);
   [[nodiscard]] bool has_output() const noexcept { return !output_.empty(); }
   [[nodiscard]] std::size_t unsent_bytes() const noexcept { return output_.size() + sending_; }
 
   // After an ERROR or DISCONNECT: only what output() holds is still to be sent.
   [[nodiscard]] bool closing() const noexcept { return state_ == state::closing; }
+  [[nodiscard]] bool failed() const noexcept { return failed_; }  // closing with an ERROR
   [[nodiscard]] bool connected() const noexcept { return state_ == state::open; }
   [[nodiscard]] version negotiated() const noexcept { return version_; }
   [[nodiscard]] const std::string& reply_prefix() const noexcept { return reply_prefix_; }
@@ -186,6 +180,7 @@ class session {
   std::string reply_prefix_;
   state state_ = state::connecting;
   version version_ = version::v1_0;
+  bool failed_ = false;
   bool names_version_ = false;  // the client sent accept-version, so it knows of them
 
   std::string output_;
