@@ -26,6 +26,7 @@ socket_options source_socket(const source_options& options) {
 socket_options worker_socket(const worker_options& options) {
   socket_options chosen;
   chosen.receive_limit = options.limit;
+  chosen.linger = std::chrono::milliseconds{0};  // a worker sends nothing
   return chosen;
 }
 
