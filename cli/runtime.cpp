@@ -118,7 +118,7 @@ void runtime::watch() {
       pollfd again{nudge_fd_, POLLIN, 0};
       ::poll(&again, 1, grace_milliseconds);
       if (!quit_) {
-        std::_Exit(static_cast<int>(interrupted_by(signal_)));
+        std::_Exit(static_cast<int>(stopped_code()));
       }
     } else if (watches_stdout_ && (waited[2].revents & (POLLERR | POLLHUP)) != 0) {
       stop();

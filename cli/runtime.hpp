@@ -50,7 +50,7 @@ class runtime {
 
   std::mutex mutex_;  // guards context_ against the watcher
   std::optional<parley::context> context_;
-  bool endless_ = false;
+  std::atomic<bool> endless_{false};
   std::atomic<int> signal_{0};
   std::atomic<bool> watches_stdout_{false};
   int signal_fd_;

@@ -5,7 +5,7 @@ import unittest
 
 from program import ProgramTest
 
-COMMANDS = ["pub", "sub", "req", "rep", "push", "pull", "version"]
+COMMANDS = ["pub", "sub", "req", "rep", "push", "pull", "gateway", "version"]
 
 
 class Test(ProgramTest):
