@@ -13,7 +13,9 @@ JOBS = 6
 
 
 def say(text):
-    print(text, flush=True)
+    # In one write: messages arrive on a thread of their own.
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 class Listener(stomp.ConnectionListener):
