@@ -13,7 +13,5 @@ int main(int argc, char* argv[]) {
   parley::context context;
   parley::worker worker{context, argv[1]};
   std::cerr << "connected" << std::endl;
-  worker.run([](const parley::frame& job) {
-    std::cout << "does " << job.view() << std::endl;
-  });
+  worker.run([](const parley::frame& job) { std::cout << "does " << job.view() << std::endl; });
 }

@@ -23,7 +23,8 @@ socket_options publisher_socket(const publisher_options& options) {
 socket_options subscriber_socket(const subscriber_options& options) {
   socket_options chosen;
   chosen.receive_limit = options.limit;
-  chosen.linger = std::chrono::milliseconds{0};  // subscriptions that no publisher took are of no use
+  chosen.linger =
+      std::chrono::milliseconds{0};  // subscriptions that no publisher took are of no use
   return chosen;
 }
 
