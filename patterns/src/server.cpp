@@ -188,9 +188,9 @@ void server::connect(const endpoint& where) {
   state_->link.with([&](socket& native) { native.connect(where); });
 }
 
-void server::handle_method(std::string name, method handler) {
+void server::handle_method(std::string_view name, method handler) {
   const std::unique_lock lock{state_->handlers};
-  state_->methods[std::move(name)] = std::make_shared<const method>(std::move(handler));
+  state_->methods[std::string{name}] = std::make_shared<const method>(std::move(handler));
 }
 
 void server::handle_raw(raw_handler handler) {

@@ -56,8 +56,8 @@ class server {
   // Offers function under name; the types of its parameters and result are taken from it. What it
   // throws reaches the caller as remote_error.
   template<class Function>
-  void handle(std::string name, Function function) {
-    handle_method(std::move(name), wrap(std::function{std::move(function)}));
+  void handle(std::string_view name, Function function) {
+    handle_method(name, wrap(std::function{std::move(function)}));
   }
   // Takes every request as raw frames; named methods are then not looked at.
   void handle_raw(raw_handler handler);
@@ -65,7 +65,7 @@ class server {
   void close() noexcept;
 
  private:
-  void handle_method(std::string name, method handler);
+  void handle_method(std::string_view name, method handler);
   [[noreturn]] static void throw_wrong_count(std::size_t expected, const msgpack::object& found);
 
   template<class Result, class... Parameters>
