@@ -54,6 +54,9 @@ inline constexpr std::align_val_t slot_alignment{std::max(alignof(T), cache_line
 }  // namespace detail
 
 template<class T>
+class mpsc_pipe;
+
+template<class T>
 class spsc_pipe {
   static_assert(std::is_nothrow_move_constructible_v<T>,
                 "a pipe's items must move without throwing: an item half moved would be lost");
@@ -130,6 +133,9 @@ class spsc_pipe {
   }
 
  private:
+  template<class>
+  friend class mpsc_pipe;  // finds an item in one of its lanes, then pops it there
+
   using index = std::uint64_t;
 
   // What the writer may use of its own without synchronising: only it stores them.
@@ -150,7 +156,7 @@ class spsc_pipe {
   [[nodiscard, gnu::always_inline]] std::size_t items_for(std::size_t wanted) noexcept;
   [[nodiscard, gnu::noinline]] bool wait_for_item(detail::steady_point deadline,
                                                   const std::stop_token& stop);
-  [[nodiscard, gnu::always_inline]] T pop_one() noexcept;
+  [[gnu::always_inline]] void pop_into(std::optional<T>& next) noexcept;
   void give_back(index read) noexcept;
 
   // Written when the pipe is made and when it is closed.
@@ -292,14 +298,15 @@ void spsc_pipe<T>::publish(index write) noexcept {
 
 template<class T>
 inline std::optional<T> spsc_pipe<T>::try_pop() noexcept {
-  if (items_for(1) == 0) return std::nullopt;
-  return pop_one();
+  std::optional<T> next;  // one name for both outcomes: g++ 12 warns of two returns
+  if (items_for(1) != 0) pop_into(next);
+  return next;
 }
 
 template<class T>
 inline std::optional<T> spsc_pipe<T>::pop(const std::stop_token& stop) {
-  std::optional<T> next;  // by name: g++ 12 takes a second return for an uninitialised one
-  if (items_for(1) > 0 || wait_for_item(detail::never, stop)) next.emplace(pop_one());
+  std::optional<T> next;
+  if (items_for(1) != 0 || wait_for_item(detail::never, stop)) pop_into(next);
   return next;
 }
 
@@ -307,8 +314,9 @@ template<class T>
 template<class Rep, class Period>
 std::optional<T> spsc_pipe<T>::pop_for(std::chrono::duration<Rep, Period> time,
                                        const std::stop_token& stop) {
-  if (items_for(1) == 0 && !wait_for_item(detail::deadline_after(time), stop)) return std::nullopt;
-  return pop_one();
+  std::optional<T> next;
+  if (items_for(1) != 0 || wait_for_item(detail::deadline_after(time), stop)) pop_into(next);
+  return next;
 }
 
 template<class T>
@@ -371,12 +379,11 @@ bool spsc_pipe<T>::wait_for_item(detail::steady_point deadline, const std::stop_
 }
 
 template<class T>
-inline T spsc_pipe<T>::pop_one() noexcept {
+inline void spsc_pipe<T>::pop_into(std::optional<T>& next) noexcept {
   T* const item = slot(own_read());
-  T result{std::move(*item)};
+  next.emplace(std::move(*item));
   item->~T();
   give_back(own_read() + 1);
-  return result;
 }
 
 template<class T>
