@@ -3,11 +3,15 @@
 // Pipes between threads. Every side moves the same plain struct, checks the number in it, holds at
 // most 1024 items, and pins its two threads the same way.
 #include <zmq.h>
+#include <parley/pipe/mpsc_pipe.hpp>
 #include <parley/pipe/spsc_pipe.hpp>
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 #ifdef PARLEY_BENCH_READERWRITERQUEUE
 #include <readerwritercircularbuffer.h>
@@ -269,6 +273,103 @@ double libzmq_1_kib() {
   return static_cast<double>(count) / seconds / 1e6;
 }
 
+// Many writers: each counts up; its id stands above the count. The reader checks every writer's
+// order.
+constexpr std::uint64_t writer_shift = 48;
+
+// Millions of items a second. make_writer(id) is called in the writer's thread and returns what
+// puts one item; take(item&) is called in the reader's.
+template<class Item, class MakeWriter, class Take>
+double many_to_one(unsigned writers, std::uint64_t each, MakeWriter make_writer, Take take) {
+  std::vector<std::function<void()>> writing;
+  for (unsigned id = 0; id < writers; ++id) {
+    writing.emplace_back([=] {
+      auto put = make_writer(id);
+      const std::uint64_t first = std::uint64_t{id} << writer_shift;
+      for (std::uint64_t i = 0; i < each; ++i)
+        put(Item{first + i});
+    });
+  }
+  const double seconds = time_threads(writing, [&] {
+    std::vector<std::uint64_t> next(writers);
+    for (std::uint64_t i = 0; i < writers * each; ++i) {
+      Item got;
+      take(got);
+      const std::uint64_t id = got.words.front() >> writer_shift;
+      require(id < writers && got.is((id << writer_shift) + next[id]), "an item came out of order");
+      ++next[id];
+    }
+  });
+  return static_cast<double>(writers * each) / seconds / 1e6;
+}
+
+measure ours_many(unsigned writers) {
+  return [writers] {
+    mpsc_pipe<item<64>> pipe{capacity};
+    return many_to_one<item<64>>(
+        writers, 4'000'000 / writers,
+        [&pipe](unsigned) {
+          return
+              [writer = pipe.add_writer()](const item<64>& value) mutable { writer.push(value); };
+        },
+        [&pipe](item<64>& value) { value = *pipe.pop(); });
+  };
+}
+
+measure libzmq_many(unsigned writers) {
+  return [writers] {
+    void* const context = zmq_ctx_new();
+    void* const pull = zmq_socket(context, ZMQ_PULL);
+    std::vector<void*> pushes;
+    const int mark = capacity / 2;
+    zmq_setsockopt(pull, ZMQ_RCVHWM, &mark, sizeof mark);
+    require(zmq_bind(pull, "inproc://bench") == 0, "libzmq: cannot bind");
+    for (unsigned i = 0; i < writers; ++i) {
+      pushes.push_back(zmq_socket(context, ZMQ_PUSH));
+      zmq_setsockopt(pushes.back(), ZMQ_SNDHWM, &mark, sizeof mark);
+      require(zmq_connect(pushes.back(), "inproc://bench") == 0, "libzmq: cannot connect");
+    }
+    const double rate = many_to_one<item<64>>(
+        writers, 400'000 / writers,
+        [&pushes](unsigned id) {
+          return [push = pushes[id]](const item<64>& value) { zmq_put(push, value); };
+        },
+        [pull](item<64>& value) { zmq_take(pull, value); });
+    for (void* push : pushes)
+      zmq_close(push);
+    zmq_close(pull);
+    zmq_ctx_term(context);
+    return rate;
+  };
+}
+
+#ifdef PARLEY_BENCH_CONCURRENTQUEUE
+// As fast as it can be used: a token for each writer and for the reader. Unbounded.
+measure moodycamel_many(unsigned writers) {
+  return [writers] {
+    moodycamel::BlockingConcurrentQueue<item<64>> queue;
+    moodycamel::ConsumerToken reader{queue};
+    return many_to_one<item<64>>(
+        writers, 2'000'000 / writers,
+        [&queue](unsigned) {
+          return [&queue, token = moodycamel::ProducerToken{queue}](const item<64>& value) mutable {
+            queue.enqueue(token, value);
+          };
+        },
+        [&](item<64>& value) { queue.wait_dequeue(reader, value); });
+  };
+}
+#endif
+
+bench_case many(unsigned writers) {
+  std::vector<peer> peers{{"libzmq inproc PUSH/PULL", libzmq_many(writers), 1}};
+#ifdef PARLEY_BENCH_CONCURRENTQUEUE
+  peers.push_back({"moodycamel blocking queue", moodycamel_many(writers), 1});
+#endif
+  return {"64 B, " + std::to_string(writers) + " writers, may sleep", "M/s", better::more,
+          ours_many(writers), std::move(peers)};
+}
+
 template<std::size_t Size>
 std::vector<peer> sleeping_peers(double times_libzmq, double times_moodycamel) {
   std::vector<peer> peers{{"libzmq inproc PAIR", libzmq<Size>, times_libzmq}};
@@ -312,6 +413,9 @@ std::vector<bench_case> pipes() {
        better::more,
        ours_1_kib,
        {{"libzmq inproc PAIR", libzmq_1_kib, 2.5}}},
+      many(2),
+      many(3),
+      many(4),
       {"8 B ping-pong, both awake",
        "us",
        better::less,
