@@ -25,8 +25,10 @@ std::string make_token() {
   static constexpr char digits[] = "0123456789abcdef";
   std::random_device random;
   std::string token;
-  for (int i = 0; i < 32; ++i)
-    token += digits[random() % 16];
+  for (int i = 0; i < 4; ++i) {
+    for (std::uint32_t bits = random(), n = 0; n < 8; ++n, bits >>= 4)
+      token += digits[bits & 15];
+  }
   return token;
 }
 
