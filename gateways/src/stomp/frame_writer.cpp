@@ -1,18 +1,32 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "stomp/frame_writer.hpp"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 
 namespace parley::stomp {
+namespace {
+
+// Octets that some version must not write as they are.
+constexpr auto special = [] {
+  std::array<bool, 256> table{};
+  for (const unsigned char each : {'\n', '\r', ':', '\\', '\0'})
+    table[each] = true;
+  return table;
+}();
+
+}  // namespace
 
 void append_escaped(std::string& out, std::string_view text, version form) {
-  constexpr std::string_view special{"\n\r:\\\0", 5};
-  while (!text.empty()) {
-    const std::size_t plain = text.find_first_of(special);
-    out += text.substr(0, plain);
-    if (plain == std::string_view::npos) return;
-    const char each = text[plain];
-    text.remove_prefix(plain + 1);
+  for (;;) {
+    const auto* const found = std::find_if(text.begin(), text.end(), [](char each) {
+      return special[static_cast<unsigned char>(each)];
+    });
+    out.append(text.begin(), found);
+    if (found == text.end()) return;
+    const char each = *found;
+    text.remove_prefix(static_cast<std::size_t>(found - text.begin()) + 1);
     if (each == '\0') {
       out += ' ';  // readers take it for the end of the frame
     } else if (form == version::v1_0) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "stomp/message.hpp"
 
+#include <cstring>
+
 #include "stomp/frame_writer.hpp"
 
 namespace parley::stomp {
@@ -61,7 +63,7 @@ void message::begin(std::string_view destination, std::size_t room) {
 void message::add(std::string_view name, std::string_view value) {
   const std::size_t at = wire_.size();
   append_header(wire_, name, value, version::v1_2);
-  escaped_ = escaped_ || wire_.find('\\', at) != std::string::npos;
+  escaped_ = escaped_ || std::memchr(wire_.data() + at, '\\', wire_.size() - at) != nullptr;
 }
 
 void message::finish(std::string_view body) {
@@ -74,7 +76,7 @@ void message::finish(std::string_view body) {
 }
 
 message_ptr message::from_send(const frame& send, std::string_view reply_to) {
-  std::shared_ptr<message> made{new message};
+  const auto made = std::make_shared<message>(only_here{});
   std::size_t room = send.body.size() + reply_to.size();
   for (const header& each : send.headers)
     room += each.name.size() + each.value.size() + 2;
@@ -91,7 +93,7 @@ message_ptr message::from_send(const frame& send, std::string_view reply_to) {
 
 message_ptr message::make(std::string_view destination, const std::vector<header>& headers,
                           std::string_view body) {
-  std::shared_ptr<message> made{new message};
+  const auto made = std::make_shared<message>(only_here{});
   std::size_t room = body.size();
   for (const header& each : headers)
     room += each.name.size() + each.value.size() + 2;
@@ -103,7 +105,7 @@ message_ptr message::make(std::string_view destination, const std::vector<header
 }
 
 message_ptr message::redirected(std::string_view destination) const {
-  std::shared_ptr<message> made{new message};
+  const auto made = std::make_shared<message>(only_here{});
   made->begin(destination, wire_.size());
   const std::size_t own = wire_.find('\n') + 1;
   made->body_at_ = made->wire_.size() + body_at_ - own;

@@ -22,7 +22,13 @@ class message;
 using message_ptr = std::shared_ptr<const message>;
 
 class message {
+  struct only_here {
+    explicit only_here() = default;
+  };
+
  public:
+  explicit message(only_here) {}
+
   // From a SEND frame; its `reply-to`, when there is one, is replaced by `reply_to`.
   // Requires: the frame has a destination.
   static message_ptr from_send(const frame& send, std::string_view reply_to = {});
@@ -51,7 +57,6 @@ class message {
   void append_to(std::string& out, version form) const;
 
  private:
-  message() = default;
   void begin(std::string_view destination, std::size_t room);
   void add(std::string_view name, std::string_view value);
   void finish(std::string_view body);
