@@ -9,5 +9,6 @@ namespace parley::bench {
 
 std::vector<bench_case> pipes();
 std::vector<bench_case> sockets();
+std::vector<bench_case> gateway();
 
 }  // namespace parley::bench

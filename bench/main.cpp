@@ -58,6 +58,7 @@ int bench(const arguments& args) {
   } const benches[] = {
       {"pipes", pipes},
       {"sockets", sockets},
+      {"gateway", gateway},
   };
   std::ofstream json;
   if (!args.json.empty()) {
