@@ -62,6 +62,22 @@ int checked_bytes(std::size_t value, const char* name) {
   return static_cast<int>(value);
 }
 
+void apply(zmq::socket_t& native, const curve_security& curve) {
+  if (!curve.own()) {
+    return;
+  }
+  const auto bytes = [](const curve_key& key) {
+    return zmq::const_buffer{key.bytes().data(), key.bytes().size()};
+  };
+  native.set(zmq::sockopt::curve_secretkey, bytes(curve.own()->secret_key));
+  if (curve.server()) {
+    native.set(zmq::sockopt::curve_publickey, bytes(curve.own()->public_key));
+    native.set(zmq::sockopt::curve_serverkey, bytes(*curve.server()));
+  } else {
+    native.set(zmq::sockopt::curve_server, true);
+  }
+}
+
 void apply(zmq::socket_t& native, socket_kind kind, const socket_options& options) {
   if (options.send_limit < 1 || options.receive_limit < 1) {
     throw config_error{"socket_options.send_limit and receive_limit must be at least 1"};
@@ -89,6 +105,7 @@ void apply(zmq::socket_t& native, socket_kind kind, const socket_options& option
     native.set(zmq::sockopt::heartbeat_timeout,
                checked_milliseconds(options.heartbeat_timeout, "heartbeat_timeout"));
   }
+  apply(native, options.curve);
   native.set(zmq::sockopt::immediate, options.only_connected);
   if (!options.routing_id.empty()) {
     if (options.routing_id.size() > 255 || options.routing_id.front() == '\0') {

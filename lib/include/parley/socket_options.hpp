@@ -3,6 +3,8 @@
 // How a socket behaves. All fields take effect when the socket is made, none later.
 #pragma once
 
+#include <parley/curve.hpp>
+
 #include <chrono>
 #include <cstddef>
 #include <limits>
@@ -37,6 +39,10 @@ struct socket_options {
   // 0 does not ask.
   std::chrono::milliseconds heartbeat{0};
   std::chrono::milliseconds heartbeat_timeout{3000};
+
+  // Encryption and authentication over tcp and ipc: the server's keys, or {server's public key, own
+  // keys}, or just the server's public key.
+  curve_security curve{};
 
   // Queue messages only for peers whose connection is complete.
   bool only_connected = false;

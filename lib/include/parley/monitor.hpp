@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// Tells what happens to a socket's connections over tcp and ipc: made, lost, refused, and why.
+//
+// Threads: belongs to one thread at a time, which need not be the socket's. It must be made and
+// destroyed by the socket's thread, before the socket goes. One for each socket.
+// Nothing that libzmq reports is lost while the monitor lives; unread events are kept.
+#pragma once
+
+#include <parley/context.hpp>
+#include <parley/socket.hpp>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace parley {
+
+enum class connection_change {
+  listening,         // bound, and ready for peers
+  bind_failed,       // reason: the system's
+  connecting,        // the attempt goes on in the background
+  retrying,          // it failed; the next attempt follows
+  connected,         // the transport stands, the handshake is still to come
+  accepted,          // the same, for a bound socket
+  accept_failed,     // reason: the system's
+  ready,             // the handshake is done: messages can flow
+  handshake_failed,  // reason: what the peer or the protocol objected to
+  disconnected,      // lost, or ended by the peer
+  closed,            // ended by this side
+};
+
+[[nodiscard]] std::string_view to_string(connection_change change) noexcept;
+
+struct connection_event {
+  connection_change change;
+  std::string where;   // the endpoint, as libzmq prints it
+  std::string reason;  // empty where there is none
+};
+
+class monitor {
+ public:
+  using duration = std::chrono::steady_clock::duration;
+
+  monitor(context& owner, socket& watched);
+  ~monitor();
+  monitor(const monitor&) = delete;
+  monitor& operator=(const monitor&) = delete;
+
+  // Nothing: no event came in time.
+  [[nodiscard]] std::optional<connection_event> receive_for(duration limit);
+  [[nodiscard]] std::optional<connection_event> try_receive();
+
+  // For a poller: has something to receive when there are events. Receive through the monitor only.
+  [[nodiscard]] socket& events() noexcept { return events_; }
+
+ private:
+  void* watched_;
+  socket events_;
+};
+
+}  // namespace parley

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MPL-2.0
+#include <parley/error.hpp>
+#include <parley/monitor.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+
+#include "zmq_error.hpp"
+
+namespace parley {
+namespace {
+
+struct reported {
+  std::uint16_t event;
+  std::uint32_t value;
+};
+
+std::string system_reason(std::uint32_t code) { return ::zmq_strerror(static_cast<int>(code)); }
+
+std::string protocol_reason(std::uint32_t code) {
+  switch (code) {
+    case ZMQ_PROTOCOL_ERROR_ZMTP_UNEXPECTED_COMMAND:
+      return "the peer sent a command out of turn";
+    case ZMQ_PROTOCOL_ERROR_ZMTP_KEY_EXCHANGE:
+      return "the exchange of keys failed";
+    case ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC:
+      return "the peer's encryption does not fit; does it know the right server key?";
+    case ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH:
+      return "one side asks for a security that the other does not offer";
+    case ZMQ_PROTOCOL_ERROR_ZMTP_INVALID_METADATA:
+      return "the peer's description is malformed";
+    default:
+      break;
+  }
+  if ((code & 0xf000'0000U) == 0x2000'0000U) {
+    return "the allow list's answer was malformed";
+  }
+  return "the peer does not speak ZMTP as it should";
+}
+
+std::optional<connection_event> translate(const reported& what, std::string where) {
+  using change = connection_change;
+  const auto plain = [&](change kind) { return connection_event{kind, std::move(where), {}}; };
+  const auto because = [&](change kind, std::string reason) {
+    return connection_event{kind, std::move(where), std::move(reason)};
+  };
+  switch (what.event) {
+    case ZMQ_EVENT_LISTENING:
+      return plain(change::listening);
+    case ZMQ_EVENT_BIND_FAILED:
+      return because(change::bind_failed, system_reason(what.value));
+    case ZMQ_EVENT_CONNECT_DELAYED:
+      return plain(change::connecting);
+    case ZMQ_EVENT_CONNECT_RETRIED:
+      return plain(change::retrying);
+    case ZMQ_EVENT_CONNECTED:
+      return plain(change::connected);
+    case ZMQ_EVENT_ACCEPTED:
+      return plain(change::accepted);
+    case ZMQ_EVENT_ACCEPT_FAILED:
+      return because(change::accept_failed, system_reason(what.value));
+    case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+      return plain(change::ready);
+    case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+      return because(change::handshake_failed,
+                     what.value == 0 ? "the peer hung up" : system_reason(what.value));
+    case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+      return because(change::handshake_failed, protocol_reason(what.value));
+    case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+      return because(change::handshake_failed,
+                     "refused by the server's allow list, status " + std::to_string(what.value));
+    case ZMQ_EVENT_DISCONNECTED:
+      return plain(change::disconnected);
+    case ZMQ_EVENT_CLOSED:
+      return plain(change::closed);
+    default:
+      return std::nullopt;  // the monitor's own end, and what newer libzmq may add
+  }
+}
+
+std::string fresh_name() {
+  static std::atomic<std::uint64_t> count{0};
+  return "inproc://parley.monitor." + std::to_string(++count);
+}
+
+}  // namespace
+
+std::string_view to_string(connection_change change) noexcept {
+  switch (change) {
+    case connection_change::listening:
+      return "listening";
+    case connection_change::bind_failed:
+      return "bind failed";
+    case connection_change::connecting:
+      return "connecting";
+    case connection_change::retrying:
+      return "retrying";
+    case connection_change::connected:
+      return "connected";
+    case connection_change::accepted:
+      return "accepted";
+    case connection_change::accept_failed:
+      return "accept failed";
+    case connection_change::ready:
+      return "ready";
+    case connection_change::handshake_failed:
+      return "handshake failed";
+    case connection_change::disconnected:
+      return "disconnected";
+    case connection_change::closed:
+      return "closed";
+  }
+  return "";
+}
+
+monitor::monitor(context& owner, socket& watched)
+    : watched_{watched.native().handle()},
+      // Room for any number of events: libzmq's own thread would wait for the reader otherwise.
+      events_{owner, socket_kind::pair, {.receive_limit = 1'000'000}} {
+  const std::string name = fresh_name();
+  if (::zmq_socket_monitor(watched_, name.c_str(), ZMQ_EVENT_ALL) != 0) {
+    detail::throw_zmq_error(::zmq_errno(), "monitor socket");
+  }
+  events_.connect(name);
+}
+
+// Before events_ goes: libzmq waits for ever when it reports to a reader that is gone.
+monitor::~monitor() { ::zmq_socket_monitor(watched_, nullptr, 0); }
+
+std::optional<connection_event> monitor::receive_for(duration limit) {
+  const auto deadline = std::chrono::steady_clock::now() + limit;
+  for (;;) {
+    const auto received = events_.receive_for(deadline - std::chrono::steady_clock::now());
+    if (!received) {
+      return std::nullopt;
+    }
+    reported what{};
+    if (received->size() != 2 || received->front().size() != 6) {
+      continue;
+    }
+    std::memcpy(&what.event, received->front().data(), sizeof what.event);
+    std::memcpy(&what.value, received->front().data() + sizeof what.event, sizeof what.value);
+    if (auto event = translate(what, received->back().str())) {
+      return event;
+    }
+  }
+}
+
+std::optional<connection_event> monitor::try_receive() { return receive_for(duration::zero()); }
+
+}  // namespace parley
