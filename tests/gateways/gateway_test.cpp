@@ -278,6 +278,21 @@ TEST_CASE("tasks flow from STOMP clients to native workers") {
   }
 }
 
+TEST_CASE("tasks wait in the queue for a native worker that comes later") {
+  fixture f;
+  const endpoint where = f.gateway.queue_out("jobs").bind(anywhere);
+  auto client = f.client();
+  for (int i = 0; i < 10; ++i) {
+    client.send_and_wait("SEND\ndestination:/queue/jobs\n", std::to_string(i));
+  }
+  worker native{f.owner, where};
+  for (int i = 0; i < 10; ++i) {
+    const auto got = native.receive_for(patience);
+    REQUIRE(got);
+    CHECK(got->body == std::to_string(i));
+  }
+}
+
 TEST_CASE("tasks flow from native sources to STOMP clients, and wait at the source when full") {
   stomp::limits limits;
   limits.queues.messages = 10;

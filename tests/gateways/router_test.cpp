@@ -197,6 +197,28 @@ TEST_CASE("a transaction is accepted as a whole, or waits as a whole") {
   CHECK(f.heard(*one) == "RECEIPT [receipt-id=c]");
 }
 
+TEST_CASE("a transaction waits for all the queues it needs") {
+  fixture f{small_queues(1)};
+  auto one = f.join();
+  auto two = f.join();
+  f.say(*two, "SEND\ndestination:/queue/a\n\nfull");
+  f.say(*two, "SEND\ndestination:/queue/b\n\nfull");
+  f.say(*one, "BEGIN\ntransaction:t\n");
+  f.say(*one, "SEND\ntransaction:t\ndestination:/queue/a\n\n1");
+  f.say(*one, "SEND\ntransaction:t\ndestination:/queue/b\n\n2");
+  f.say(*one, "COMMIT\ntransaction:t\nreceipt:c\n");
+  f.say(*two, "SUBSCRIBE\nid:1\ndestination:/queue/a\n");
+  CHECK(f.bodies(*two) == "[full]");
+  CHECK(f.heard(*one).empty());
+  CHECK_FALSE(one->reading());
+  f.say(*two, "SUBSCRIBE\nid:2\ndestination:/queue/b\n");
+  std::string got;
+  for (std::string more; !(more = f.bodies(*two)).empty();)
+    got += more;
+  CHECK_THAT(got, StartsWith("[full]") && Contains("[1]") && Contains("[2]"));
+  CHECK(f.heard(*one) == "RECEIPT [receipt-id=c]");
+}
+
 TEST_CASE("a transaction larger than a queue is an error, not a wait without end") {
   fixture f{small_queues(1)};
   auto one = f.join();
@@ -331,6 +353,23 @@ TEST_CASE("a reply to a client that has gone is dropped and counted, and is no o
   f.say(*helper, "SEND\ndestination:" + reply_to + "\nreceipt:r\n\na");
   CHECK(f.heard(*helper) == "RECEIPT [receipt-id=r]");
   CHECK(f.hub.count().dropped_replies.get() == 1);
+}
+
+TEST_CASE("who waits to answer a client that goes away waits no longer") {
+  fixture f{small_queues(1)};
+  auto asker = f.join();
+  auto helper = f.join();
+  f.say(*asker, "SUBSCRIBE\nid:1\ndestination:/temp-queue/x\n");
+  f.say(*asker, "UNSUBSCRIBE\nid:1\n");
+  const std::string send =
+      "SEND\ndestination:" + asker->protocol().reply_prefix() + "x\nreceipt:r\n\na";
+  f.say(*helper, send);
+  CHECK(f.heard(*helper) == "RECEIPT [receipt-id=r]");
+  f.say(*helper, send);
+  CHECK_FALSE(helper->reading());
+  asker->leave();
+  CHECK(f.heard(*helper) == "RECEIPT [receipt-id=r]");
+  CHECK(helper->reading());
 }
 
 TEST_CASE("what cannot be subscribed or sent to is said") {

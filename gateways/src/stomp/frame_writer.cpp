@@ -11,8 +11,9 @@ namespace {
 // Octets that some version must not write as they are.
 constexpr auto special = [] {
   std::array<bool, 256> table{};
-  for (const unsigned char each : {'\n', '\r', ':', '\\', '\0'})
-    table[each] = true;
+  for (const char each : {'\n', '\r', ':', '\\', '\0'}) {
+    table[static_cast<unsigned char>(each)] = true;
+  }
   return table;
 }();
 
