@@ -34,6 +34,7 @@ constexpr std::array commands{
 #ifdef PARLEY_WITH_GATEWAYS
     command{"gateway", "let STOMP clients join in", add_gateway},
 #endif
+    command{"keygen", "make a pair of CURVE keys", add_keygen},
     command{"version", "print the versions of Parley and libzmq", add_version},
 };
 

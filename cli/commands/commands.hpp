@@ -20,4 +20,5 @@ action add_rep(CLI::App& command);
 action add_push(CLI::App& command);
 action add_pull(CLI::App& command);
 action add_gateway(CLI::App& command);
+action add_keygen(CLI::App& command);
 action add_version(CLI::App& command);

@@ -5,7 +5,7 @@ import unittest
 
 from program import ProgramTest
 
-COMMANDS = ["pub", "sub", "req", "rep", "push", "pull", "gateway", "version"]
+COMMANDS = ["pub", "sub", "req", "rep", "push", "pull", "gateway", "keygen", "version"]
 
 
 class Test(ProgramTest):
