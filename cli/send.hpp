@@ -23,7 +23,8 @@ struct send_args {
 inline exit_code hand_over(runtime& run, const send_args& args) {
   const auto start = std::chrono::steady_clock::now();
   run.finish();
-  if (std::chrono::steady_clock::now() - start >= args.timeout.get()) {
+  const auto allowed = args.timeout.get();
+  if (allowed > decltype(allowed)::zero() && std::chrono::steady_clock::now() - start >= allowed) {
     say("parley: not everything could be handed over at " + args.places.str() + " within " +
         args.timeout.str());
     return exit_code::timed_out;

@@ -32,11 +32,50 @@ std::string_view kind_of(const msgpack::object& value) {
   return "something unknown";
 }
 
+// Goes over a value without building it. A container's claim of elements that the bytes could not
+// hold, alone or together with the containers around it, is refused before memory is taken for it.
+class claim_checker : public msgpack::null_visitor {
+ public:
+  explicit claim_checker(std::size_t bytes) : bytes_{bytes} {}
+  [[nodiscard]] bool too_much() const noexcept { return too_much_; }
+
+  bool start_array(std::uint32_t count) { return claim(count); }
+  bool start_map(std::uint32_t count) { return claim(2 * std::size_t{count}); }
+  bool end_array_item() { return met(); }
+  bool end_map_key() { return met(); }
+  bool end_map_value() { return met(); }
+
+ private:
+  bool claim(std::size_t count) {
+    claimed_ += count;
+    too_much_ = claimed_ > bytes_;
+    return !too_much_;
+  }
+  bool met() {
+    --claimed_;
+    return true;
+  }
+
+  std::size_t bytes_;
+  std::size_t claimed_ = 0;  // elements that open containers still wait for
+  bool too_much_ = false;
+};
+
+void check_claims(std::string_view bytes) {
+  claim_checker checker{bytes.size()};
+  std::size_t used = 0;
+  static_cast<void>(msgpack::parse(bytes.data(), bytes.size(), used, checker));
+  if (checker.too_much()) {
+    throw protocol_error{"MessagePack value claims more elements than its " +
+                         std::to_string(bytes.size()) + " bytes can hold"};
+  }
+  // What else may be wrong with it, unpack says.
+}
+
 }  // namespace
 
 msgpack::object_handle unpack(std::string_view bytes) {
-  // No container or string can have more elements than there are bytes: a claim beyond that is
-  // refused before anything is allocated for it.
+  check_claims(bytes);
   const msgpack::unpack_limit limit{bytes.size(), bytes.size(), bytes.size(),
                                     bytes.size(), bytes.size(), max_decode_depth};
   std::size_t used = 0;

@@ -34,19 +34,21 @@ std::string section(const std::string& head, const curve_keys& keys, bool with_s
 }
 
 void write_new_file(const std::filesystem::path& path, const std::string& text, mode_t mode) {
-  const auto fail = [&path] {
-    throw config_error{path.string() + " cannot be written: " + std::strerror(errno)};
+  const auto fail = [&path](int code) {
+    throw config_error{path.string() + " cannot be written: " + std::strerror(code)};
   };
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
   if (fd < 0) {
-    fail();
+    fail(errno);
   }
-  const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  if (!written || ::fsync(fd) != 0) {
-    ::close(fd);
-    fail();
-  }
+  const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+                       ::fsync(fd) == 0;
+  const int code = errno;
   ::close(fd);
+  if (!written) {
+    ::unlink(path.c_str());
+    fail(code);
+  }
 }
 
 // The value in a line `name = "value"` of a ZPL file (RFC 4).
@@ -111,11 +113,16 @@ void write_curve_keys(const curve_keys& keys, const std::filesystem::path& name)
                          "#   Do not give this file to anybody, nor change its permissions.\n\n",
                          keys, true),
                  0600);
-  write_new_file(name,
-                 section("#   ZeroMQ CURVE Public Certificate\n"
-                         "#   Hand it out by a way that nobody can tamper with.\n\n",
-                         keys, false),
-                 0644);
+  try {
+    write_new_file(name,
+                   section("#   ZeroMQ CURVE Public Certificate\n"
+                           "#   Hand it out by a way that nobody can tamper with.\n\n",
+                           keys, false),
+                   0644);
+  } catch (...) {
+    ::unlink(secret_path(name).c_str());  // half a pair would be taken for the other half's
+    throw;
+  }
 }
 
 curve_keys read_curve_keys(const std::filesystem::path& name) {

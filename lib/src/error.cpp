@@ -34,8 +34,6 @@ class parley_category final : public std::error_category {
         return "requests and replies must take turns on this socket";
       case errc::out_of_resources:
         return "out of file descriptors, sockets or memory";
-      case errc::forked:
-        return "belongs to the parent process; make a new context after fork";
       case errc::internal:
         return "unexpected failure in libzmq";
     }

@@ -116,7 +116,6 @@ std::string_view to_string(connection_change change) noexcept {
 
 monitor::monitor(context& owner, socket& watched)
     : watched_{watched.native().handle()},
-      // Room for any number of events: libzmq's own thread would wait for the reader otherwise.
       events_{owner, socket_kind::pair, {.receive_limit = 1'000'000}} {
   const std::string name = fresh_name();
   if (::zmq_socket_monitor(watched_, name.c_str(), ZMQ_EVENT_ALL) != 0) {
@@ -129,9 +128,9 @@ monitor::monitor(context& owner, socket& watched)
 monitor::~monitor() { ::zmq_socket_monitor(watched_, nullptr, 0); }
 
 std::optional<connection_event> monitor::receive_for(duration limit) {
-  const auto deadline = std::chrono::steady_clock::now() + limit;
+  const auto start = std::chrono::steady_clock::now();
   for (;;) {
-    const auto received = events_.receive_for(deadline - std::chrono::steady_clock::now());
+    const auto received = events_.receive_for(limit - (std::chrono::steady_clock::now() - start));
     if (!received) {
       return std::nullopt;
     }

@@ -3,12 +3,12 @@
 
 #include <parley/error.hpp>
 
+#include "call_ids.hpp"
 #include "envelope.hpp"
 #include "rpc.hpp"
 #include "shared_socket.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <set>
@@ -31,7 +31,7 @@ socket_options client_socket(const client_options& options) {
   return chosen;
 }
 
-// The id on a call's envelope has 64 bits and is never used twice; MessagePack-RPC has room for 32.
+// The id on a call's envelope has 64 bits; MessagePack-RPC has room for 32.
 std::uint32_t rpc_id(std::uint64_t id) { return static_cast<std::uint32_t>(id); }
 
 // A condition variable cannot wait until the end of time: the conversion of its clock overflows.
@@ -87,8 +87,11 @@ struct client::state {
       background_changed.notify_one();
     }
     link.close();
-    if (background.joinable() && background.get_id() != std::this_thread::get_id()) {
-      background.join();
+    {
+      const std::lock_guard one_at_a_time{joining};
+      if (background.joinable() && background.get_id() != std::this_thread::get_id()) {
+        background.join();
+      }
     }
     std::unique_lock lock{mutex};
     finish(lock, time_point::max(), std::make_exception_ptr(closed{"call"}));
@@ -190,12 +193,14 @@ struct client::state {
     }
   }
 
+  // done runs exactly once, whatever happens.
   void start(std::uint64_t id, message request, time_point deadline,
              std::function<void(const outcome&)> done) {
     {
-      const std::lock_guard lock{mutex};
+      std::unique_lock lock{mutex};
       if (closing) {
-        throw closed{"call"};
+        lock.unlock();
+        return done(outcome{std::make_exception_ptr(closed{"call"})});
       }
       if (!background.joinable()) {
         background = std::thread{[this] { run_background(); }};
@@ -215,10 +220,16 @@ struct client::state {
         throw timed_out{"call (no server could take the request)"};
       }
     } catch (...) {
-      const std::lock_guard lock{mutex};
-      calls.erase(id);
-      deadlines.erase({deadline, id});
-      throw;
+      // Unless the background thread has ended the call meanwhile.
+      std::unique_lock lock{mutex};
+      const auto found = calls.find(id);
+      if (found != calls.end()) {
+        const auto unsent = std::move(found->second.done);
+        calls.erase(found);
+        deadlines.erase({deadline, id});
+        lock.unlock();
+        unsent(outcome{std::current_exception()});
+      }
     }
   }
 
@@ -240,11 +251,13 @@ struct client::state {
           background_leads = false;
         }
       }
-    } catch (const closed&) {
+    } catch (...) {
+      // Closed, or the socket is beyond use: nobody would end later calls.
       if (!lock.owns_lock()) {
         lock.lock();
       }
-      finish(lock, time_point::max(), std::make_exception_ptr(closed{"call"}));
+      closing = true;
+      finish(lock, time_point::max(), std::current_exception());
     }
   }
 
@@ -273,7 +286,8 @@ struct client::state {
 
   detail::shared_socket link;
   const client_options options;
-  std::atomic<std::uint64_t> last_id{0};
+  detail::call_ids ids;
+  std::mutex joining;
 
   std::mutex mutex;
   // All below guarded by mutex.
@@ -335,10 +349,7 @@ void client::close() noexcept { state_->close(); }
 
 client::duration client::timeout() const noexcept { return state_->options.timeout; }
 
-std::uint64_t client::next_id() noexcept {
-  // Relaxed: ids must differ, their order means nothing.
-  return state_->last_id.fetch_add(1, std::memory_order_relaxed) + 1;
-}
+std::uint64_t client::next_id() { return state_->ids.next(); }
 
 frame client::pack_request(std::uint64_t id, std::string_view method, const frame& parameters) {
   return detail::pack_request(rpc_id(id), method, parameters);

@@ -6,6 +6,7 @@
 #include "shared_socket.hpp"
 
 #include <cstdio>
+#include <stdexcept>
 #include <utility>
 
 namespace parley {
@@ -132,6 +133,8 @@ void worker::run_tasks(const std::function<void(const task&)>& handler) {
       handler(*next);
     } catch (const std::exception& failure) {
       state_->on_failure(*next, failure);
+    } catch (...) {
+      state_->on_failure(*next, std::runtime_error{"it threw something that is no std::exception"});
     }
   }
 }

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <new>
 #include <shared_mutex>
 #include <thread>
 #include <typeinfo>
@@ -24,6 +25,8 @@ namespace {
 constexpr std::string_view unknown_method = "unknown_method";
 constexpr std::string_view wrong_parameters = "wrong_parameters";
 constexpr std::string_view wrong_request = "wrong_request";
+constexpr std::string_view unknown_exception = "unknown";
+constexpr std::string_view no_words = "the handler threw something that is no std::exception";
 
 std::string type_name(const std::exception& thrown) {
   const char* mangled = typeid(thrown).name();
@@ -75,7 +78,11 @@ struct server::state {
     try {
       for (;;) {
         if (auto request = link.receive_until(detail::shared_socket::time_point::max())) {
-          answer(std::move(*request));
+          try {
+            answer(std::move(*request));
+          } catch (const std::bad_alloc&) {
+            // This request asked for too much; the others need not know.
+          }
         }
       }
     } catch (const closed&) {
@@ -120,6 +127,8 @@ struct server::state {
       return reply.empty() ? message{frame{}} : reply;
     } catch (const std::exception& failure) {
       return detail::pack_error(0, type_name(failure), failure.what());
+    } catch (...) {
+      return detail::pack_error(0, unknown_exception, no_words);
     }
   }
 
@@ -155,7 +164,7 @@ struct server::state {
     } catch (const std::exception& failure) {
       return refuse(type_name(failure), failure.what());
     } catch (...) {
-      return refuse("unknown", "the handler threw something that is no std::exception");
+      return refuse(unknown_exception, no_words);
     }
   }
 

@@ -114,11 +114,11 @@ std::optional<message> shared_socket::receive_until(time_point deadline) {
   std::unique_lock lock{mutex_};
   for (;;) {
     check_open();
-    if (std::exchange(interrupted_, false)) {
-      return std::nullopt;
-    }
     {
       const pass_on others{*this};
+      if (std::exchange(interrupted_, false)) {
+        return std::nullopt;
+      }
       if (auto incoming = socket_->try_receive()) {
         return incoming;
       }

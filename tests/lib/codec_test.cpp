@@ -73,6 +73,16 @@ TEST_CASE("a claim of more elements than there are bytes allocates nothing and i
   CHECK(complaint<std::string>("\xdb\xff\xff\xff\xff") != "");
 }
 
+TEST_CASE("claims are added up over nested containers") {
+  // Each level alone could fit into the bytes; built level by level they would take gigabytes.
+  std::string nested;
+  for (int level = 0; level < 90; ++level) {
+    nested += std::string{"\xdd\x00\x00\x03\x00", 5};  // an array of 768
+  }
+  nested.resize(1000, '\1');
+  CHECK(complaint<std::vector<int>>(nested).find("claims more elements") != std::string::npos);
+}
+
 TEST_CASE("nesting is bounded") {
   std::string nested(10'000, '\x91');
   nested += '\1';

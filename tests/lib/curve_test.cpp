@@ -78,6 +78,13 @@ TEST_CASE("keys are never overwritten") {
                     Contains("File exists"));
 }
 
+TEST_CASE("no half of a pair is left when the other cannot be written") {
+  const temporary_directory home;
+  write(home / "desk", "something else");
+  CHECK_THROWS_AS(write_curve_keys(generate_curve_keys(), home / "desk"), config_error);
+  CHECK_FALSE(std::filesystem::exists(home / "desk_secret"));
+}
+
 TEST_CASE("certificates of czmq are read") {
   const temporary_directory home;
   write(home / "desk_secret", czmq_secret);

@@ -231,6 +231,44 @@ TEST_CASE("garbage is answered with an error and hurts nobody else") {
   CHECK(caller.call<int>("add", 2, 3) == 5);
 }
 
+TEST_CASE("a call that cannot be sent ends once, through its callback") {
+  context owner;
+  client lonely{owner};
+  for (int round = 0; round < 50; ++round) {
+    std::atomic<int> ended{0};
+    lonely.call_packed("add", encode(std::tuple{1, 2}), 2ms, [&](const client::outcome& reply) {
+      CHECK_THROWS_AS(reply.value(), timed_out);
+      ++ended;
+    });
+    while (ended == 0) {
+      std::this_thread::yield();
+    }
+    CHECK(ended == 1);
+  }
+}
+
+TEST_CASE("a client may be closed by several threads at once") {
+  for (int round = 0; round < 50; ++round) {
+    context owner;
+    parley::socket silent{owner, socket_kind::router};
+    client caller{owner, silent.bind("inproc://closed-twice")};
+    auto later = caller.async_call<int>("add", 1, 2);
+    std::thread other{[&] { caller.close(); }};
+    caller.close();
+    other.join();
+    CHECK_THROWS_AS(later.get(), closed);
+  }
+}
+
+TEST_CASE("a raw handler may throw anything") {
+  context owner;
+  server odd{owner};
+  odd.handle_raw([](const message&) -> message { throw 1; });
+  client caller{owner, odd.bind("inproc://throws-anything")};
+  CHECK(caller.request(frame{"x"}).front().view().find("no std::exception") !=
+        std::string_view::npos);
+}
+
 TEST_CASE("closing the client ends its calls with closed") {
   context owner;
   parley::socket silent{owner, socket_kind::router};

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //
 // Decides which CURVE clients may connect to the servers of a context: those whose public keys are
-// on the list. One for each context; it must be there before the clients come.
+// on the list. One for each context. It must be there before the clients come, and outlive the
+// sockets that it guards: without it libzmq lets in everybody who knows the server's key.
 //
 // Threads: any thread may call anything. A thread of the list's own answers libzmq.
 // A client that is refused sees its connection fail (monitor: handshake_failed); allowed() and

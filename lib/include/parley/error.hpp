@@ -25,7 +25,6 @@ enum class errc {
   unsupported,       // this kind of object cannot do that
   out_of_turn,       // a request socket sends, then receives; a reply socket the other way round
   out_of_resources,  // file descriptors, sockets or memory are used up
-  forked,            // the object belongs to the parent process; make a new context in the child
   internal,          // libzmq reported something that should not happen
 };
 

@@ -4,7 +4,8 @@
 //
 // Threads: belongs to one thread at a time, which need not be the socket's. It must be made and
 // destroyed by the socket's thread, before the socket goes. One for each socket.
-// Nothing that libzmq reports is lost while the monitor lives; unread events are kept.
+// Nothing that libzmq reports is lost: a million unread events are kept, then libzmq's own thread
+// waits, and with it all connections of the context. So keep reading, or let the monitor go.
 #pragma once
 
 #include <parley/context.hpp>

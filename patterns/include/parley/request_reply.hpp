@@ -45,7 +45,7 @@ class server {
 
   explicit server(context& owner, const server_options& options = {});
   server(context& owner, const endpoint& bound, const server_options& options = {});
-  // Returns once the handlers that are running have returned.
+  // Returns once the handlers that are running have returned. Requires: not called by one of them.
   ~server();
   server(server&&) noexcept;
   server& operator=(server&&) noexcept;
@@ -128,7 +128,8 @@ class client {
         exchange(id, pack_request(id, method, encode(std::tie(arguments...))), limit));
   }
 
-  // The same, without waiting. The future throws what call would.
+  // The same, without waiting for the reply; while no server can take the request, waits for that.
+  // The future throws what call would.
   template<class Result, class... Arguments>
   [[nodiscard]] std::future<Result> async_call(std::string_view method,
                                                const Arguments&... arguments) {
@@ -168,9 +169,9 @@ class client {
     std::exception_ptr failure_;
   };
 
-  // Calls with parameters that are packed already (a MessagePack array). done runs once, on any
-  // thread that is inside the client, one of its own included; it must neither wait nor throw. When
-  // call_packed itself throws, done is not called.
+  // Calls with parameters that are packed already (a MessagePack array). done runs exactly once, on
+  // any thread that is inside the client, one of its own and this one included; it must neither
+  // wait nor throw, nor destroy the client.
   void call_packed(std::string_view method, const frame& parameters, duration limit,
                    std::function<void(const outcome& reply)> done);
 
@@ -199,7 +200,7 @@ class client {
 
  private:
   [[nodiscard]] duration timeout() const noexcept;
-  [[nodiscard]] std::uint64_t next_id() noexcept;
+  [[nodiscard]] std::uint64_t next_id();
   [[nodiscard]] static frame pack_request(std::uint64_t id, std::string_view method,
                                           const frame& parameters);
   // The response as its array of four. Throws remote_error, protocol_error.

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// Ids for calls, 64 random bits each: a server cannot guess the id of a call to another server, and
+// so cannot answer it. Any thread may use it.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+
+namespace parley::detail {
+
+class call_ids {
+ public:
+  [[nodiscard]] std::uint64_t next();
+
+ private:
+  // The system's random numbers cost a system call: fetched for as many calls at a time.
+  static constexpr std::size_t fetched = 32;
+
+  std::mutex mutex_;
+  std::array<std::uint64_t, fetched> ids_{};
+  std::size_t left_ = 0;
+};
+
+}  // namespace parley::detail
