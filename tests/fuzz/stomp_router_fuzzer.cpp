@@ -92,6 +92,7 @@ class world {
     for (auto& each : clients_)
       each.reset();
     router_.run(now_);
+    require(outside_.reports.empty());
     require(router_.count().connections.get() == 0);
     require(router_.count().subscriptions.get() == 0);
   }

@@ -395,3 +395,16 @@ TEST_CASE("a closing client's messages go to others while its last bytes are sti
   f.say(*two, "SUBSCRIBE\nid:1\ndestination:/queue/a\n");
   CHECK(f.bodies(*two) == "[x!]");
 }
+
+TEST_CASE("what a frame makes fail inside ends its client alone, and is reported") {
+  fixture f;
+  auto one = f.join();
+  auto two = f.join();
+  f.outside.breaks = true;
+  f.say(*one, "SEND\ndestination:/service/a\nreply-to:/temp-queue/x\nreceipt:r\n\n[]");
+  CHECK_THAT(f.heard(*one), StartsWith("ERROR [receipt-id=r] [message=the gateway failed"));
+  CHECK(one->protocol().closing());
+  CHECK(f.outside.reports == std::vector<std::string>{"a client was closed: broken"});
+  f.say(*two, "SEND\ndestination:/topic/a\nreceipt:r\n\nx");
+  CHECK(f.heard(*two) == "RECEIPT [receipt-id=r]");
+}

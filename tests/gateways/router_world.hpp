@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,12 +26,17 @@ struct noted_native final : native {
                   const std::string&, clock::time_point) override {
     if (service == "nobody") return call_start::no_such_service;
     if (service == "busy") return call_start::busy;
+    if (breaks) throw std::runtime_error{"broken"};
     notes.push_back("call " + std::string{service} + "." + std::string{method});
     last_call = number;
     return call_start::started;
   }
 
+  void report(std::string_view what) override { reports.emplace_back(what); }
+
   std::vector<std::string> notes;
+  std::vector<std::string> reports;
+  bool breaks = false;  // at the next call
   std::uint64_t last_call = 0;
 };
 

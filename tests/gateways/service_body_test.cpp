@@ -31,6 +31,11 @@ TEST_CASE("a body that is not what it says is a problem in words") {
   CHECK_THAT(to_parameters("image/png", "x").problem, Contains("not image/png"));
 }
 
+TEST_CASE("a JSON number beyond any double is a problem in words") {
+  CHECK_THAT(to_parameters("", "1e999").problem, Contains("out of range"));
+  CHECK_THAT(to_parameters("", "[1, -1e999]").problem, Contains("out of range"));
+}
+
 TEST_CASE("what is nested too deeply is refused, however large") {
   CHECK_THAT(to_parameters("", std::string(1'000'000, '[')).problem,
              Contains("deep") || Contains("not JSON"));

@@ -68,8 +68,13 @@ void connection::read() {
         if (failure) return self->drop();
         if (got == size) self->read_size_ = std::min(2 * self->read_size_, largest_read);
         self->reader().commit(got);
-        self->router_.received(*self, clock::now());
-        self->attend();
+        try {
+          self->router_.received(*self, clock::now());
+          self->attend();
+        } catch (...) {
+          self->drop();
+          throw;  // to the gateway, which reports it
+        }
       });
 }
 

@@ -8,6 +8,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <cstdio>
+#include <exception>
 #include <future>
 #include <memory>
 #include <mutex>
@@ -33,10 +34,22 @@ struct stomp_gateway::state {
         router{options.limits, outside} {
     outside.serve(router);
     listen();
-    thread = std::thread{[this] { io.run(); }};
+    thread = std::thread{[this] { run(); }};
   }
 
   ~state() { stop(); }
+
+  // The last net: memory that ran out, say, fails one step and not the process.
+  void run() {
+    for (;;) {
+      try {
+        io.run();
+        return;
+      } catch (const std::exception& problem) {
+        report(problem.what());
+      }
+    }
+  }
 
   void report(std::string_view what) const {
     if (options.on_error) {

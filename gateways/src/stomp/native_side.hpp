@@ -59,6 +59,7 @@ class native_side final : public native {
   void unwant(std::string_view prefix) override;
   call_start call(std::uint64_t number, std::string_view service, std::string_view method,
                   const std::string& parameters, clock::time_point deadline) override;
+  void report(std::string_view what) override { on_error_(what); }
 
  private:
   class topic_source;

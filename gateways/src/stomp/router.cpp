@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cassert>
 #include <charconv>
+#include <exception>
 #include <optional>
 #include <random>
 #include <utility>
@@ -234,6 +235,18 @@ void router::touch(queue& changed) {
   if (!std::exchange(named.touched, true)) touched_.push_back(&named);
 }
 
+// The net below all that a peer's bytes lead to: what is thrown ends that client alone.
+template<typename Work>
+void router::guard(client& of, Work&& work) {
+  try {
+    work();
+  } catch (const std::exception& problem) {
+    outside_.report(std::string{"a client was closed: "} + problem.what());
+    if (!of.session_.closing()) of.session_.fail("the gateway failed to carry this out");
+    release(of);
+  }
+}
+
 // What one event leads to: queues hand out, room is given to who waits for it, and so on until
 // nothing moves. Each step settles, delivers or accepts something, so it ends.
 void router::run(clock::time_point now) {
@@ -263,15 +276,17 @@ void router::run(clock::time_point now) {
     client& next = *resumable_.front();
     resumable_.pop_front();
     if (next.session_.closing()) continue;
-    const progress came = try_publish(next, true, now);
-    if (came == progress::waits) continue;
-    next.session_.listen_again(now);
-    attend(next);
-    if (came == progress::done) {
-      settle(next);
-      next.session_.complete();
-    }
-    advance(next, now);
+    guard(next, [&] {
+      const progress came = try_publish(next, true, now);
+      if (came == progress::waits) return;
+      next.session_.listen_again(now);
+      attend(next);
+      if (came == progress::done) {
+        settle(next);
+        next.session_.complete();
+      }
+    });
+    if (!next.blocked()) advance(next, now);
   }
   // attend() may lead to a call of the router again, which then finds an empty list.
   while (!changed_.empty()) {
@@ -298,8 +313,10 @@ void router::advance(client& of, clock::time_point now) {
       of.session_.malformed(of.reader_.problem());
       break;
     }
-    of.session_.receive(of.reader_.current(), now);
-    perform(of, now);
+    guard(of, [&] {
+      of.session_.receive(of.reader_.current(), now);
+      perform(of, now);
+    });
   }
   if (of.session_.has_output()) attend(of);
   if (of.session_.closing()) release(of);

@@ -41,6 +41,8 @@ class native {
   enum class call_start : std::uint8_t { started, no_such_service, busy };
   virtual call_start call(std::uint64_t number, std::string_view service, std::string_view method,
                           const std::string& parameters, clock::time_point deadline) = 0;
+  // What a frame of a client made fail here; it concerns whoever runs the gateway.
+  virtual void report(std::string_view what) = 0;
 
  protected:
   ~native() = default;
@@ -138,6 +140,8 @@ class router {
   };
   enum class progress : std::uint8_t { done, failed, waits };
 
+  template<typename Work>
+  void guard(client& of, Work&& work);
   void advance(client& of, clock::time_point now);
   void perform(client& of, clock::time_point now);
   progress try_publish(client& by, bool again, clock::time_point now);

@@ -56,6 +56,8 @@ service_parameters from_json(std::string_view body) {
     return {{},
             "the body is not JSON (byte " + std::to_string(problem.byte) +
                 "); expected JSON, or another content-type"};
+  } catch (const json::exception&) {
+    return {{}, "the body is JSON with a number that is out of range"};
   }
   if (too_deep) return {{}, "the body is nested too deeply"};
   if (!value.is_array()) value = json::array({std::move(value)});
