@@ -59,6 +59,7 @@ int bench(const arguments& args) {
       {"pipes", pipes},
       {"sockets", sockets},
       {"gateway", gateway},
+      {"pipe sockets", pipe_sockets},
   };
   std::ofstream json;
   if (!args.json.empty()) {

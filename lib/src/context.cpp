@@ -3,6 +3,7 @@
 
 #include <parley/error.hpp>
 
+#include "pipe_registry.hpp"
 #include "zmq_error.hpp"
 
 #include <zmq.hpp>
@@ -19,8 +20,12 @@ context::context(const context_options& options) {
   native_ = detail::with_zmq_errors(
       [] { return "make context"; },
       [&] { return std::make_shared<zmq::context_t>(options.io_threads, options.max_sockets); });
+  pipes_ = std::make_shared<detail::pipe_registry>();
 }
 
-void context::shutdown() noexcept { native_->shutdown(); }
+void context::shutdown() noexcept {
+  native_->shutdown();
+  pipes_->shut_down();
+}
 
 }  // namespace parley

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 #include <parley/poller.hpp>
 
-#include <parley/error.hpp>
+#include "socket_state.hpp"
 
-#include "zmq_error.hpp"
+#include <poll.h>
 
 #include <algorithm>
 #include <utility>
-
-#include <zmq.hpp>
 
 namespace parley {
 namespace {
@@ -16,16 +14,14 @@ using clock = std::chrono::steady_clock;
 }
 
 poller::key poller::add(socket& source, interest what, handler on_ready) {
-  return add(source.native().handle(), -1, what, std::move(on_ready));
+  source.state_->enter()->be_watched();
+  entries_.push_back(
+      {next_, source.state_.get(), -1, what, std::make_shared<handler>(std::move(on_ready))});
+  return next_++;
 }
 
 poller::key poller::add(int fd, interest what, handler on_ready) {
-  return add(nullptr, fd, what, std::move(on_ready));
-}
-
-poller::key poller::add(void* source, int fd, interest what, handler on_ready) {
-  const short events = what == interest::input ? ZMQ_POLLIN : ZMQ_POLLOUT;
-  entries_.push_back({next_, source, fd, events, std::make_shared<handler>(std::move(on_ready))});
+  entries_.push_back({next_, nullptr, fd, what, std::make_shared<handler>(std::move(on_ready))});
   return next_++;
 }
 
@@ -54,30 +50,59 @@ std::size_t poller::wait_for(clock::duration limit) {
   }
 }
 
+bool poller::is_there(key which) const noexcept {
+  return std::any_of(entries_.begin(), entries_.end(),
+                     [which](const entry& each) { return each.id == which; });
+}
+
 std::size_t poller::poll_once(std::chrono::milliseconds limit) {
-  std::vector<zmq::pollitem_t> items;
-  std::vector<std::pair<key, std::shared_ptr<handler>>> handlers;
-  for (const entry& each : entries_) {
-    items.push_back({each.source, each.fd, each.events, 0});
-    handlers.emplace_back(each.id, each.on_ready);
-  }
-  try {
-    if (zmq::poll(items, limit) == 0) {
-      return 0;
+  const std::vector<entry> waited = entries_;  // handlers may add and remove
+  std::vector<bool> ready(waited.size(), false);
+  const auto look_at_sockets = [&] {
+    bool any = false;
+    for (std::size_t index = 0; index < waited.size(); ++index) {
+      if (const entry& each = waited[index]; each.source != nullptr) {
+        ready[index] = each.what == interest::input ? each.source->enter()->can_receive()
+                                                    : each.source->enter()->can_send();
+        any = any || ready[index];
+      }
     }
-  } catch (const zmq::error_t& failure) {
-    if (failure.num() == EINTR) {
-      return 0;
+    return any;
+  };
+
+  std::vector<pollfd> fds;
+  std::vector<std::size_t> owners;  // of fds: which entry
+  const bool is_ready = look_at_sockets();
+  for (std::size_t index = 0; index < waited.size(); ++index) {
+    const entry& each = waited[index];
+    if (each.source == nullptr) {
+      const short events = each.what == interest::input ? POLLIN : POLLOUT;
+      fds.push_back({each.fd, events, 0});
+    } else if (!is_ready) {
+      std::vector<int> of_socket;
+      each.source->add_fds(each.what == interest::input, of_socket);
+      for (const int fd : of_socket) {
+        fds.push_back({fd, POLLIN, 0});
+      }
     }
-    detail::throw_zmq_error(failure.num(), "wait on poller");
+    owners.resize(fds.size(), index);
   }
+  const int fired = ::poll(fds.data(), fds.size(), is_ready ? 0 : static_cast<int>(limit.count()));
+  if (fired > 0) {
+    for (std::size_t index = 0; index < fds.size(); ++index) {
+      if (waited[owners[index]].source == nullptr && fds[index].revents != 0) {
+        ready[owners[index]] = true;
+      }
+    }
+    if (!is_ready) {
+      look_at_sockets();
+    }
+  }
+
   std::size_t called = 0;
-  for (std::size_t index = 0; index < items.size(); ++index) {
-    const key id = handlers[index].first;
-    const bool still_there = std::any_of(entries_.begin(), entries_.end(),
-                                         [id](const entry& each) { return each.id == id; });
-    if (items[index].revents != 0 && still_there) {
-      (*handlers[index].second)();
+  for (std::size_t index = 0; index < waited.size(); ++index) {
+    if (ready[index] && is_there(waited[index].id)) {
+      (*waited[index].on_ready)();
       ++called;
     }
   }

@@ -1,151 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 #include <parley/socket.hpp>
 
-#include <parley/error.hpp>
-#include <parley/zmq_frame.hpp>
+#include "socket_state.hpp"
 
-#include "zmq_error.hpp"
-
-#include <algorithm>
-#include <limits>
-#include <string>
 #include <utility>
 
-#include <zmq.hpp>
-
 namespace parley {
-namespace {
-
-using clock = std::chrono::steady_clock;
-
-int native_kind(socket_kind kind) {
-  switch (kind) {
-    case socket_kind::pair:
-      return ZMQ_PAIR;
-    case socket_kind::push:
-      return ZMQ_PUSH;
-    case socket_kind::pull:
-      return ZMQ_PULL;
-    case socket_kind::pub:
-      return ZMQ_PUB;
-    case socket_kind::sub:
-      return ZMQ_SUB;
-    case socket_kind::xpub:
-      return ZMQ_XPUB;
-    case socket_kind::xsub:
-      return ZMQ_XSUB;
-    case socket_kind::req:
-      return ZMQ_REQ;
-    case socket_kind::rep:
-      return ZMQ_REP;
-    case socket_kind::dealer:
-      return ZMQ_DEALER;
-    case socket_kind::router:
-      return ZMQ_ROUTER;
-    case socket_kind::stream:
-      return ZMQ_STREAM;
-  }
-  return -1;
-}
-
-int checked_milliseconds(std::chrono::milliseconds value, const char* name) {
-  if (value.count() < 0 || value.count() > std::numeric_limits<int>::max()) {
-    throw config_error{std::string{"socket_options."} + name + " must be from 0 ms to 24 days"};
-  }
-  return static_cast<int>(value.count());
-}
-
-int checked_bytes(std::size_t value, const char* name) {
-  if (value > static_cast<std::size_t>(std::numeric_limits<int>::max())) {
-    throw config_error{std::string{"socket_options."} + name + " must be below 2 GiB"};
-  }
-  return static_cast<int>(value);
-}
-
-void apply(zmq::socket_t& native, const curve_security& curve) {
-  if (!curve.own()) {
-    return;
-  }
-  const auto bytes = [](const curve_key& key) {
-    return zmq::const_buffer{key.bytes().data(), key.bytes().size()};
-  };
-  native.set(zmq::sockopt::curve_secretkey, bytes(curve.own()->secret_key));
-  if (curve.server()) {
-    native.set(zmq::sockopt::curve_publickey, bytes(curve.own()->public_key));
-    native.set(zmq::sockopt::curve_serverkey, bytes(*curve.server()));
-  } else {
-    native.set(zmq::sockopt::curve_server, true);
-  }
-}
-
-void apply(zmq::socket_t& native, socket_kind kind, const socket_options& options) {
-  if (options.send_limit < 1 || options.receive_limit < 1) {
-    throw config_error{"socket_options.send_limit and receive_limit must be at least 1"};
-  }
-  native.set(zmq::sockopt::sndhwm, options.send_limit);
-  native.set(zmq::sockopt::rcvhwm, options.receive_limit);
-  native.set(zmq::sockopt::linger, checked_milliseconds(options.linger, "linger"));
-  if (options.max_frame_bytes <= static_cast<std::size_t>(std::numeric_limits<int64_t>::max())) {
-    native.set(zmq::sockopt::maxmsgsize, static_cast<int64_t>(options.max_frame_bytes));
-  }
-  if (options.send_buffer_bytes > 0) {
-    native.set(zmq::sockopt::sndbuf, checked_bytes(options.send_buffer_bytes, "send_buffer_bytes"));
-  }
-  if (options.receive_buffer_bytes > 0) {
-    native.set(zmq::sockopt::rcvbuf,
-               checked_bytes(options.receive_buffer_bytes, "receive_buffer_bytes"));
-  }
-  native.set(zmq::sockopt::reconnect_ivl, checked_milliseconds(options.reconnect, "reconnect"));
-  native.set(zmq::sockopt::reconnect_ivl_max,
-             checked_milliseconds(options.reconnect_max, "reconnect_max"));
-  native.set(zmq::sockopt::connect_timeout,
-             checked_milliseconds(options.connect_timeout, "connect_timeout"));
-  if (options.heartbeat.count() > 0) {
-    native.set(zmq::sockopt::heartbeat_ivl, checked_milliseconds(options.heartbeat, "heartbeat"));
-    native.set(zmq::sockopt::heartbeat_timeout,
-               checked_milliseconds(options.heartbeat_timeout, "heartbeat_timeout"));
-  }
-  apply(native, options.curve);
-  native.set(zmq::sockopt::immediate, options.only_connected);
-  if (!options.routing_id.empty()) {
-    if (options.routing_id.size() > 255 || options.routing_id.front() == '\0') {
-      throw config_error{
-          "socket_options.routing_id must have at most 255 bytes and not begin with a zero byte"};
-    }
-    native.set(zmq::sockopt::routing_id, options.routing_id);
-  }
-  if (kind == socket_kind::router) {
-    native.set(zmq::sockopt::router_mandatory, options.mandatory);
-    native.set(zmq::sockopt::router_handover, options.handover);
-  }
-  if (kind == socket_kind::xpub && options.all_subscriptions) {
-    native.set(zmq::sockopt::xpub_verboser, true);
-  }
-  if (kind == socket_kind::req && options.relaxed) {
-    native.set(zmq::sockopt::req_correlate, true);
-    native.set(zmq::sockopt::req_relaxed, true);
-  }
-}
-
-// What an error says was tried: a function that builds the words when there is an error.
-auto doing(socket_kind kind, const char* action) {
-  return [kind, action] {
-    return std::string{action}.append(" ").append(to_string(kind)).append(" socket");
-  };
-}
-
-auto doing(socket_kind kind, const char* action, const char* preposition, const endpoint& where) {
-  return [what = doing(kind, action), preposition, &where] {
-    return what().append(preposition).append(where.str());
-  };
-}
-
-[[nodiscard]] clock::time_point after(socket::duration limit) {
-  const auto now = clock::now();
-  return limit > clock::time_point::max() - now ? clock::time_point::max() : now + limit;
-}
-
-}  // namespace
 
 std::string_view to_string(socket_kind kind) noexcept {
   switch (kind) {
@@ -178,208 +38,56 @@ std::string_view to_string(socket_kind kind) noexcept {
 }
 
 socket::socket(context& owner, socket_kind kind, const socket_options& options)
-    : context_{owner}, kind_{kind} {
-  detail::with_zmq_errors(doing(kind, "make"), [&] {
-    native_ = std::make_unique<zmq::socket_t>(context_.native(), native_kind(kind));
-    apply(*native_, kind, options);
-  });
-}
+    : kind_{kind}, state_{std::make_unique<state>(owner, kind, options)} {}
 
 socket::socket(socket&&) noexcept = default;
 socket& socket::operator=(socket&&) noexcept = default;
 socket::~socket() = default;
 
-endpoint socket::bind(const endpoint& where) {
-  const auto what = doing(kind_, "bind", " to ", where);
-  if (where.kind() == transport::pipe) {
-    throw error{errc::unsupported, what()};
-  }
-  return detail::with_zmq_errors(what, [&] {
-    native_->set(zmq::sockopt::ipv6, where.is_ipv6());
-    const bool any_port = where.kind() == transport::tcp && where.port() == 0;
-    std::string text = where.str();
-    if (any_port) {
-      text.replace(text.size() - 1, 1, "*");  // older libzmq knows the wildcard port as * only
-    }
-    native_->bind(text);
-    return where.kind() == transport::inproc ? where
-                                             : endpoint{native_->get(zmq::sockopt::last_endpoint)};
-  });
-}
+endpoint socket::bind(const endpoint& where) { return state_->enter()->bind(where); }
+void socket::connect(const endpoint& where) { state_->enter()->connect(where); }
+void socket::unbind(const endpoint& where) { state_->enter()->unbind(where); }
+void socket::disconnect(const endpoint& where) { state_->enter()->disconnect(where); }
 
-void socket::connect(const endpoint& where) {
-  const auto what = doing(kind_, "connect", " to ", where);
-  if (where.kind() == transport::pipe) {
-    throw error{errc::unsupported, what()};
-  }
-  if (where.is_wildcard()) {
-    throw error{errc::invalid_endpoint, what() + " (only bind takes a wildcard)"};
-  }
-  detail::with_zmq_errors(what, [&] {
-    native_->set(zmq::sockopt::ipv6, where.is_ipv6());
-    native_->connect(where.str());
-  });
-}
+void socket::subscribe(std::string_view prefix) { state_->enter()->subscribe(prefix); }
+void socket::unsubscribe(std::string_view prefix) { state_->enter()->unsubscribe(prefix); }
 
-void socket::unbind(const endpoint& where) {
-  detail::with_zmq_errors(doing(kind_, "unbind", " from ", where),
-                          [&] { native_->unbind(where.str()); });
-}
-
-void socket::disconnect(const endpoint& where) {
-  detail::with_zmq_errors(doing(kind_, "disconnect", " from ", where),
-                          [&] { native_->disconnect(where.str()); });
-}
-
-void socket::subscribe(std::string_view prefix) {
-  detail::with_zmq_errors(doing(kind_, "subscribe"), [&] {
-    if (kind_ == socket_kind::xsub) {
-      native_->send(zmq::buffer(std::string(1, '\1').append(prefix)), zmq::send_flags::none);
-    } else {
-      native_->set(zmq::sockopt::subscribe, prefix);
-    }
-  });
-}
-
-void socket::unsubscribe(std::string_view prefix) {
-  detail::with_zmq_errors(doing(kind_, "unsubscribe"), [&] {
-    if (kind_ == socket_kind::xsub) {
-      native_->send(zmq::buffer(std::string(1, '\0').append(prefix)), zmq::send_flags::none);
-    } else {
-      native_->set(zmq::sockopt::unsubscribe, prefix);
-    }
-  });
-}
-
-bool socket::try_send(message&& outgoing) {
-  return send_parts(outgoing, zmq::send_flags::dontwait);
-}
+bool socket::try_send(message&& outgoing) { return state_->enter()->try_send(outgoing); }
 
 bool socket::send_for(message&& outgoing, duration limit) {
-  const auto deadline = after(limit);
-  while (!try_send(std::move(outgoing))) {
-    if (!wait_until(ZMQ_POLLOUT, deadline)) {
-      return false;
-    }
-  }
-  return true;
+  return state_->enter()->send_until(outgoing, detail::deadline_after(limit));
 }
 
-void socket::send(message&& outgoing) {
-  // A router reports an unknown peer at once, whatever the flags; then there is nothing to wait
-  // for.
-  while (!send_parts(outgoing, zmq::send_flags::none) && kind_ != socket_kind::router) {
-  }
-}
+void socket::send(message&& outgoing) { state_->enter()->send(outgoing); }
 
-// False: refused, and outgoing is unchanged.
-bool socket::send_parts(message& outgoing, zmq::send_flags wait) {
-  assert(!outgoing.empty());
-  try {
-    const std::size_t last = outgoing.size() - 1;
-    for (std::size_t index = 0; index <= last; ++index) {
-      const auto more = index < last ? zmq::send_flags::sndmore : zmq::send_flags::none;
-      zmq::message_t part = to_zmq(outgoing[index]);
-      // libzmq takes a message whole or not at all: only its first part can be refused.
-      if (!native_->send(part, more | (index == 0 ? wait : zmq::send_flags::none))) {
-        return false;
-      }
-    }
-  } catch (const zmq::error_t& failure) {
-    if (failure.num() == EHOSTUNREACH || failure.num() == EINTR) {
-      return false;  // a router has no such peer, or no longer; a signal ended the wait
-    }
-    detail::throw_zmq_error(failure.num(), doing(kind_, "send on")());
-  }
-  outgoing.clear();
-  return true;
-}
-
-std::optional<message> socket::try_receive() { return receive_parts(zmq::recv_flags::dontwait); }
-
-std::optional<message> socket::receive_for(duration limit) {
-  const auto deadline = after(limit);
-  for (;;) {
-    if (auto incoming = try_receive()) {
-      return incoming;
-    }
-    if (!wait_until(ZMQ_POLLIN, deadline)) {
-      return std::nullopt;
-    }
-  }
-}
-
-message socket::receive() {
-  for (;;) {
-    if (auto incoming = receive_parts(zmq::recv_flags::none)) {
-      return std::move(*incoming);
-    }
-  }
-}
-
-// Nothing: there is nothing, or a signal ended the wait.
-std::optional<message> socket::receive_parts(zmq::recv_flags wait) {
-  std::optional<message> incoming;
-  try {
-    zmq::message_t part;
-    if (!native_->recv(part, wait)) {
-      return incoming;
-    }
-    incoming.emplace();
-    bool more = part.more();
-    incoming->push_back(from_zmq(std::move(part)));
-    while (more) {
-      // The rest of a message is there once its first part is.
-      static_cast<void>(native_->recv(part, zmq::recv_flags::none));
-      more = part.more();
-      incoming->push_back(from_zmq(std::move(part)));
-    }
-  } catch (const zmq::error_t& failure) {
-    if (failure.num() != EINTR) {
-      detail::throw_zmq_error(failure.num(), doing(kind_, "receive on")());
-    }
+std::optional<message> socket::try_receive() {
+  std::optional<message> incoming{std::in_place};
+  if (!state_->enter()->try_receive(*incoming)) {
+    incoming.reset();
   }
   return incoming;
 }
 
-bool socket::can_receive() const {
-  return detail::with_zmq_errors(doing(kind_, "look at"), [&] {
-    return (native_->get(zmq::sockopt::events) & ZMQ_POLLIN) != 0;
-  });
-}
-
-bool socket::can_send() const {
-  return detail::with_zmq_errors(doing(kind_, "look at"), [&] {
-    return (native_->get(zmq::sockopt::events) & ZMQ_POLLOUT) != 0;
-  });
-}
-
-int socket::fd() const {
-  return detail::with_zmq_errors(doing(kind_, "look at"),
-                                 [&] { return native_->get(zmq::sockopt::fd); });
-}
-
-// Until the socket may be ready for events of zmq_poll. False: the deadline has passed.
-bool socket::wait_until(short events, clock::time_point deadline) {
-  zmq::pollitem_t item{native_->handle(), 0, events, 0};
-  for (;;) {
-    const auto left = deadline - clock::now();
-    if (left <= duration::zero()) {
-      return false;
-    }
-    // Rounded up: waking a little late beats spinning through the last millisecond.
-    const auto limit = std::min(std::chrono::ceil<std::chrono::milliseconds>(left),
-                                std::chrono::milliseconds{std::chrono::hours{24}});
-    try {
-      if (zmq::poll(&item, 1, limit) > 0) {
-        return true;
-      }
-    } catch (const zmq::error_t& failure) {
-      if (failure.num() != EINTR) {
-        detail::throw_zmq_error(failure.num(), doing(kind_, "wait on")());
-      }
-    }
+std::optional<message> socket::receive_for(duration limit) {
+  std::optional<message> incoming{std::in_place};
+  if (!state_->enter()->receive_until(*incoming, detail::deadline_after(limit))) {
+    incoming.reset();
   }
+  return incoming;
 }
+
+message socket::receive() {
+  message incoming;
+  state_->enter()->receive(incoming);
+  return incoming;
+}
+
+bool socket::can_receive() const { return state_->enter()->can_receive(); }
+bool socket::can_send() const { return state_->enter()->can_send(); }
+int socket::fd() const { return state_->enter()->fd(); }
+
+socket_statistics socket::statistics() const { return state_->statistics(); }
+
+zmq::socket_t& socket::native() { return state_->enter()->with_zmq().native(); }
 
 }  // namespace parley

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //
-// What the sockets of a program share: libzmq's I/O threads and the names of inproc endpoints.
+// What the sockets of a program share: libzmq's I/O threads, the names of inproc and pipe
+// endpoints.
 //
 // A handle: copies mean the same context, sockets and patterns hold one of their own, so a context
 // may go out of scope before them. Any thread may use it. libzmq's context ends with the last
@@ -14,6 +15,10 @@ class context_t;
 }
 
 namespace parley {
+
+namespace detail {
+class pipe_registry;
+}
 
 struct context_options {
   int io_threads = 1;       // about one for each gigabit a second; no effect after construction
@@ -29,9 +34,14 @@ class context {
 
   // libzmq's own context, for code that uses cppzmq beside Parley.
   [[nodiscard]] zmq::context_t& native() const noexcept { return *native_; }
+  // The names of pipe:// endpoints; for Parley's own sockets.
+  [[nodiscard]] const std::shared_ptr<detail::pipe_registry>& pipes() const noexcept {
+    return pipes_;
+  }
 
  private:
   std::shared_ptr<zmq::context_t> native_;
+  std::shared_ptr<detail::pipe_registry> pipes_;
 };
 
 }  // namespace parley

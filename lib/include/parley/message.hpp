@@ -22,7 +22,7 @@ class message {
   static constexpr std::size_t inline_frames = 2;
 
   message() noexcept = default;
-  message(frame body) { push_back(std::move(body)); }
+  message(frame body) noexcept : size_{1} { std::construct_at(frames(), std::move(body)); }
   message(std::initializer_list<frame> frames) {
     reserve(frames.size());
     for (const frame& each : frames) {
@@ -78,13 +78,18 @@ class message {
   [[nodiscard]] const frame& front() const noexcept { return (*this)[0]; }
   [[nodiscard]] const frame& back() const noexcept { return (*this)[size_ - 1]; }
 
-  void push_back(frame next) {
+  void push_back(frame&& next) {
     if (size_ == capacity_) {
+      // By value: next may be a frame of this message, which moves.
+      frame moved{std::move(next)};
       reserve(2 * capacity_);
+      std::construct_at(frames() + size_, std::move(moved));
+    } else {
+      std::construct_at(frames() + size_, std::move(next));
     }
-    std::construct_at(frames() + size_, std::move(next));
     ++size_;
   }
+  void push_back(const frame& next) { push_back(frame{next}); }
 
   // Removes the first count frames. Requires: count <= size().
   void drop_front(std::size_t count) noexcept {

@@ -37,13 +37,13 @@ class poller {
  private:
   struct entry {
     key id;
-    void* source;  // libzmq's socket, or null for a file descriptor
+    socket::state* source;  // null for a file descriptor
     int fd;
-    short events;
+    interest what;
     std::shared_ptr<handler> on_ready;  // shared: it may remove itself while it runs
   };
 
-  key add(void* source, int fd, interest what, handler on_ready);
+  [[nodiscard]] bool is_there(key which) const noexcept;
   std::size_t poll_once(std::chrono::milliseconds limit);
 
   std::vector<entry> entries_;

@@ -2,21 +2,24 @@
 //
 // A ZeroMQ socket: sends and receives whole messages with the peers it is bound or connected to.
 //
-// Threads: a socket belongs to one thread at a time. It may be handed to another thread through
-// anything that synchronises (a mutex, a join, a queue).
-// Waiting: try_x returns at once; x_for waits at most that long; x waits as long as it takes.
-// Every wait ends with parley::closed when the context is shut down.
-// Full: what happens when no peer can take a message depends on the kind, as in the ZeroMQ RFCs:
-// pair, push, req and dealer wait or refuse; pub and xpub drop for the slow peer; router refuses
-// (or drops, see socket_options::mandatory).
-// Source: ZeroMQ RFCs 28 (request-reply), 29 (publish-subscribe), 30 (pipeline), 31 (exclusive
-// pair).
+// The endpoint picks the carrier: pipe:// runs over lock-free pipes between threads, inproc://,
+// ipc:// and tcp:// over libzmq. A socket may have endpoints of both kinds: it receives from all
+// its peers in turn, and sends to them as if they were of one kind. Threads: a socket belongs to
+// one thread at a time; in builds with assertions, two at once end the program with a word about
+// it. It may be handed to another thread through anything that synchronises (a mutex, a join, a
+// queue). Any thread may call statistics(). Waiting: try_x returns at once; x_for waits at most
+// that long; x waits as long as it takes. Every wait ends with parley::closed when the context is
+// shut down. Full: what happens when no peer can take a message depends on the kind, as in the
+// ZeroMQ RFCs: pair, push, req and dealer wait or refuse; pub and xpub drop for the slow peer;
+// router refuses (or drops, see socket_options::mandatory). Source: ZeroMQ RFCs 28 (request-reply),
+// 29 (publish-subscribe), 30 (pipeline), 31 (exclusive pair).
 #pragma once
 
 #include <parley/context.hpp>
 #include <parley/endpoint.hpp>
 #include <parley/message.hpp>
 #include <parley/socket_options.hpp>
+#include <parley/socket_statistics.hpp>
 
 #include <chrono>
 #include <memory>
@@ -25,9 +28,7 @@
 
 namespace zmq {
 class socket_t;
-enum class send_flags : int;
-enum class recv_flags : int;
-}  // namespace zmq
+}
 
 namespace parley {
 
@@ -42,7 +43,8 @@ class socket {
   socket(context& owner, socket_kind kind, const socket_options& options = {});
   socket(socket&&) noexcept;
   socket& operator=(socket&&) noexcept;
-  // Returns at once. Messages not yet sent get the linger time, in the background.
+  // Returns at once. Messages not yet sent get the linger time, in the background; over pipe://,
+  // what was sent stays there for its peer to read.
   ~socket();
 
   [[nodiscard]] socket_kind kind() const noexcept { return kind_; }
@@ -72,21 +74,22 @@ class socket {
   [[nodiscard]] bool can_send() const;
 
   // For an event loop: becomes readable when the socket's state may have changed. It says so once,
-  // for reading and writing alike: whenever it fires, and after every send and receive, look at
-  // can_receive() and can_send() again until they say no. Never read from it.
+  // for reading and writing alike: whenever it fires, and after every other call, look at
+  // can_receive() and can_send() again until they say no. Stays the same, whatever the socket is
+  // bound or connected to later. Never read from it.
   [[nodiscard]] int fd() const;
 
-  // cppzmq's socket, for what Parley does not offer.
-  [[nodiscard]] zmq::socket_t& native() noexcept { return *native_; }
+  [[nodiscard]] socket_statistics statistics() const;
+
+  // cppzmq's socket, for what Parley does not offer. Made now if no endpoint needed it before.
+  [[nodiscard]] zmq::socket_t& native();
 
  private:
-  bool send_parts(message& outgoing, zmq::send_flags wait);
-  std::optional<message> receive_parts(zmq::recv_flags wait);
-  bool wait_until(short events, std::chrono::steady_clock::time_point deadline);
+  friend class poller;
+  class state;
 
-  context context_;  // keeps libzmq's context alive; destroyed after native_
   socket_kind kind_;
-  std::unique_ptr<zmq::socket_t> native_;
+  std::unique_ptr<state> state_;
 };
 
 }  // namespace parley

@@ -84,6 +84,10 @@ class doorbell {
   template<class Ready>
   [[nodiscard]] bool arm(Ready ready);
   void disarm() noexcept;
+  // Armed, and nobody has rung since: whoever has news from now on will.
+  [[nodiscard]] bool is_waiting() const noexcept {
+    return announced_ && armed_.load(std::memory_order_relaxed) != 0;  // arm did the fencing
+  }
 
   // To be polled for reading. Made at the first wait that sleeps, arm or fd, and kept.
   // Throws error (out_of_resources).

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "pipe_registry.hpp"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+namespace parley::detail {
+namespace {
+
+bool subscribes(socket_kind kind) noexcept {
+  return kind == socket_kind::sub || kind == socket_kind::xsub;
+}
+
+// As libzmq does it: what the sender may have on the way and what the receiver may keep.
+std::size_t capacity(const pipe_mailbox& from, const pipe_mailbox& to) noexcept {
+  return static_cast<std::size_t>(from.options.send_limit) +
+         static_cast<std::size_t>(to.options.receive_limit);
+}
+
+pipe_link::end end_of(const pipe_mailbox& who) {
+  return {who.read_bell, who.write_bell, who.options.routing_id};
+}
+
+}  // namespace
+
+bool may_talk(socket_kind one, socket_kind other) noexcept {
+  using enum socket_kind;
+  switch (one) {
+    case pair:
+      return other == pair;
+    case push:
+      return other == pull;
+    case pull:
+      return other == push;
+    case pub:
+    case xpub:
+      return other == sub || other == xsub;
+    case sub:
+    case xsub:
+      return other == pub || other == xpub;
+    case req:
+      return other == rep || other == router;
+    case rep:
+      return other == req || other == dealer;
+    case dealer:
+      return other == rep || other == dealer || other == router;
+    case router:
+      return other == req || other == dealer || other == router;
+    case stream:
+      return false;
+  }
+  return false;
+}
+
+void pipe_registry::enter(const mailbox& who) {
+  const std::lock_guard lock{mutex_};
+  members_.insert(who);
+  if (is_shut_down_) {
+    who->shut_down();
+  }
+}
+
+void pipe_registry::shut_down() {
+  const std::lock_guard lock{mutex_};
+  is_shut_down_ = true;
+  for (const mailbox& each : members_) {
+    each->shut_down();
+  }
+}
+
+void pipe_registry::leave(const mailbox& who) {
+  const std::lock_guard lock{mutex_};
+  members_.erase(who);
+  const auto now = std::chrono::steady_clock::now();
+  for (auto at = names_.begin(); at != names_.end();) {
+    name& here = at->second;
+    std::erase_if(here.connections, [&](connection& each) {
+      if (each.who != who || each.closed) {
+        return false;
+      }
+      if (!each.room) {
+        return true;
+      }
+      const std::lock_guard waiting{each.room->mutex};
+      each.closed = true;
+      each.expires = now + who->options.linger;
+      return each.room->messages.empty() || who->options.linger.count() == 0;
+    });
+    if (here.bound == who) {
+      here.bound = nullptr;
+    }
+    for (connection& each : here.connections) {
+      if (each.joined_to == who) {
+        wait_for_bind(each);
+        if (here.bound != nullptr && may_talk(here.bound->kind, each.who->kind)) {
+          join(here.bound, each);
+        }
+      }
+    }
+    const auto next = std::next(at);
+    forget_if_empty(at);
+    at = next;
+  }
+}
+
+bool pipe_registry::bind(const std::string& which, const mailbox& who) {
+  const std::lock_guard lock{mutex_};
+  name& here = names_[which];
+  if (here.bound != nullptr) {
+    return false;
+  }
+  here.bound = who;
+  const auto now = std::chrono::steady_clock::now();
+  for (connection& each : here.connections) {
+    const bool expired = each.closed && each.expires < now;
+    if (each.room && !expired && may_talk(who->kind, each.who->kind)) {
+      join(who, each);
+    }
+  }
+  // Closed sockets' messages are on their way now, or too old.
+  std::erase_if(here.connections, [](const connection& each) { return each.closed; });
+  return true;
+}
+
+bool pipe_registry::unbind(const std::string& which, const mailbox& who) {
+  const std::lock_guard lock{mutex_};
+  const auto at = names_.find(which);
+  if (at == names_.end() || at->second.bound != who) {
+    return false;
+  }
+  at->second.bound = nullptr;
+  forget_if_empty(at);
+  return true;
+}
+
+bool pipe_registry::connect(const std::string& which, const mailbox& who, std::uint64_t id) {
+  const std::lock_guard lock{mutex_};
+  name& here = names_[which];
+  if (here.bound != nullptr && !may_talk(who->kind, here.bound->kind)) {
+    return false;
+  }
+  const auto now = std::chrono::steady_clock::now();
+  std::erase_if(here.connections,
+                [now](const connection& each) { return each.closed && each.expires < now; });
+  connection& made = here.connections.emplace_back(connection{who, id, {}, {}, false, {}});
+  wait_for_bind(made);
+  if (here.bound != nullptr) {
+    join(here.bound, made);
+  }
+  return true;
+}
+
+void pipe_registry::disconnect(const std::string& which, const mailbox& who, std::uint64_t id) {
+  const std::lock_guard lock{mutex_};
+  const auto at = names_.find(which);
+  if (at != names_.end()) {
+    std::erase_if(at->second.connections,
+                  [&](const connection& each) { return each.who == who && each.id == id; });
+    forget_if_empty(at);
+  }
+}
+
+void pipe_registry::wait_for_bind(connection& which) {
+  which.joined_to = nullptr;
+  which.room =
+      std::make_shared<waiting_room>(static_cast<std::size_t>(which.who->options.send_limit));
+  which.who->post({which.id, link_side::connected, nullptr, which.room});
+}
+
+void pipe_registry::join(const mailbox& bound, connection& with) {
+  const std::lock_guard subscriptions{with.who->subscriptions_mutex};
+  const std::size_t wanted = with.who->subscriptions.size();
+  auto link = std::make_shared<pipe_link>(
+      end_of(*bound), end_of(*with.who),
+      std::array{capacity(*bound, *with.who), std::max(capacity(*with.who, *bound), 2 * wanted)});
+  auto& up = link->out(link_side::connected);
+  std::unique_lock waiting{with.room->mutex};
+  for (message& each : with.room->messages) {
+    static_cast<void>(up.try_push(std::move(each)));  // there is room for all: the room is smaller
+  }
+  with.room->messages.clear();
+  with.room->link = link;
+  if (subscribes(with.who->kind)) {
+    with.who->subscriptions.for_each([&](const std::string& prefix, std::size_t) {
+      static_cast<void>(up.try_push(message{frame{std::string(1, '\1').append(prefix)}}));
+    });
+  }
+  if (with.closed) {
+    link->leave(link_side::connected);
+  } else {
+    with.who->post({with.id, link_side::connected, link, nullptr});
+  }
+  bound->post({0, link_side::bound, link, nullptr});
+  waiting.unlock();
+  with.room = nullptr;
+  with.joined_to = bound;
+}
+
+void pipe_registry::forget_if_empty(std::map<std::string, name>::iterator at) {
+  if (at->second.bound == nullptr && at->second.connections.empty()) {
+    names_.erase(at);
+  }
+}
+
+}  // namespace parley::detail

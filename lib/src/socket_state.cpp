@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "socket_state.hpp"
+
+#include <parley/error.hpp>
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <utility>
+
+namespace parley {
+
+using detail::never;
+
+socket::state::state(const context& owner, socket_kind kind, const socket_options& options)
+    : context_{owner}, kind_{kind}, options_{options} {
+  detail::check_options(options);
+}
+
+socket::state::~state() {
+#ifndef NDEBUG
+  if (in_use_.load(std::memory_order_relaxed)) {
+    report_misuse();
+  }
+#endif
+  if (events_fd_ != -1) {
+    ::close(events_fd_);
+  }
+}
+
+void socket::state::report_misuse() const noexcept {
+  const std::string_view name = to_string(kind_);
+  std::fprintf(stderr,
+               "parley: a %.*s socket is used by two threads at the same time; a socket belongs to "
+               "one thread at a time\n",
+               static_cast<int>(name.size()), name.data());
+  std::abort();
+}
+
+// Carriers.
+
+detail::zmq_carrier& socket::state::with_zmq() {
+  if (!zmq_) {
+    if (pipes_ && !pipes_->has_endpoints()) {
+      const std::lock_guard lock{making_pipes_};
+      pipes_.reset();  // it stood in while there was no endpoint of any kind
+    }
+    zmq_.emplace(context_, kind_, options_);
+    subscriptions_.for_each([this](const std::string& prefix, std::size_t count) {
+      for (; count > 0; --count) {
+        zmq_->subscribe(prefix);
+      }
+    });
+    if (pipes_) {
+      be_watched();
+    }
+    if (events_fd_ != -1) {
+      watch(zmq_->fd());
+    }
+  }
+  return *zmq_;
+}
+
+detail::pipe_carrier& socket::state::with_pipes() {
+  if (!pipes_) {
+    {
+      const std::lock_guard lock{making_pipes_};
+      pipes_ = std::make_unique<detail::pipe_carrier>(context_.pipes(), kind_, options_, counters_);
+    }
+    subscriptions_.for_each([this](const std::string& prefix, std::size_t count) {
+      for (; count > 0; --count) {
+        pipes_->subscribe(prefix);
+      }
+    });
+    if (zmq_ || is_watched_) {
+      be_watched();
+    }
+    if (events_fd_ != -1) {
+      watch(pipes_->read_bell().fd());
+      watch(pipes_->write_bell().fd());
+    }
+  }
+  return *pipes_;
+}
+
+void socket::state::watch(int fd) const {
+  epoll_event readable{};
+  readable.events = EPOLLIN;
+  readable.data.fd = fd;
+  if (::epoll_ctl(events_fd_, EPOLL_CTL_ADD, fd, &readable) != 0 && errno != EEXIST) {
+    throw error{errc::out_of_resources, "epoll of a socket"};
+  }
+}
+
+int socket::state::fd() {
+  if (events_fd_ == -1) {
+    events_fd_ = ::epoll_create1(EPOLL_CLOEXEC);
+    if (events_fd_ == -1) {
+      throw error{errc::out_of_resources, "epoll of a socket"};
+    }
+    if (zmq_) {
+      watch(zmq_->fd());
+    }
+    be_watched();
+    if (pipes_) {
+      watch(pipes_->read_bell().fd());
+      watch(pipes_->write_bell().fd());
+    }
+  }
+  return events_fd_;
+}
+
+void socket::state::be_watched() {
+  is_watched_ = true;
+  if (pipes_) {
+    pipes_->watch();
+  }
+}
+
+void socket::state::add_fds(bool for_reading, std::vector<int>& fds) {
+  if (zmq_) {
+    fds.push_back(zmq_->fd());
+  }
+  if (pipes_) {
+    fds.push_back((for_reading ? pipes_->read_bell() : pipes_->write_bell()).fd());
+  }
+}
+
+// Endpoints.
+
+endpoint socket::state::bind(const endpoint& where) {
+  if (where.kind() != transport::pipe) {
+    return with_zmq().bind(where);
+  }
+  if (kind_ == socket_kind::stream) {
+    throw error{errc::unsupported, "bind stream socket to " + where.str()};
+  }
+  with_pipes().bind(where.address());
+  return where;
+}
+
+void socket::state::connect(const endpoint& where) {
+  if (where.kind() != transport::pipe) {
+    return with_zmq().connect(where);
+  }
+  if (kind_ == socket_kind::stream) {
+    throw error{errc::unsupported, "connect stream socket to " + where.str()};
+  }
+  with_pipes().connect(where.address());
+}
+
+void socket::state::unbind(const endpoint& where) {
+  where.kind() == transport::pipe ? with_pipes().unbind(where.address()) : with_zmq().unbind(where);
+}
+
+void socket::state::disconnect(const endpoint& where) {
+  where.kind() == transport::pipe ? with_pipes().disconnect(where.address())
+                                  : with_zmq().disconnect(where);
+}
+
+void socket::state::subscribe(std::string_view prefix) {
+  if (kind_ != socket_kind::sub && kind_ != socket_kind::xsub) {
+    throw error{errc::unsupported, std::string{"subscribe "}.append(to_string(kind_)) + " socket"};
+  }
+  subscriptions_.add(prefix);
+  if (zmq_) {
+    zmq_->subscribe(prefix);
+  }
+  if (pipes_) {
+    pipes_->subscribe(prefix);
+  }
+}
+
+void socket::state::unsubscribe(std::string_view prefix) {
+  if (kind_ != socket_kind::sub && kind_ != socket_kind::xsub) {
+    throw error{errc::unsupported,
+                std::string{"unsubscribe "}.append(to_string(kind_)) + " socket"};
+  }
+  subscriptions_.remove(prefix);
+  if (zmq_) {
+    zmq_->unsubscribe(prefix);
+  }
+  if (pipes_) {
+    pipes_->unsubscribe(prefix);
+  }
+}
+
+// xsub: a message that begins with 1 or 0 subscribes or unsubscribes. True: it was one.
+bool socket::state::take_subscription(message& outgoing) {
+  const std::string_view text = outgoing.front().view();
+  if (outgoing.size() != 1 || text.empty() || static_cast<unsigned char>(text.front()) > 1) {
+    return false;
+  }
+  text.front() == '\1' ? subscribe(text.substr(1)) : unsubscribe(text.substr(1));
+  outgoing.clear();
+  return true;
+}
+
+// Sending.
+
+inline bool socket::state::zmq_sent(bool sent, std::size_t bytes) noexcept {
+  if (sent) {
+    counters_.sent(bytes);
+  }
+  return sent;
+}
+
+inline bool socket::state::zmq_try_send(message& outgoing) {
+  const std::size_t bytes = outgoing.bytes();
+  return zmq_sent(zmq_->try_send(outgoing), bytes);
+}
+
+bool socket::state::try_send(message& outgoing) {
+  if (kind_ == socket_kind::xsub && take_subscription(outgoing)) {
+    return true;
+  }
+  if (!zmq_) {
+    return with_pipes().try_send(outgoing);
+  }
+  return pipes_ ? both_try_send(outgoing) : zmq_try_send(outgoing);
+}
+
+bool socket::state::send_until(message& outgoing, time_point deadline) {
+  if (kind_ == socket_kind::xsub && take_subscription(outgoing)) {
+    return true;
+  }
+  if (!zmq_) {
+    return with_pipes().send_until(outgoing, deadline);
+  }
+  if (pipes_) {
+    return both_send_until(outgoing, deadline);
+  }
+  const std::size_t bytes = outgoing.bytes();
+  return zmq_sent(zmq_->send_until(outgoing, deadline), bytes);
+}
+
+void socket::state::send(message& outgoing) {
+  if (!zmq_ || pipes_ || kind_ == socket_kind::xsub) {
+    static_cast<void>(send_until(outgoing, never));
+    return;
+  }
+  const std::size_t bytes = outgoing.bytes();
+  // A router reports an unknown peer at once, whatever the flags; then there is nothing to wait
+  // for.
+  while (!zmq_sent(zmq_->send_once(outgoing), bytes) && kind_ != socket_kind::router) {
+  }
+}
+
+// Receiving.
+
+inline bool socket::state::zmq_received(bool received, const message& into) noexcept {
+  if (received) {
+    counters_.received(into);
+  }
+  return received;
+}
+
+inline bool socket::state::zmq_try_receive(message& into) {
+  return zmq_received(zmq_->try_receive(into), into);
+}
+
+bool socket::state::try_receive(message& into) {
+  if (!zmq_) {
+    return with_pipes().try_receive(into);
+  }
+  return pipes_ ? both_try_receive(into) : zmq_try_receive(into);
+}
+
+bool socket::state::receive_until(message& into, time_point deadline) {
+  if (!zmq_) {
+    return with_pipes().receive_until(into, deadline);
+  }
+  if (!pipes_) {
+    return zmq_received(zmq_->receive_until(into, deadline), into);
+  }
+  while (!both_try_receive(into)) {
+    if (!both_wait(true, deadline)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void socket::state::receive(message& into) {
+  if (zmq_ && !pipes_) {
+    while (!zmq_received(zmq_->receive_once(into), into)) {
+    }
+  } else {
+    while (!receive_until(into, never)) {
+    }
+  }
+}
+
+bool socket::state::can_receive() {
+  if (!zmq_) {
+    return with_pipes().can_receive();
+  }
+  if (!pipes_) {
+    return zmq_->can_receive();
+  }
+  if (kind_ == socket_kind::req) {
+    return zmq_is_asked_ ? zmq_->can_receive() : pipes_->can_receive();
+  }
+  if (kind_ == socket_kind::rep && (zmq_is_asked_ || pipes_->in_turn_to_send())) {
+    return false;
+  }
+  return pipes_->can_receive() || zmq_->can_receive();
+}
+
+bool socket::state::can_send() {
+  if (!zmq_) {
+    return with_pipes().can_send();
+  }
+  if (!pipes_) {
+    return zmq_->can_send();
+  }
+  if (kind_ == socket_kind::rep) {
+    return zmq_is_asked_ ? zmq_->can_send() : pipes_->can_send();
+  }
+  if (kind_ == socket_kind::req && !options_.relaxed &&
+      (zmq_is_asked_ || pipes_->in_turn_to_receive())) {
+    return false;
+  }
+  return pipes_->can_send() || zmq_->can_send();
+}
+
+// With both carriers. libzmq does not tell how many peers it has: it counts as one in the balance.
+
+bool socket::state::both_try_send(message& outgoing) {
+  const auto in_turn = [&] {
+    const bool zmq_first = turn_++ % (pipes_->targets() + 1) == 0;
+    if (zmq_first && zmq_try_send(outgoing)) {
+      return zmq_is_asked_ = true;
+    }
+    if (pipes_->try_send(outgoing)) {
+      zmq_is_asked_ = false;
+      return true;
+    }
+    return !zmq_first && zmq_try_send(outgoing) && (zmq_is_asked_ = true);
+  };
+  switch (kind_) {
+    case socket_kind::pub:
+    case socket_kind::xpub:
+    case socket_kind::xsub: {
+      message copy{outgoing};
+      return pipes_->try_send(copy) && zmq_try_send(outgoing);
+    }
+    case socket_kind::rep:
+      if (zmq_is_asked_) {
+        zmq_is_asked_ = false;
+        return zmq_try_send(outgoing);
+      }
+      return pipes_->try_send(outgoing);
+    case socket_kind::req:
+      if (!options_.relaxed && (zmq_is_asked_ || pipes_->in_turn_to_receive())) {
+        return zmq_is_asked_ ? zmq_try_send(outgoing) : pipes_->try_send(outgoing);  // out of turn
+      }
+      return in_turn();
+    case socket_kind::router:
+      return pipes_->knows(outgoing.front().view()) ? pipes_->try_send(outgoing)
+                                                    : zmq_try_send(outgoing);
+    case socket_kind::pair:
+      return pipes_->targets() > 0 ? pipes_->try_send(outgoing) : zmq_try_send(outgoing);
+    default:
+      return in_turn();
+  }
+}
+
+bool socket::state::both_send_until(message& outgoing, time_point deadline) {
+  if (kind_ == socket_kind::router) {
+    if (pipes_->knows(outgoing.front().view())) {
+      return pipes_->send_until(outgoing, deadline);
+    }
+    const std::size_t bytes = outgoing.bytes();
+    return zmq_sent(zmq_->send_until(outgoing, deadline), bytes);
+  }
+  while (!both_try_send(outgoing)) {
+    if (!both_wait(false, deadline)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool socket::state::both_try_receive(message& into) {
+  if (kind_ == socket_kind::req || kind_ == socket_kind::rep) {
+    if (zmq_is_asked_) {
+      const bool received = zmq_try_receive(into);  // rep: out of turn
+      zmq_is_asked_ = !received;
+      return received;
+    }
+    if (pipes_->try_receive(into)) {  // either may be out of turn
+      return true;
+    }
+    return kind_ == socket_kind::rep && (zmq_is_asked_ = zmq_try_receive(into));
+  }
+  const bool zmq_first = turn_++ % (pipes_->targets() + 1) == 0;
+  return (zmq_first && zmq_try_receive(into)) || pipes_->try_receive(into) ||
+         (!zmq_first && zmq_try_receive(into));
+}
+
+// True: look again. False: the deadline has passed.
+bool socket::state::both_wait(bool for_reading, time_point deadline) {
+  if (for_reading ? can_receive() : can_send()) {
+    return true;
+  }
+  std::vector<int> fds;
+  add_fds(for_reading, fds);
+  std::vector<pollfd> waited;
+  for (const int fd : fds) {
+    waited.push_back({fd, POLLIN, 0});
+  }
+  int limit = -1;
+  if (deadline != never) {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (left.count() <= 0) {
+      return false;
+    }
+    limit = static_cast<int>(std::min<std::int64_t>(left.count(), 86'400'000));
+  }
+  static_cast<void>(::poll(waited.data(), waited.size(), limit));
+  return true;
+}
+
+socket_statistics socket::state::statistics() const {
+  socket_statistics figures;
+  figures.messages_sent = counters_.messages_sent.value();
+  figures.bytes_sent = counters_.bytes_sent.value();
+  figures.messages_received = counters_.messages_received.value();
+  figures.bytes_received = counters_.bytes_received.value();
+  figures.dropped_full = counters_.dropped_full.value();
+  figures.dropped_gone = counters_.dropped_gone.value();
+  figures.dropped_unwanted = counters_.dropped_unwanted.value();
+  const std::lock_guard lock{making_pipes_};
+  if (pipes_) {
+    pipes_->add_to(figures);
+  }
+  return figures;
+}
+
+}  // namespace parley

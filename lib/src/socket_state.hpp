@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// What a socket is made of: a libzmq side and a pipe side, each made when the first endpoint needs
+// it. With one of them, calls go straight to it; with both, to whichever's turn it is.
+#pragma once
+
+#include <parley/context.hpp>
+#include <parley/socket.hpp>
+
+#include "pipe_carrier.hpp"
+#include "socket_counters.hpp"
+#include "subscription_set.hpp"
+#include "zmq_carrier.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace parley {
+
+class socket::state {
+ public:
+  using time_point = std::chrono::steady_clock::time_point;
+
+  state(const context& owner, socket_kind kind, const socket_options& options);
+  ~state();
+  state(const state&) = delete;
+  state& operator=(const state&) = delete;
+
+  // The way in of every call: finds two threads that use the socket at once.
+  class entered {
+   public:
+#ifdef NDEBUG
+    explicit entered(state& which) noexcept : state_{which} {}
+#else
+    explicit entered(state& which) noexcept : state_{which} {
+      // Relaxed: it finds misuse, it does not order anything.
+      if (state_.in_use_.exchange(true, std::memory_order_relaxed)) {
+        state_.report_misuse();
+      }
+    }
+    ~entered() { state_.in_use_.store(false, std::memory_order_relaxed); }
+#endif
+    entered(const entered&) = delete;
+    entered& operator=(const entered&) = delete;
+    state* operator->() const noexcept { return &state_; }
+
+   private:
+    state& state_;
+  };
+  [[nodiscard]] entered enter() noexcept { return entered{*this}; }
+
+  endpoint bind(const endpoint& where);
+  void connect(const endpoint& where);
+  void unbind(const endpoint& where);
+  void disconnect(const endpoint& where);
+  void subscribe(std::string_view prefix);
+  void unsubscribe(std::string_view prefix);
+
+  [[nodiscard]] bool try_send(message& outgoing);
+  [[nodiscard]] bool send_until(message& outgoing, time_point deadline);
+  void send(message& outgoing);
+  // False: there is nothing, into is as it was. Requires: into is empty.
+  [[nodiscard]] bool try_receive(message& into);
+  [[nodiscard]] bool receive_until(message& into, time_point deadline);
+  void receive(message& into);
+  [[nodiscard]] bool can_receive();
+  [[nodiscard]] bool can_send();
+
+  [[nodiscard]] int fd();
+  // From now on a no of can_receive and can_send is followed by an event on these descriptors.
+  void be_watched();
+  void add_fds(bool for_reading, std::vector<int>& fds);
+  detail::zmq_carrier& with_zmq();
+
+  // Any thread.
+  [[nodiscard]] socket_statistics statistics() const;
+
+ private:
+  detail::pipe_carrier& with_pipes();
+  [[nodiscard]] bool has_both() const noexcept { return zmq_ && pipes_; }
+  [[noreturn]] void report_misuse() const noexcept;
+  void watch(int fd) const;
+
+  [[nodiscard]] bool zmq_sent(bool sent, std::size_t bytes) noexcept;
+  [[nodiscard]] bool zmq_received(bool received, const message& into) noexcept;
+  [[nodiscard]] bool zmq_try_send(message& outgoing);
+  [[nodiscard]] bool zmq_try_receive(message& into);
+
+  // With both carriers.
+  [[nodiscard]] bool both_try_send(message& outgoing);
+  [[nodiscard]] bool both_send_until(message& outgoing, time_point deadline);
+  [[nodiscard]] bool both_try_receive(message& into);
+  [[nodiscard]] bool both_wait(bool for_reading, time_point deadline);
+  [[nodiscard]] bool take_subscription(message& outgoing);
+
+  const context context_;  // outlives the carriers
+  const socket_kind kind_;
+  const socket_options options_;
+  detail::socket_counters counters_;
+  std::atomic<bool> in_use_{false};
+  bool is_watched_ = false;
+  int events_fd_ = -1;  // an epoll of both carriers' descriptors, once fd() was asked for
+
+  detail::subscription_set subscriptions_;  // for the carrier that comes later
+  std::optional<detail::zmq_carrier> zmq_;
+  mutable std::mutex making_pipes_;  // held while pipes_ changes and while another thread looks
+  std::unique_ptr<detail::pipe_carrier> pipes_;
+
+  // With both carriers.
+  std::size_t turn_ = 0;       // whose it is to be tried first
+  bool zmq_is_asked_ = false;  // req: the reply comes by libzmq; rep: it goes by libzmq
+};
+
+}  // namespace parley

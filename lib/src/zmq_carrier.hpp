@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// The side of a socket that talks over inproc://, ipc:// and tcp://: one libzmq socket.
+//
+// One thread at a time. Whatever libzmq reports leaves as parley::error.
+#pragma once
+
+#include <parley/context.hpp>
+#include <parley/message.hpp>
+#include <parley/socket.hpp>
+
+#include <chrono>
+#include <string_view>
+
+#include <zmq.hpp>
+
+namespace parley::detail {
+
+// Throws config_error. Called when a socket is made, long before it may need libzmq.
+void check_options(const socket_options& options);
+
+class zmq_carrier {
+ public:
+  using time_point = std::chrono::steady_clock::time_point;
+
+  zmq_carrier(const context& owner, socket_kind kind, const socket_options& options);
+
+  endpoint bind(const endpoint& where);
+  void connect(const endpoint& where);
+  void unbind(const endpoint& where);
+  void disconnect(const endpoint& where);
+  void subscribe(std::string_view prefix);
+  void unsubscribe(std::string_view prefix);
+
+  // False: refused, or a signal ended the wait; outgoing is unchanged.
+  [[nodiscard]] bool try_send(message& outgoing) {
+    return send(outgoing, zmq::send_flags::dontwait);
+  }
+  [[nodiscard]] bool send_once(message& outgoing) { return send(outgoing, zmq::send_flags::none); }
+  [[nodiscard]] bool send_until(message& outgoing, time_point deadline);
+  // Appends frames to incoming. False: there is nothing, or a signal ended the wait.
+  [[nodiscard]] bool try_receive(message& incoming) {
+    return receive(incoming, zmq::recv_flags::dontwait);
+  }
+  [[nodiscard]] bool receive_once(message& incoming) {
+    return receive(incoming, zmq::recv_flags::none);
+  }
+  [[nodiscard]] bool receive_until(message& incoming, time_point deadline);
+
+  [[nodiscard]] bool can_receive() { return is_ready(ZMQ_POLLIN); }
+  [[nodiscard]] bool can_send() { return is_ready(ZMQ_POLLOUT); }
+  [[nodiscard]] int fd();
+  [[nodiscard]] zmq::socket_t& native() noexcept { return native_; }
+
+ private:
+  [[nodiscard]] bool send(message& outgoing, zmq::send_flags wait);
+  [[nodiscard]] bool receive(message& incoming, zmq::recv_flags wait);
+  [[nodiscard]] bool is_ready(int event);
+  [[nodiscard]] bool wait_until(short events, time_point deadline);
+
+  const socket_kind kind_;
+  zmq::socket_t native_;
+};
+
+}  // namespace parley::detail
