@@ -16,7 +16,8 @@ using support::patience;
 namespace {
 
 // Where each case runs: the same code over every carrier of libzmq.
-const std::string carriers[] = {"pipe://socket-test", "inproc://socket-test", "ipc://*", "tcp://127.0.0.1:*"};
+const std::string carriers[] = {"pipe://socket-test", "inproc://socket-test", "ipc://*",
+                                "tcp://127.0.0.1:*"};
 
 template<class Call>
 errc code_of(Call call) {

@@ -1,0 +1,550 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// What sockets do over pipe:// beyond what they do over every carrier: peers that come and go, both
+// carriers in one socket, event loops, figures, threads.
+#include <parley/error.hpp>
+#include <parley/poller.hpp>
+#include <parley/socket.hpp>
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstring>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "support/catch.hpp"
+#include "support/connected.hpp"
+
+using namespace parley;
+using namespace std::chrono_literals;
+using support::join;
+using support::patience;
+
+namespace {
+
+message text(const std::string& words) { return message{frame{words}}; }
+
+std::string next(socket& from) {
+  auto incoming = from.receive_for(patience);
+  return incoming ? incoming->back().str() : "nothing";
+}
+
+socket_options limits(int limit) {
+  socket_options options;
+  options.send_limit = limit;
+  options.receive_limit = limit;
+  return options;
+}
+
+std::uint64_t out_of(const socket& sender) {
+  const socket_statistics figures = sender.statistics();
+  return figures.messages_sent - figures.queued - figures.dropped_full - figures.dropped_gone;
+}
+
+// The rule of socket::fd(): look until it says no, then sleep on it.
+void sleep_until_readable(socket& waiting) {
+  while (!waiting.can_receive()) {
+    pollfd item{waiting.fd(), POLLIN, 0};
+    REQUIRE(::poll(&item, 1, 10'000) == 1);
+  }
+}
+
+template<class Call>
+errc code_of(Call call) {
+  try {
+    call();
+  } catch (const error& caught) {
+    return static_cast<errc>(caught.code().value());
+  }
+  return errc{};
+}
+
+}  // namespace
+
+TEST_CASE("a message moves through a pipe: the body is the same, the sender's is empty") {
+  context owner;
+  auto sockets = join(owner, socket_kind::pull, socket_kind::push, "pipe://moves");
+  message large{frame{std::string(100'000, 'b')}};
+  const std::byte* const bytes = large.front().data();
+  sockets.connected.send(std::move(large));
+  CHECK(large.empty());  // NOLINT(bugprone-use-after-move): that is the promise
+  CHECK(sockets.bound.receive().front().data() == bytes);
+}
+
+TEST_CASE("a pipe's name is bound once, and free again when its socket is gone") {
+  context owner;
+  context other;
+  std::optional<socket> first{std::in_place, owner, socket_kind::pull};
+  socket second{owner, socket_kind::pull};
+  socket elsewhere{other, socket_kind::pull};
+  first->bind("pipe://name");
+  elsewhere.bind("pipe://name");  // names are a context's own
+  CHECK(code_of([&] { second.bind("pipe://name"); }) == errc::cannot_bind);
+  first.reset();
+  CHECK(second.bind("pipe://name") == endpoint{"pipe://name"});
+  second.unbind("pipe://name");
+  CHECK(code_of([&] { second.unbind("pipe://name"); }) == errc::invalid_endpoint);
+  CHECK(code_of([&] { second.disconnect("pipe://name"); }) == errc::invalid_endpoint);
+}
+
+TEST_CASE("kinds that cannot talk are told at once") {
+  context owner;
+  socket pub{owner, socket_kind::pub};
+  socket push{owner, socket_kind::push};
+  socket stream{owner, socket_kind::stream};
+  pub.bind("pipe://kinds");
+  CHECK(code_of([&] { push.connect("pipe://kinds"); }) == errc::cannot_connect);
+  CHECK(code_of([&] { stream.connect("pipe://kinds"); }) == errc::unsupported);
+}
+
+TEST_CASE("a connect outlives who was bound, and finds the next") {
+  context owner;
+  socket push{owner, socket_kind::push};
+  socket sub{owner, socket_kind::sub};
+  push.connect("pipe://line");
+  sub.connect("pipe://feed");
+  sub.subscribe("a");
+  for (int round = 0; round < 3; ++round) {
+    socket pull{owner, socket_kind::pull};
+    pull.bind("pipe://line");
+    push.send(text(std::to_string(round)));
+    CHECK(next(pull) == std::to_string(round));
+    // Nobody touches the subscriber: who joins the two brings its subscriptions along.
+    socket xpub{owner, socket_kind::xpub};
+    xpub.bind("pipe://feed");
+    CHECK(next(xpub) == "\1a");
+    xpub.send(text("abc"));
+    CHECK(next(sub) == "abc");
+  }
+}
+
+TEST_CASE("what was sent to an unbound name is delivered, also when its sender is gone") {
+  context owner;
+  {
+    socket push{owner, socket_kind::push};
+    push.connect("pipe://later");
+    push.send(text("early"));
+  }
+  socket pull{owner, socket_kind::pull};
+  pull.bind("pipe://later");
+  CHECK(next(pull) == "early");
+}
+
+TEST_CASE("an unbound name takes no more than the limit, and nothing when only_connected is set") {
+  context owner;
+  socket push{owner, socket_kind::push, limits(3)};
+  push.connect("pipe://nobody");
+  for (int index = 0; index < 3; ++index) {
+    CHECK(push.try_send(text("x")));
+  }
+  CHECK_FALSE(push.try_send(text("x")));
+  CHECK_FALSE(push.can_send());
+
+  socket_options careful;
+  careful.only_connected = true;
+  socket waits{owner, socket_kind::push, careful};
+  waits.connect("pipe://nobody");
+  CHECK_FALSE(waits.try_send(text("x")));
+  socket pull{owner, socket_kind::pull};
+  pull.bind("pipe://nobody");
+  CHECK(waits.try_send(text("x")));
+}
+
+TEST_CASE("an unbind keeps the links that are there, a disconnect ends one") {
+  context owner;
+  auto sockets = join(owner, socket_kind::pull, socket_kind::push, "pipe://ends");
+  sockets.bound.unbind("pipe://ends");
+  sockets.connected.send(text("still here"));
+  CHECK(next(sockets.bound) == "still here");
+  sockets.connected.send(text("before it"));
+  sockets.connected.disconnect("pipe://ends");
+  CHECK_FALSE(sockets.connected.try_send(text("after it")));
+  CHECK(next(sockets.bound) == "before it");
+  CHECK_FALSE(sockets.bound.try_receive());
+}
+
+TEST_CASE("a peer destroyed while its pipe is full or empty leaves the other usable") {
+  for (const bool full : {false, true}) {
+    context owner;
+    socket push{owner, socket_kind::push, limits(4)};
+    push.connect("pipe://leaves");
+    {
+      socket pull{owner, socket_kind::pull, limits(4)};
+      pull.bind("pipe://leaves");
+      while (full && push.try_send(text("lost"))) {
+      }
+    }
+    socket pull{owner, socket_kind::pull, limits(4)};
+    pull.bind("pipe://leaves");
+    push.send(text("found"));
+    CHECK(next(pull) == "found");
+    CHECK(push.statistics().dropped_gone == (full ? 8 : 0));
+    CHECK(out_of(push) == 1);
+  }
+}
+
+TEST_CASE("a second peer of a pair is turned away, the next after the first left is not") {
+  context owner;
+  socket bound{owner, socket_kind::pair};
+  bound.bind("pipe://exclusive");
+  std::optional<socket> first{std::in_place, owner, socket_kind::pair};
+  first->connect("pipe://exclusive");
+  socket second{owner, socket_kind::pair};
+  second.connect("pipe://exclusive");
+  CHECK_FALSE(bound.try_receive().has_value());
+  CHECK_FALSE(second.try_send(text("turned away")));
+  first->send(text("first"));
+  CHECK(next(bound) == "first");
+  first.reset();
+  socket third{owner, socket_kind::pair};
+  third.connect("pipe://exclusive");
+  third.send(text("third"));
+  CHECK(next(bound) == "third");
+}
+
+TEST_CASE("a peer's end wakes who waits for room") {
+  context owner;
+  std::optional<socket> pull{std::in_place, owner, socket_kind::pull, limits(1)};
+  socket push{owner, socket_kind::push, limits(1)};
+  push.connect(pull->bind("pipe://room"));
+  while (push.try_send(text("x"))) {
+  }
+  std::thread sender{[&] { push.send(text("waits")); }};
+  pull.reset();
+  sender.join();  // into the waiting room of the name, which is free again
+  pull.emplace(owner, socket_kind::pull);
+  pull->bind("pipe://room");
+  CHECK(next(*pull) == "waits");
+}
+
+TEST_CASE("shutting the context down ends waits over pipes, in both directions") {
+  context owner;
+  auto sockets = join(owner, socket_kind::pair, socket_kind::pair, "pipe://shutdown", limits(1));
+  while (sockets.connected.try_send(text("x"))) {
+  }
+  errc sender = errc{};
+  errc receiver = errc{};
+  std::thread sends{[&] { sender = code_of([&] { sockets.connected.send(text("x")); }); }};
+  socket idle{owner, socket_kind::pull};  // has no endpoint at all
+  std::thread receives{[&] { receiver = code_of([&] { static_cast<void>(idle.receive()); }); }};
+  owner.shutdown();
+  sends.join();
+  receives.join();
+  CHECK(sender == errc::closed);
+  CHECK(receiver == errc::closed);
+  socket late{owner, socket_kind::pull};
+  CHECK(code_of([&] { static_cast<void>(late.receive()); }) == errc::closed);
+}
+
+TEST_CASE("one socket serves pipes and tcp at once") {
+  context owner;
+  socket pull{owner, socket_kind::pull};
+  socket near{owner, socket_kind::push};
+  socket far{owner, socket_kind::push};
+  near.connect(pull.bind("pipe://both"));
+  far.connect(pull.bind("tcp://127.0.0.1:0"));
+  // Waits on both at once: neither sender starts before the receiver sleeps, or after; both arrive.
+  for (int round = 0; round < 20; ++round) {
+    std::thread sender{[&] { (round % 2 == 0 ? near : far).send(text(std::to_string(round))); }};
+    CHECK(next(pull) == std::to_string(round));
+    sender.join();
+  }
+
+  socket push{owner, socket_kind::push};
+  socket here{owner, socket_kind::pull};
+  socket there{owner, socket_kind::pull};
+  here.connect(push.bind("pipe://from"));
+  there.bind("inproc://from");
+  push.connect("inproc://from");
+  for (int index = 0; index < 10; ++index) {
+    push.send(text("task"));
+  }
+  for (int index = 0; index < 5; ++index) {
+    CHECK(next(here) == "task");
+    CHECK(next(there) == "task");
+  }
+}
+
+TEST_CASE("a message goes to subscribers of both carriers, whichever came first") {
+  context owner;
+  socket xpub{owner, socket_kind::xpub};
+  socket sub{owner, socket_kind::sub};
+  sub.subscribe("a");  // before there is any carrier
+  sub.connect(xpub.bind("tcp://127.0.0.1:0"));
+  CHECK(next(xpub) == "\1a");
+  socket near{owner, socket_kind::sub};
+  near.connect(xpub.bind("pipe://feed"));
+  near.subscribe("ab");
+  CHECK(next(xpub) == "\1ab");
+  xpub.send(text("abc"));
+  CHECK(next(sub) == "abc");
+  CHECK(next(near) == "abc");
+
+  socket other{owner, socket_kind::xpub};
+  other.bind("pipe://other");
+  sub.connect("pipe://other");  // the second carrier learns what was subscribed before
+  CHECK(next(other) == "\1a");
+  other.send(text("a from the other"));
+  CHECK(next(sub) == "a from the other");
+}
+
+TEST_CASE("requests come by both carriers, and replies go back the way they came") {
+  context owner;
+  socket rep{owner, socket_kind::rep};
+  socket router{owner, socket_kind::router};
+  const endpoint places[] = {rep.bind("pipe://rep"), rep.bind("tcp://127.0.0.1:0")};
+  const endpoint routes[] = {router.bind("pipe://router"), router.bind("tcp://127.0.0.1:0")};
+  for (int round = 0; round < 4; ++round) {
+    socket req{owner, socket_kind::req};
+    req.connect(places[round % 2]);
+    req.send(text("question"));
+    CHECK(next(rep) == "question");
+    rep.send(text("answer"));
+    CHECK(next(req) == "answer");
+
+    socket dealer{owner, socket_kind::dealer};
+    dealer.connect(routes[round % 2]);
+    dealer.send(text("hello"));
+    auto hello = router.receive_for(patience);
+    REQUIRE(hello.has_value());
+    CHECK(router.send_for(std::move(*hello), patience));
+    CHECK(next(dealer) == "hello");
+  }
+  socket req{owner, socket_kind::req};
+  req.connect(places[0]);
+  req.connect(places[1]);
+  for (int round = 0; round < 4; ++round) {
+    req.send(text("question"));
+    CHECK(code_of([&] { static_cast<void>(req.try_send(text("x"))); }) == errc::out_of_turn);
+    CHECK(next(rep) == "question");
+    rep.send(text("answer"));
+    CHECK(next(req) == "answer");
+  }
+}
+
+TEST_CASE("the descriptor of a socket stays, and fires for both carriers") {
+  context owner;
+  socket pull{owner, socket_kind::pull};
+  const int fd = pull.fd();  // before there is any endpoint
+  for (const std::string where : {"pipe://fd", "tcp://127.0.0.1:0", "inproc://fd"}) {
+    socket push{owner, socket_kind::push};
+    push.connect(pull.bind(where));
+    CHECK(pull.fd() == fd);
+    for (int round = 0; round < 50; ++round) {
+      std::thread sender{[&] { push.send(text(where)); }};
+      sleep_until_readable(pull);
+      CHECK(pull.try_receive() == text(where));
+      sender.join();
+    }
+  }
+}
+
+TEST_CASE("the descriptor fires when there is room again, and for the context's end") {
+  context owner;
+  auto sockets = join(owner, socket_kind::pull, socket_kind::push, "pipe://room", limits(1));
+  const int fd = sockets.connected.fd();
+  while (sockets.connected.try_send(text("x"))) {
+  }
+  pollfd item{fd, POLLIN, 0};
+  CHECK(::poll(&item, 1, 0) == 0);
+  CHECK(sockets.bound.try_receive());
+  CHECK(::poll(&item, 1, 10'000) == 1);
+  CHECK(sockets.connected.can_send());
+  pollfd other{sockets.bound.fd(), POLLIN, 0};
+  while (sockets.bound.try_receive()) {
+  }
+  CHECK(::poll(&other, 1, 0) == 0);
+  owner.shutdown();
+  CHECK(::poll(&other, 1, 10'000) == 1);
+}
+
+TEST_CASE("a poller waits on pipes and on libzmq together") {
+  context owner;
+  auto near = join(owner, socket_kind::pull, socket_kind::push, "pipe://poller");
+  auto far = join(owner, socket_kind::pull, socket_kind::push, "tcp://127.0.0.1:0");
+  std::string log;
+  poller waiting;
+  waiting.add(near.bound, interest::input, [&] { log += near.bound.receive().front().str(); });
+  waiting.add(far.bound, interest::input, [&] { log += far.bound.receive().front().str(); });
+  for (int round = 0; round < 20; ++round) {
+    std::thread sender{[&] { (round % 2 == 0 ? near : far).connected.send(text("x")); }};
+    CHECK(waiting.wait_for(patience) == 1);
+    sender.join();
+  }
+  CHECK(log == std::string(20, 'x'));
+  CHECK(waiting.wait_for(1ms) == 0);
+}
+
+TEST_CASE("what was sent is received, queued or counted as dropped") {
+  context owner;
+  socket xpub{owner, socket_kind::xpub, limits(4)};
+  xpub.bind("pipe://figures");
+  socket fast{owner, socket_kind::sub, limits(1000)};
+  fast.connect("pipe://figures");
+  fast.subscribe("");
+  {
+    socket slow{owner, socket_kind::sub, limits(4)};
+    slow.connect("pipe://figures");
+    slow.subscribe("");
+    for (int index = 0; index < 100; ++index) {
+      xpub.send(text("12345"));
+    }
+    CHECK(xpub.statistics().peers == 2);
+    CHECK(xpub.statistics().messages_sent == 200);
+    CHECK(xpub.statistics().bytes_sent == 1000);
+    CHECK(xpub.statistics().dropped_full == 100 - 8);
+    CHECK(xpub.statistics().queued == 108);
+    for (int index = 0; index < 3; ++index) {
+      CHECK(next(slow) == "12345");
+    }
+    CHECK(out_of(xpub) == 3);
+  }
+  CHECK(xpub.statistics().dropped_gone == 5);
+  for (int index = 0; index < 60; ++index) {
+    CHECK(next(fast) == "12345");
+  }
+  CHECK(fast.statistics().messages_received == 60);
+  CHECK(fast.statistics().bytes_received == 300);
+  CHECK(out_of(xpub) == 63);
+  CHECK(xpub.statistics().queued == 40);
+}
+
+TEST_CASE("figures hold while threads send and receive, and may be asked for by others") {
+  context owner;
+  socket pull{owner, socket_kind::pull, limits(8)};
+  pull.bind("pipe://threads");
+  constexpr int senders = 3;
+  constexpr int each = 5'000;
+  std::vector<socket> pushes;
+  for (int index = 0; index < senders; ++index) {
+    pushes.emplace_back(owner, socket_kind::push, limits(8)).connect("pipe://threads");
+  }
+  std::atomic<bool> done{false};
+  std::vector<std::thread> threads;
+  for (socket& push : pushes) {
+    threads.emplace_back([&push] {
+      for (int index = 0; index < each; ++index) {
+        push.send(frame{&index, sizeof index});
+      }
+    });
+  }
+  std::thread observer{[&] {
+    std::uint64_t seen = 0;
+    while (!done) {
+      const std::uint64_t now = pull.statistics().messages_received;
+      if (now < seen || pushes[0].statistics().messages_sent > each) {
+        std::abort();
+      }
+      seen = now;
+    }
+  }};
+  for (int index = 0; index < senders * each; ++index) {
+    static_cast<void>(pull.receive());
+  }
+  done = true;
+  observer.join();
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  CHECK(pull.statistics().messages_received == senders * each);
+  for (const socket& push : pushes) {
+    CHECK(out_of(push) == each);
+  }
+}
+
+TEST_CASE("threads connect, send and leave while others bind and leave") {
+  context owner;
+  std::atomic<bool> done{false};
+  std::atomic<int> received{0};
+  std::thread binder{[&] {
+    while (!done) {
+      socket pull{owner, socket_kind::pull, limits(16)};
+      pull.bind("pipe://churn");
+      for (int index = 0; index < 50 && pull.receive_for(1ms); ++index) {
+        ++received;
+      }
+    }
+  }};
+  std::vector<std::thread> connectors;
+  for (int thread = 0; thread < 3; ++thread) {
+    connectors.emplace_back([&] {
+      for (int round = 0; round < 200; ++round) {
+        socket push{owner, socket_kind::push, limits(16)};
+        push.connect("pipe://churn");
+        for (int index = 0; index < 10; ++index) {
+          static_cast<void>(push.send_for(text("x"), 1ms));
+        }
+      }
+    });
+  }
+  for (std::thread& thread : connectors) {
+    thread.join();
+  }
+  done = true;
+  binder.join();
+  CHECK(received > 0);
+}
+
+TEST_CASE("10,000 sockets connect and leave, and nothing stays") {
+  context owner;
+  socket pull{owner, socket_kind::pull, limits(4)};
+  pull.bind("pipe://many");
+  for (int index = 0; index < 10'000; ++index) {
+    socket push{owner, socket_kind::push, limits(4)};
+    push.connect("pipe://many");
+    push.send(text("x"));
+    if (index % 100 == 99) {
+      for (int queued = 0; queued < 100; ++queued) {
+        REQUIRE(pull.try_receive());
+      }
+    }
+  }
+  CHECK_FALSE(pull.try_receive());
+  CHECK(pull.statistics().peers == 0);
+  socket push{owner, socket_kind::push};
+  for (int index = 0; index < 10'000; ++index) {
+    push.connect("pipe://many");
+    push.disconnect("pipe://many");
+  }
+  CHECK_FALSE(pull.try_receive());
+  CHECK(pull.statistics().peers == 0);
+  CHECK(push.statistics().peers == 0);
+}
+
+#ifndef NDEBUG
+TEST_CASE("two threads that use a socket at once are found, and told in words") {
+  int told[2] = {};
+  REQUIRE(::pipe(told) == 0);
+  const pid_t child = ::fork();
+  REQUIRE(child != -1);
+  if (child == 0) {
+    ::dup2(told[1], STDERR_FILENO);
+    ::signal(SIGABRT, SIG_DFL);  // the test framework's own handler is no use here
+    context owner;
+    socket pull{owner, socket_kind::pull};
+    pull.bind("pipe://misuse");
+    std::thread waits{[&] { static_cast<void>(pull.receive()); }};
+    for (;;) {
+      static_cast<void>(pull.can_receive());  // until the other thread is in its call
+    }
+  }
+  ::close(told[1]);
+  std::string words;
+  char chunk[256];
+  for (ssize_t size = 0; (size = ::read(told[0], chunk, sizeof chunk)) > 0;) {
+    words.append(chunk, static_cast<std::size_t>(size));
+  }
+  ::close(told[0]);
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WIFSIGNALED(status));
+  CHECK(words.find("pull socket is used by two threads at the same time") != std::string::npos);
+}
+#endif
