@@ -408,3 +408,40 @@ TEST_CASE("what a frame makes fail inside ends its client alone, and is reported
   f.say(*two, "SEND\ndestination:/topic/a\nreceipt:r\n\nx");
   CHECK(f.heard(*two) == "RECEIPT [receipt-id=r]");
 }
+
+TEST_CASE("a destination that is too long is an ERROR that says the limit") {
+  const auto words = [](std::size_t count) {
+    std::string name = "a";
+    while (--count != 0)
+      name += ".a";
+    return name;
+  };
+  const auto told = [](const std::string& text) {
+    fixture f;
+    auto one = f.join();
+    f.say(*one, text + "\nreceipt:r\n");
+    return f.heard(*one);
+  };
+  const std::string longest(255, 'x');
+  for (const std::string verb : {"SEND", "SUBSCRIBE\nid:1"}) {
+    CHECK(told(verb + "\ndestination:/topic/" + words(32)) == "RECEIPT [receipt-id=r]");
+    CHECK_THAT(told(verb + "\ndestination:/topic/" + words(33)), Contains("32 words"));
+    for (const std::string kind : {"topic", "queue", "temp-queue"}) {
+      const std::string destination = verb + "\ndestination:/" + kind + "/" + longest;
+      CHECK(told(destination) == "RECEIPT [receipt-id=r]");
+      CHECK_THAT(told(destination + "x"), Contains("at most 255 bytes"));
+    }
+  }
+}
+
+TEST_CASE("a native topic that is too long reaches nobody and is counted") {
+  fixture f;
+  auto one = f.join();
+  f.say(*one, "SUBSCRIBE\nid:1\ndestination:/topic/#\n");
+  f.hub.publish(std::string(255, 'x'), "fits");
+  f.hub.publish(std::string(256, 'x'), "long");
+  f.hub.publish(std::string(32, '.'), "wordy");
+  f.hub.run({});
+  CHECK(f.bodies(*one) == "[fits]");
+  CHECK(f.hub.count().dropped_topics.get() == 2);
+}

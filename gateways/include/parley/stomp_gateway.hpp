@@ -50,6 +50,7 @@ struct stomp_gateway_statistics {
   std::uint64_t errors = 0;            // connections closed with an ERROR
   std::uint64_t dead = 0;              // connections dropped for their silence
   std::uint64_t dropped_slow = 0;      // topic messages that a subscriber was too slow for
+  std::uint64_t dropped_topics = 0;    // native messages whose topic was too long
   std::uint64_t dropped_rejected = 0;  // queue messages that were rejected too often
   std::uint64_t dropped_replies = 0;   // replies whose asker had gone, or was full
 };

@@ -15,6 +15,13 @@ struct frame_limits {
   std::size_t body = 16 * 1024 * 1024;  // bytes in one body; beyond: ERROR
 };
 
+// Of what stands behind /topic/ and so on. Matching costs pattern words times topic words, so both
+// are few. Beyond: ERROR; of a native topic: delivered to nobody and counted.
+struct destination_limits {
+  std::size_t bytes = 255;
+  std::size_t words = 32;  // of a topic, joined by dots
+};
+
 struct session_limits {
   std::chrono::milliseconds heart_beat_send{10'000};     // offered; 0: never
   std::chrono::milliseconds heart_beat_receive{10'000};  // wished for; 0: never
@@ -37,6 +44,7 @@ struct queue_limits {
 
 struct limits {
   frame_limits frames;
+  destination_limits destinations;
   session_limits sessions;
   queue_limits queues;
   std::size_t queue_count = 10'000;              // that hold something or have a consumer

@@ -38,6 +38,7 @@ struct counters {
   counter errors;            // connections closed with an ERROR
   counter dead;              // connections dropped for their silence
   counter dropped_slow;      // topic messages that a subscriber was too slow for
+  counter dropped_topics;    // native messages whose topic was too long
   counter dropped_rejected;  // queue messages that were rejected too often
   counter dropped_replies;   // replies whose asker has gone, or asked for too many at once
 };

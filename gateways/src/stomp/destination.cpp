@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "stomp/destination.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "stomp/quote.hpp"
@@ -33,6 +34,19 @@ std::string destination::expected(std::string_view text) {
   return "unknown destination " + quote(text) +
          "; expected /topic/NAME, /queue/NAME, /service/NAME, /service/NAME/METHOD or "
          "/temp-queue/NAME";
+}
+
+bool destination::within(const destination_limits& allowed) const noexcept {
+  if (what == kind::reply_queue) return true;  // is only looked up
+  const std::size_t size = name.size() + (what == kind::service ? method.size() : 0);
+  if (size > allowed.bytes) return false;
+  return what != kind::topic ||
+         static_cast<std::size_t>(std::count(name.begin(), name.end(), '.')) < allowed.words;
+}
+
+std::string destination::too_long(const destination_limits& allowed) {
+  return "the destination is too long: at most " + std::to_string(allowed.bytes) +
+         " bytes of name, and " + std::to_string(allowed.words) + " words of a topic";
 }
 
 }  // namespace parley::stomp

@@ -3,6 +3,8 @@
 // What a destination names: its kind by the first word, the rest is the name.
 #pragma once
 
+#include <parley/stomp_limits.hpp>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -25,6 +27,9 @@ struct destination {
   [[nodiscard]] static std::optional<destination> parse(std::string_view text);
   // Why parse() said no.
   [[nodiscard]] static std::string expected(std::string_view text);
+  [[nodiscard]] bool within(const destination_limits& allowed) const noexcept;
+  // Why within() said no.
+  [[nodiscard]] static std::string too_long(const destination_limits& allowed);
 };
 
 }  // namespace parley::stomp

@@ -210,6 +210,7 @@ stomp_gateway_statistics stomp_gateway::statistics() const noexcept {
   seen.errors = now.errors.get();
   seen.dead = now.dead.get();
   seen.dropped_slow = now.dropped_slow.get();
+  seen.dropped_topics = now.dropped_topics.get();
   seen.dropped_rejected = now.dropped_rejected.get();
   seen.dropped_replies = now.dropped_replies.get();
   return seen;

@@ -387,6 +387,10 @@ router::progress router::check(client& by, bool again) {
       by.session_.fail(destination::expected(each->destination()));
       return progress::failed;
     }
+    if (!to->within(limits_.destinations)) {
+      by.session_.fail(destination::too_long(limits_.destinations));
+      return progress::failed;
+    }
     named_queue* into = nullptr;
     if (to->what == kind::queue) {
       into = find_or_make_queue(to->name);
@@ -517,6 +521,10 @@ void router::route_topic(std::string_view name, const message_ptr& content) {
 
 void router::publish(std::string_view topic, std::string_view body) {
   counters_.native_in.add();
+  if (!destination{kind::topic, topic, {}}.within(limits_.destinations)) {
+    counters_.dropped_topics.add();
+    return;
+  }
   if (!topics_.match(topic).empty()) {
     const std::string_view type = is_utf8(body) ? "text/plain" : "application/octet-stream";
     route_topic(topic, message::make(std::string{topic_word}.append(topic),
@@ -669,6 +677,10 @@ void router::subscribe(client& by, subscription& wanted) {
     by.session_.fail(from ? "SUBSCRIBE to " + quote(wanted.destination) +
                                 " is not possible; replies come to /temp-queue/NAME"
                           : destination::expected(wanted.destination));
+    return;
+  }
+  if (!from->within(limits_.destinations)) {
+    by.session_.fail(destination::too_long(limits_.destinations));
     return;
   }
   if (from->what == kind::topic) {

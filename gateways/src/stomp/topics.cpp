@@ -27,7 +27,7 @@ class words {
 }  // namespace
 
 // As file globs are matched: only the last `#` ever needs another try, so the time is bounded by
-// the product of both lengths whatever a client subscribes to.
+// the product of both numbers of words, which destination_limits keeps small.
 bool topic_matches(std::string_view pattern, std::string_view topic) noexcept {
   words wanted{pattern};
   words given{topic};
