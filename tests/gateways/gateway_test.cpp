@@ -316,6 +316,22 @@ TEST_CASE("tasks flow from native sources to STOMP clients, and wait at the sour
   pushing.join();
 }
 
+TEST_CASE("clients that made all the queues there may be do not keep native links out") {
+  stomp::limits limits;
+  limits.queue_count = 1;
+  fixture f{limits};
+  auto client = f.client();
+  client.send_and_wait("SEND\ndestination:/queue/other\n", "x");
+  worker native{f.owner};
+  native.connect(f.gateway.queue_out("jobs").bind(anywhere));
+  source feeding{f.owner};
+  feeding.connect(f.gateway.queue_in("jobs").bind(anywhere));
+  feeding.push("task");
+  const auto got = native.receive_for(patience);
+  REQUIRE(got);
+  CHECK(got->body == "task");
+}
+
 TEST_CASE("a native source and a STOMP consumer share a queue, and nothing is stuck at either") {
   fixture f;
   f.gateway.queue_out("jobs").bind(anywhere);  // nobody there

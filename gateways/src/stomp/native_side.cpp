@@ -143,9 +143,7 @@ class native_side::task_feeder final : public link_of<worker>, private router::w
       : link_of{worker{owner.context_}},
         owner_{owner},
         queue_{std::move(queue_name)},
-        thread_{[this] { owner_.guard([this] { run(); }); }} {
-    owner_.router_->keep(queue_);
-  }
+        thread_{[this] { owner_.guard([this] { run(); }); }} {}
 
   void stop() noexcept {
     handed_.close();
@@ -211,7 +209,6 @@ class native_side::task_sink final : public link_of<source>, private queue::cons
  public:
   task_sink(native_side& owner, std::string queue_name)
       : link_of{source{owner.context_}}, owner_{owner}, queue_{std::move(queue_name)} {
-    owner_.router_->keep(queue_);
     owner_.router_->attach(queue_, *this);
   }
 
@@ -413,21 +410,20 @@ native_link& native_side::topics_out() {
 }
 
 native_link& native_side::queue_in(const std::string& name) {
-  auto& made = feeders_[name];
-  if (!made) made = std::make_unique<task_feeder>(*this, name);
-  return *made;
+  if (const auto known = feeders_.find(name); known != feeders_.end()) return *known->second;
+  router_->keep(name);
+  return *feeders_.emplace(name, std::make_unique<task_feeder>(*this, name)).first->second;
 }
 
 native_link& native_side::queue_out(const std::string& name) {
-  auto& made = sinks_[name];
-  if (!made) made = std::make_unique<task_sink>(*this, name);
-  return *made;
+  if (const auto known = sinks_.find(name); known != sinks_.end()) return *known->second;
+  router_->keep(name);
+  return *sinks_.emplace(name, std::make_unique<task_sink>(*this, name)).first->second;
 }
 
 native_link& native_side::service(const std::string& name) {
-  auto& made = services_[name];
-  if (!made) made = std::make_unique<caller>(*this);
-  return *made;
+  if (const auto known = services_.find(name); known != services_.end()) return *known->second;
+  return *services_.emplace(name, std::make_unique<caller>(*this)).first->second;
 }
 
 void native_side::publish(std::string_view topic, std::string_view body) {

@@ -2,7 +2,6 @@
 #include "stomp/router.hpp"
 
 #include <algorithm>
-#include <cassert>
 #include <charconv>
 #include <exception>
 #include <optional>
@@ -790,10 +789,14 @@ router::named_queue* router::find_queue(std::string_view name) {
 router::named_queue* router::find_or_make_queue(std::string_view name) {
   if (named_queue* const known = find_queue(name)) return known;
   if (queues_.size() >= limits_.queue_count) return nullptr;
+  return &make_queue(name);
+}
+
+router::named_queue& router::make_queue(std::string_view name) {
   auto made = std::make_unique<named_queue>(limits_.queues, name);
-  named_queue* const result = made.get();
+  named_queue& result = *made;
   queues_.emplace(std::string{name}, std::move(made));
-  touch(*result);
+  touch(result);
   return result;
 }
 
@@ -820,9 +823,8 @@ router::named_queue* router::find_reply_queue(std::string_view name, client** ow
 }
 
 void router::keep(std::string_view queue_name) {
-  named_queue* const found = find_or_make_queue(queue_name);
-  assert(found != nullptr);
-  found->kept = true;
+  named_queue* const known = find_queue(queue_name);
+  (known != nullptr ? *known : make_queue(queue_name)).kept = true;
 }
 
 void router::attach(std::string_view queue_name, queue::consumer& who) {

@@ -81,8 +81,8 @@ class router {
 
   // After some of these, run() carries out what they lead to.
   void publish(std::string_view topic, std::string_view body);
-  // The queue exists from now on, whoever comes and goes. Requires: there are fewer than
-  // queue_count.
+  // The queue exists from now on, whoever comes and goes; also beyond queue_count, which is for
+  // those that clients make.
   void keep(std::string_view queue_name);
   // False: the queue is full, and on_room follows, where `again` is true for the first push.
   // Requires: keep().
@@ -161,7 +161,8 @@ class router {
   feed& add_feed(client& to, subscription& of);
 
   named_queue* find_queue(std::string_view name);
-  named_queue* find_or_make_queue(std::string_view name);
+  named_queue* find_or_make_queue(std::string_view name);  // null: there are too many
+  named_queue& make_queue(std::string_view name);
   temp_queue* find_or_make_temp(client& of, std::string_view name);
   named_queue* find_reply_queue(std::string_view name, client** owner);
   void touch(queue& changed);
