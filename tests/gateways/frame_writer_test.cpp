@@ -40,6 +40,15 @@ TEST_CASE("what a version cannot say becomes a space, never a header of its own"
   CHECK(written(command::error, version::v1_2, bytes("a\0b")) == bytes("ERROR\na:a b\n\n\0"));
 }
 
+TEST_CASE("a name with a colon is left out for 1.0, where it would be another header") {
+  std::string out;
+  frame_writer{out, command::message, version::v1_0}
+      .header("content-length:3", "1")
+      .header("a", "1")
+      .finish();
+  CHECK(out == bytes("MESSAGE\na:1\n\n\0"));
+}
+
 // "C style string literal escapes are used to encode any CR, LF or colon that are found within the
 // UTF-8 encoded headers of all frames except CONNECT and CONNECTED."
 TEST_CASE("CONNECTED is not escaped") {

@@ -31,7 +31,7 @@ void append_escaped(std::string& out, std::string_view text, version form) {
     if (each == '\0') {
       out += ' ';  // readers take it for the end of the frame
     } else if (form == version::v1_0) {
-      // A colon splits nothing in a value, and our names hold none.
+      // A colon splits nothing in a value, and append_header writes no name that holds one.
       out += each == '\n' || each == '\r' ? ' ' : each;
     } else if (each == '\n') {
       out += "\\n";

@@ -19,9 +19,10 @@ namespace parley::stomp {
 void append_escaped(std::string& out, std::string_view text, version form);
 void append_number(std::string& out, std::uint64_t number);
 
-// "name:value\n", escaped.
+// "name:value\n", escaped. A name with a colon is left out for 1.0: it would be another header.
 inline void append_header(std::string& out, std::string_view name, std::string_view value,
                           version form) {
+  if (form == version::v1_0 && name.find(':') != std::string_view::npos) return;
   append_escaped(out, name, form);
   out += ':';
   append_escaped(out, value, form);
