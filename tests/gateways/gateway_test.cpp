@@ -223,6 +223,23 @@ TEST_CASE("who connects and says nothing is dropped") {
   CHECK(silent.next() == "closed");
 }
 
+TEST_CASE("a connection too many is refused with an ERROR, until another one ends") {
+  stomp::limits limits;
+  limits.connections = 1;
+  fixture f{limits};
+  {
+    auto one = f.client();
+    raw_client two{f.gateway.port()};
+    CHECK_THAT(two.next(), Contains("too many connections: at most 1"));
+    CHECK(two.next() == "closed");
+    CHECK(f.gateway.statistics().refused == 1);
+    one.send_and_wait("SEND\ndestination:/topic/a\n");
+  }
+  REQUIRE(f.wait_until([](const auto& now) { return now.connections == 0; }));
+  auto three = f.client();
+  three.send_and_wait("SEND\ndestination:/topic/a\n");
+}
+
 // ---- native peers ----
 
 TEST_CASE("a native publisher reaches STOMP subscribers, and only what they want is asked for") {

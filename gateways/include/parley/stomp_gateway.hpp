@@ -39,6 +39,7 @@ struct stomp_gateway_options {
 struct stomp_gateway_statistics {
   std::uint64_t connections = 0;  // open now
   std::uint64_t connections_total = 0;
+  std::uint64_t refused = 0;           // connections beyond the limit
   std::uint64_t subscriptions = 0;     // open now
   std::uint64_t sends = 0;             // SEND frames accepted
   std::uint64_t deliveries = 0;        // MESSAGE frames written

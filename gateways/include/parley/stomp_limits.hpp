@@ -47,7 +47,8 @@ struct limits {
   destination_limits destinations;
   session_limits sessions;
   queue_limits queues;
-  std::size_t queue_count = 10'000;              // made by clients; beyond: ERROR
+  std::size_t connections = 10'000;  // open at once; beyond: refused with an ERROR and counted
+  std::size_t queue_count = 10'000;  // made by clients; beyond: ERROR
   std::chrono::milliseconds queue_wait{30'000};  // of a SEND for room; beyond: ERROR
   // Unsent bytes of one connection; beyond: topic messages for it are dropped and counted, those
   // of queues wait. At twice as much nothing more is read from it.

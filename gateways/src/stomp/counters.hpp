@@ -27,6 +27,7 @@ class counter {
 struct counters {
   counter connections;  // open now
   counter connections_total;
+  counter refused;           // connections beyond the limit
   counter subscriptions;     // open now
   counter sends;             // SEND frames that were accepted
   counter deliveries;        // MESSAGE frames written

@@ -81,11 +81,7 @@ struct stomp_gateway::state {
       if (!acceptor.is_open()) return;
       if (!failure) {
         accept_failing = false;
-        auto made =
-            std::make_shared<stomp::connection>(router, std::move(socket), options.linger,
-                                                [this](stomp::connection& gone) { forget(gone); });
-        connections.emplace(made.get(), made);
-        made->start();
+        admit(std::move(socket));
         return accept();
       }
       // A peer that left again is no reason to wait; running out of descriptors is.
@@ -98,6 +94,29 @@ struct stomp_gateway::state {
         if (!cancelled && acceptor.is_open()) accept();
       });
     });
+  }
+
+  void admit(tcp::socket socket) {
+    // So many are told why at a time; more are just closed.
+    constexpr std::size_t refused_at_once = 100;
+    const bool welcome = admitted < options.limits.connections;
+    if (!welcome) {
+      router.count().refused.add();
+      if (connections.size() - admitted >= refused_at_once) return;
+    }
+    auto made = std::make_shared<stomp::connection>(router, std::move(socket), options.linger,
+                                                    [this, welcome](stomp::connection& gone) {
+                                                      admitted -= welcome ? 1 : 0;
+                                                      forget(gone);
+                                                    });
+    connections.emplace(made.get(), made);
+    admitted += welcome ? 1 : 0;
+    if (welcome) {
+      made->start();
+    } else {
+      made->shut_down("too many connections: at most " +
+                      std::to_string(options.limits.connections));
+    }
   }
 
   void forget(stomp::connection& gone) {
@@ -152,6 +171,7 @@ struct stomp_gateway::state {
   bool accept_failing = false;
   bool stopping = false;
   std::unordered_map<stomp::connection*, std::shared_ptr<stomp::connection>> connections;
+  std::size_t admitted = 0;  // of connections; the others are being told that they are refused
   std::mutex stop_mutex;
   std::thread thread;
 };
@@ -199,6 +219,7 @@ stomp_gateway_statistics stomp_gateway::statistics() const noexcept {
   stomp_gateway_statistics seen;
   seen.connections = now.connections.get();
   seen.connections_total = now.connections_total.get();
+  seen.refused = now.refused.get();
   seen.subscriptions = now.subscriptions.get();
   seen.sends = now.sends.get();
   seen.deliveries = now.deliveries.get();
