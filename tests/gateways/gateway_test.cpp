@@ -465,6 +465,22 @@ TEST_CASE("stop tells the clients, and ends whoever waits") {
   CHECK_THROWS_AS(f.gateway.topics_in(), closed);
 }
 
+TEST_CASE("a client that still sends when it is told to go is listened to until it goes") {
+  stomp_gateway_options options = any_port();
+  options.linger = std::chrono::hours{1};
+  context owner;
+  stomp_gateway gateway{owner, options};
+  gateway.start();
+  std::thread stopping;
+  {
+    raw_client client{gateway.port(), version::v1_2};
+    stopping = std::thread{[&] { gateway.stop(); }};
+    CHECK_THAT(client.next(), Contains("this gateway is shutting down"));
+    client.send("SEND\ndestination:/topic/a\n\n" + std::string(100'000, 'x') + "^");
+  }
+  stopping.join();  // not after the linger time, but when the client has hung up
+}
+
 TEST_CASE("stop does not wait for a client that does not read") {
   stomp_gateway_options options = any_port();
   options.linger = 50ms;

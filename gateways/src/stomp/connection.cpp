@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 namespace parley::stomp {
@@ -54,6 +53,7 @@ void connection::attend() {
   }
   if (protocol().closing() && end_ == clock::time_point::max()) end_ = clock::now() + linger_;
   if (!reads_ && reading()) read();
+  if (!reads_ && hung_up_) drain();
   watch();
 }
 
@@ -66,6 +66,7 @@ void connection::read() {
         self->reads_ = false;
         if (!self->open_) return;
         if (failure) return self->drop();
+        if (self->hung_up_) return self->drain();
         if (got == size) self->read_size_ = std::min(2 * self->read_size_, largest_read);
         self->reader().commit(got);
         try {
@@ -82,8 +83,8 @@ void connection::read() {
 // bytes would destroy the ERROR on its way to the peer.
 void connection::drain() {
   reads_ = true;
-  static std::array<char, 4096> thrown_away;
-  socket_.async_read_some(asio::buffer(thrown_away),
+  const auto room = reader().prepare(first_read);  // nobody reads what is there any more
+  socket_.async_read_some(asio::buffer(room.data(), room.size()),
                           [self = shared_from_this()](const error_code& failure, std::size_t) {
                             self->reads_ = false;
                             if (!self->open_) return;
@@ -129,7 +130,6 @@ void connection::hang_up() {
   hung_up_ = true;
   error_code ignored;
   socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
-  if (!reads_) drain();
 }
 
 // The timer is only moved when something is due earlier; when it goes off too early, it is set
