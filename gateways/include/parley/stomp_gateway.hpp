@@ -32,7 +32,9 @@ struct stomp_gateway_options {
   std::uint16_t port = 61613;      // 0 picks a free one
   stomp::limits limits;
   std::chrono::milliseconds linger{1'000};  // for the last bytes of a connection that closes
-  // What went wrong in the background. Default: one line on stderr.
+  // What went wrong in the background. Default: one line on stderr. The gateway's own thread calls
+  // it and those that wait for native messages, possibly at once; it must neither throw nor call
+  // the gateway.
   std::function<void(std::string_view what)> on_error;
 };
 
