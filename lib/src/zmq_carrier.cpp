@@ -2,9 +2,9 @@
 #include "zmq_carrier.hpp"
 
 #include <parley/error.hpp>
-#include <parley/zmq_frame.hpp>
 
 #include "zmq_error.hpp"
+#include "zmq_part.hpp"
 
 #include <algorithm>
 #include <cassert>
@@ -222,23 +222,25 @@ void zmq_carrier::unsubscribe(std::string_view prefix) {
   });
 }
 
-bool zmq_carrier::send(message& outgoing, zmq::send_flags wait) {
+bool zmq_carrier::send(message& outgoing, int wait) {
   assert(!outgoing.empty());
-  try {
-    const std::size_t last = outgoing.size() - 1;
-    for (std::size_t index = 0; index <= last; ++index) {
-      const auto more = index < last ? zmq::send_flags::sndmore : zmq::send_flags::none;
-      zmq::message_t part = to_zmq(outgoing[index]);
-      // libzmq takes a message whole or not at all: only its first part can be refused.
-      if (!native_.send(part, more | (index == 0 ? wait : zmq::send_flags::none))) {
-        return false;
+  const std::size_t last = outgoing.size() - 1;
+  for (std::size_t index = 0; index <= last; ++index) {
+    zmq_msg_t part;
+    make_part(part, outgoing[index]);
+    // libzmq takes a message whole or not at all: only its first part can be refused.
+    const int flags = (index < last ? ZMQ_SNDMORE : 0) | (index == 0 ? wait : 0);
+    while (zmq_msg_send(&part, native_.handle(), flags) < 0) {
+      const int failure = zmq_errno();
+      if (failure == EINTR && index > 0) {
+        continue;
       }
+      zmq_msg_close(&part);
+      if (failure == EAGAIN || failure == EHOSTUNREACH || failure == EINTR) {
+        return false;  // no room; a router has no such peer; a signal ended the wait
+      }
+      throw_zmq_error(failure, doing(kind_, "send on")());
     }
-  } catch (const zmq::error_t& failure) {
-    if (failure.num() == EHOSTUNREACH || failure.num() == EINTR) {
-      return false;  // a router has no such peer, or no longer; a signal ended the wait
-    }
-    throw_zmq_error(failure.num(), doing(kind_, "send on")());
   }
   outgoing.clear();
   return true;
@@ -251,7 +253,7 @@ bool zmq_carrier::send_until(message& outgoing, time_point deadline) {
     const auto no_limit = std::chrono::milliseconds{-1};
     const auto limit = deadline == time_point::max() ? no_limit : time_left(deadline);
     native_.set(zmq::sockopt::sndtimeo, static_cast<int>(limit.count()));
-    const bool sent = send(outgoing, zmq::send_flags::none);
+    const bool sent = send(outgoing, 0);
     native_.set(zmq::sockopt::sndtimeo, -1);
     return sent;
   }
@@ -263,25 +265,23 @@ bool zmq_carrier::send_until(message& outgoing, time_point deadline) {
   return true;
 }
 
-bool zmq_carrier::receive(message& incoming, zmq::recv_flags wait) {
-  try {
-    zmq::message_t part;
-    if (!native_.recv(part, wait)) {
-      return false;
+bool zmq_carrier::receive(message& incoming, int wait) {
+  zmq_msg_t& part = *part_.handle();
+  for (bool more = true; more;) {
+    // The rest of a message is there once its first part is.
+    const int flags = incoming.empty() ? wait : 0;
+    while (zmq_msg_recv(&part, native_.handle(), flags) < 0) {
+      const int failure = zmq_errno();
+      if (failure == EINTR && !incoming.empty()) {
+        continue;
+      }
+      if (failure == EAGAIN || failure == EINTR) {
+        return false;
+      }
+      throw_zmq_error(failure, doing(kind_, "receive on")());
     }
-    bool more = part.more();
-    incoming.push_back(from_zmq(std::move(part)));
-    while (more) {
-      // The rest of a message is there once its first part is.
-      static_cast<void>(native_.recv(part, zmq::recv_flags::none));
-      more = part.more();
-      incoming.push_back(from_zmq(std::move(part)));
-    }
-  } catch (const zmq::error_t& failure) {
-    if (failure.num() == EINTR) {
-      return false;
-    }
-    throw_zmq_error(failure.num(), doing(kind_, "receive on")());
+    more = zmq_msg_more(&part) != 0;  // before a large body is moved out of it
+    incoming.push_back(take_part(part));
   }
   return true;
 }

@@ -33,18 +33,12 @@ class zmq_carrier {
   void unsubscribe(std::string_view prefix);
 
   // False: refused, or a signal ended the wait; outgoing is unchanged.
-  [[nodiscard]] bool try_send(message& outgoing) {
-    return send(outgoing, zmq::send_flags::dontwait);
-  }
-  [[nodiscard]] bool send_once(message& outgoing) { return send(outgoing, zmq::send_flags::none); }
+  [[nodiscard]] bool try_send(message& outgoing) { return send(outgoing, ZMQ_DONTWAIT); }
+  [[nodiscard]] bool send_once(message& outgoing) { return send(outgoing, 0); }
   [[nodiscard]] bool send_until(message& outgoing, time_point deadline);
-  // Appends frames to incoming. False: there is nothing, or a signal ended the wait.
-  [[nodiscard]] bool try_receive(message& incoming) {
-    return receive(incoming, zmq::recv_flags::dontwait);
-  }
-  [[nodiscard]] bool receive_once(message& incoming) {
-    return receive(incoming, zmq::recv_flags::none);
-  }
+  // False: there is nothing, or a signal ended the wait. Requires: incoming is empty.
+  [[nodiscard]] bool try_receive(message& incoming) { return receive(incoming, ZMQ_DONTWAIT); }
+  [[nodiscard]] bool receive_once(message& incoming) { return receive(incoming, 0); }
   [[nodiscard]] bool receive_until(message& incoming, time_point deadline);
 
   [[nodiscard]] bool can_receive() { return is_ready(ZMQ_POLLIN); }
@@ -53,13 +47,14 @@ class zmq_carrier {
   [[nodiscard]] zmq::socket_t& native() noexcept { return native_; }
 
  private:
-  [[nodiscard]] bool send(message& outgoing, zmq::send_flags wait);
-  [[nodiscard]] bool receive(message& incoming, zmq::recv_flags wait);
+  [[nodiscard]] bool send(message& outgoing, int wait);
+  [[nodiscard]] bool receive(message& incoming, int wait);
   [[nodiscard]] bool is_ready(int event);
   [[nodiscard]] bool wait_until(short events, time_point deadline);
 
   const socket_kind kind_;
   zmq::socket_t native_;
+  zmq::message_t part_;  // received into again and again; may hold the bytes of the last small part
 };
 
 }  // namespace parley::detail

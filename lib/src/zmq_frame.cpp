@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 #include <parley/zmq_frame.hpp>
 
+#include "zmq_part.hpp"
+
+#include <cstring>
+#include <new>
 #include <utility>
 
 #if defined(__SANITIZE_THREAD__)
@@ -32,37 +36,60 @@ void taken_from_zmq([[maybe_unused]] const void* body) {
 
 // A body that lives in a message of libzmq.
 struct zmq_body : frame::body {
-  explicit zmq_body(zmq::message_t&& source) noexcept
-      : body{[](body* self) noexcept { delete static_cast<zmq_body*>(self); }},
-        content{std::move(source)} {}
-  zmq::message_t content;
+  explicit zmq_body(zmq_msg_t& source) noexcept
+      : body{[](body* self) noexcept { delete static_cast<zmq_body*>(self); }} {
+    zmq_msg_init(&content);
+    zmq_msg_move(&content, &source);
+  }
+  ~zmq_body() { zmq_msg_close(&content); }
+  zmq_msg_t content;
 };
 
 }  // namespace
 
-zmq::message_t to_zmq(const frame& source) {
+void detail::make_part(zmq_msg_t& part, const frame& source) {
   if (source.is_inline()) {
-    zmq::message_t copied{source.data(), source.size()};
-    given_to_zmq(copied.data());
-    return copied;
+    if (zmq_msg_init_size(&part, source.size()) != 0) {
+      throw std::bad_alloc{};
+    }
+    void* const bytes = zmq_msg_data(&part);
+    std::memcpy(bytes, source.data(), source.size());
+    given_to_zmq(bytes);
+    return;
   }
   given_to_zmq(source.data());
+  frame::body* const owner = source.add_share();
   // libzmq takes a pointer to mutable bytes but never writes to a message that it sends.
-  return zmq::message_t{const_cast<std::byte*>(source.data()), source.size(),
-                        [](void* bytes, void* owner) {
-                          taken_from_zmq(bytes);
-                          frame::drop_share(static_cast<frame::body*>(owner));
-                        },
-                        source.add_share()};
+  const int made = zmq_msg_init_data(
+      &part, const_cast<std::byte*>(source.data()), source.size(),
+      [](void* bytes, void* shared) {
+        taken_from_zmq(bytes);
+        frame::drop_share(static_cast<frame::body*>(shared));
+      },
+      owner);
+  if (made != 0) {
+    frame::drop_share(owner);
+    throw std::bad_alloc{};
+  }
 }
 
-frame from_zmq(zmq::message_t&& source) {
-  taken_from_zmq(source.data());
-  if (source.size() <= frame::inline_capacity) {
-    return frame{source.data(), source.size()};
+frame detail::take_part(zmq_msg_t& part) {
+  const void* const bytes = zmq_msg_data(&part);
+  const std::size_t size = zmq_msg_size(&part);
+  taken_from_zmq(bytes);
+  if (size <= frame::inline_capacity) {
+    return frame{bytes, size};
   }
-  auto* owner = new zmq_body{std::move(source)};
-  return frame::adopt(owner, owner->content.data(), owner->content.size());
+  auto* const owner = new zmq_body{part};
+  return frame::adopt(owner, zmq_msg_data(&owner->content), size);
 }
+
+zmq::message_t to_zmq(const frame& source) {
+  zmq::message_t made;
+  detail::make_part(*made.handle(), source);
+  return made;
+}
+
+frame from_zmq(zmq::message_t&& source) { return detail::take_part(*source.handle()); }
 
 }  // namespace parley

@@ -144,9 +144,12 @@ class message {
   // Requires: *this is empty and inline.
   void take(message& other) noexcept {
     if (other.is_inline()) {
-      std::uninitialized_move_n(other.frames(), other.size_, frames());
-      size_ = other.size_;
-      other.clear();
+      // One by one, and nothing to destroy behind them: a frame that was moved from owns nothing.
+      frame* const from = other.frames();
+      size_ = std::exchange(other.size_, 0);
+      for (std::size_t index = 0; index < inline_frames && index < size_; ++index) {
+        std::construct_at(frames() + index, std::move(from[index]));
+      }
     } else {
       heap_ = other.heap_;
       size_ = std::exchange(other.size_, 0);
