@@ -17,7 +17,8 @@ using support::patience;
 
 namespace {
 
-const std::string carriers[] = {"pipe://pipeline-test", "inproc://pipeline-test", "ipc://*", "tcp://127.0.0.1:*"};
+const std::string carriers[] = {"pipe://pipeline-test", "inproc://pipeline-test", "ipc://*",
+                                "tcp://127.0.0.1:*"};
 
 struct resize {
   std::string file;

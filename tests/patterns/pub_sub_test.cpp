@@ -15,7 +15,8 @@ using support::patience;
 
 namespace {
 
-const std::string carriers[] = {"pipe://pub-sub-test", "inproc://pub-sub-test", "ipc://*", "tcp://127.0.0.1:*"};
+const std::string carriers[] = {"pipe://pub-sub-test", "inproc://pub-sub-test", "ipc://*",
+                                "tcp://127.0.0.1:*"};
 
 struct quote {
   double bid = 0;

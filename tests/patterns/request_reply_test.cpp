@@ -20,7 +20,8 @@ using support::patience;
 
 namespace {
 
-const std::string carriers[] = {"pipe://request-reply-test", "inproc://request-reply-test", "ipc://*", "tcp://127.0.0.1:*"};
+const std::string carriers[] = {"pipe://request-reply-test", "inproc://request-reply-test",
+                                "ipc://*", "tcp://127.0.0.1:*"};
 
 struct point {
   int x = 0;

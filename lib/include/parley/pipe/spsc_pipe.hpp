@@ -189,7 +189,8 @@ spsc_pipe<T>::spsc_pipe(std::size_t capacity, std::shared_ptr<doorbell> read_bel
 template<class T>
 spsc_pipe<T>::~spsc_pipe() {
   const index end = write_.load(std::memory_order_acquire);  // the slots before it are made
-  for (index at = own_read(); at != end; ++at) slot(at)->~T();
+  for (index at = own_read(); at != end; ++at)
+    slot(at)->~T();
   ::operator delete(slots_, detail::slot_alignment<T>);
 }
 
