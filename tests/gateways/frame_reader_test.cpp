@@ -5,7 +5,7 @@
 #include "support/catch.hpp"
 
 using namespace parley::stomp;
-using Catch::Matchers::Contains;
+using Catch::Contains;
 
 // "The frame starts with a command string terminated by an end-of-line (EOL) ... Following the
 // command are zero or more header entries in <key>:<value> format. ... A blank line indicates the

@@ -12,7 +12,7 @@
 
 using namespace parley;
 using namespace std::chrono_literals;
-using Catch::Matchers::Contains;
+using Catch::Contains;
 using Catch::Matchers::StartsWith;
 using stomp::bytes;
 using stomp::raw_client;

@@ -7,7 +7,7 @@
 
 using namespace parley::stomp;
 using namespace std::chrono_literals;
-using Catch::Matchers::Contains;
+using Catch::Contains;
 using Catch::Matchers::StartsWith;
 
 namespace {

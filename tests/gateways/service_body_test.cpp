@@ -5,7 +5,7 @@
 #include "support/catch.hpp"
 
 using namespace parley::stomp;
-using Catch::Matchers::Contains;
+using Catch::Contains;
 
 TEST_CASE("a JSON array is the parameters, anything else the only one") {
   CHECK(to_parameters("", "[1, \"a\"]").packed ==
