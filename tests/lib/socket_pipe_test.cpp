@@ -170,6 +170,37 @@ TEST_CASE("an unbind keeps the links that are there, a disconnect ends one") {
   CHECK_FALSE(sockets.bound.try_receive());
 }
 
+TEST_CASE("who was linked to a socket that is gone goes over to who has the name now") {
+  context owner;
+  std::optional<socket> first{std::in_place, owner, socket_kind::pull};
+  socket push{owner, socket_kind::push};
+  push.connect(first->bind("pipe://handed-on"));
+  first->unbind("pipe://handed-on");
+  socket second{owner, socket_kind::pull};
+  second.bind("pipe://handed-on");
+  push.send(text("first"));
+  CHECK(next(*first) == "first");
+  first.reset();
+  push.send(text("second"));
+  CHECK(next(second) == "second");
+}
+
+TEST_CASE("a peer under a name that is in use is not heard, and refused") {
+  context owner;
+  socket_options named;
+  named.routing_id = "desk";
+  socket router{owner, socket_kind::router};
+  router.bind("pipe://names");
+  socket first{owner, socket_kind::dealer, named};
+  socket second{owner, socket_kind::dealer, named};
+  first.connect("pipe://names");
+  second.connect("pipe://names");
+  CHECK(second.try_send(text("unheard")));  // the router has not looked yet
+  CHECK_FALSE(router.try_receive());
+  CHECK_FALSE(second.try_send(text("refused")));
+  CHECK(second.statistics().dropped_gone == 1);
+}
+
 TEST_CASE("a peer destroyed while its pipe is full or empty leaves the other usable") {
   for (const bool full : {false, true}) {
     context owner;
