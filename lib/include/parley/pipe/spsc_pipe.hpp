@@ -154,6 +154,7 @@ class spsc_pipe {
   void publish(index write) noexcept;
 
   [[nodiscard, gnu::always_inline]] std::size_t items_for(std::size_t wanted) noexcept;
+  void look_at_write() noexcept;
   [[nodiscard, gnu::noinline]] bool wait_for_item(detail::steady_point deadline,
                                                   const std::stop_token& stop);
   [[gnu::always_inline]] void pop_into(std::optional<T>& next) noexcept;
@@ -173,6 +174,7 @@ class spsc_pipe {
   // Written by the reader.
   alignas(detail::cache_line) std::atomic<index> read_{0};
   alignas(detail::cache_line) index seen_write_ = 0;  // what it last saw of write_
+  bool in_step_ = false;                              // its last look at write_ found few items
 };
 
 template<class T>
@@ -366,10 +368,26 @@ template<class T>
 inline std::size_t spsc_pipe<T>::items_for(std::size_t wanted) noexcept {
   auto items = static_cast<std::size_t>(seen_write_ - own_read());
   if (items < wanted) {
-    seen_write_ = write_.load(std::memory_order_acquire);  // the slots before it are made
+    look_at_write();
     items = static_cast<std::size_t>(seen_write_ - own_read());
   }
   return std::min(items, wanted);
+}
+
+// A reader as fast as the writer would find one item each time it looks, and each look takes the
+// line of write_ from the writer, who waits for it with the next item: both crawl, in step. So who
+// found few lets some gather. Costs nothing where items are rare: then it looks in vain first.
+template<class T>
+inline void spsc_pipe<T>::look_at_write() noexcept {
+  constexpr index few = 32;
+  constexpr int pauses = 8;  // some 100 ns
+  if (in_step_) {
+    for (int i = 0; i < pauses; ++i)
+      detail::cpu_relax();
+  }
+  const index before = seen_write_;
+  seen_write_ = write_.load(std::memory_order_acquire);  // the slots before it are made
+  in_step_ = seen_write_ != before && seen_write_ - before < few;
 }
 
 // False: closed, stopped or too late. Looks once more after it saw the close: who sees it sees
