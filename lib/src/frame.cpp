@@ -1,30 +1,26 @@
 // SPDX-License-Identifier: MPL-2.0
 #include <parley/frame.hpp>
 
+#include "body_pool.hpp"
+
 #include <cassert>
 #include <new>
 
 namespace parley {
 namespace {
 
-// A body and its bytes in one allocation: the bytes follow the header.
+// A body and its bytes in one block: the bytes follow the header.
 struct heap_body : frame::body {
   heap_body() noexcept
-      : body{[](body* self) noexcept { ::operator delete(static_cast<heap_body*>(self)); }} {}
+      : body{[](body* self) noexcept { detail::body_pool::give(static_cast<heap_body*>(self)); }} {}
   std::byte* bytes() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
 };
 
 }  // namespace
 
-frame::frame(const void* data, std::size_t size) : size_{size} {
-  if (is_inline()) {
-    if (size > 0) {
-      std::memcpy(inline_, data, size);
-    }
-    return;
-  }
-  auto* owner = ::new (::operator new(sizeof(heap_body) + size)) heap_body;
-  std::memcpy(owner->bytes(), data, size);
+void frame::hold_copy(const void* data) {
+  auto* owner = ::new (detail::body_pool::take(sizeof(heap_body) + size_)) heap_body;
+  std::memcpy(owner->bytes(), data, size_);
   shared_ = {owner, owner->bytes()};
 }
 

@@ -281,7 +281,7 @@ bool zmq_carrier::receive(message& incoming, int wait) {
       throw_zmq_error(failure, doing(kind_, "receive on")());
     }
     more = zmq_msg_more(&part) != 0;  // before a large body is moved out of it
-    incoming.push_back(take_part(part));
+    take_part(part, incoming);
   }
   return true;
 }

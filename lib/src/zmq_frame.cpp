@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 #include <parley/zmq_frame.hpp>
 
+#include "body_pool.hpp"
 #include "zmq_part.hpp"
 
 #include <cstring>
+#include <memory>
 #include <new>
 #include <utility>
 
@@ -34,10 +36,17 @@ void taken_from_zmq([[maybe_unused]] const void* body) {
 #endif
 }
 
+// Bytes. Up to this many are copied for libzmq: a share costs two allocations, one of them freed by
+// another thread, and a copy of some KiB costs less than that.
+constexpr std::size_t cheaper_copied = 4096;
+
 // A body that lives in a message of libzmq.
 struct zmq_body : frame::body {
   explicit zmq_body(zmq_msg_t& source) noexcept
-      : body{[](body* self) noexcept { delete static_cast<zmq_body*>(self); }} {
+      : body{[](body* self) noexcept {
+          std::destroy_at(static_cast<zmq_body*>(self));
+          detail::body_pool::give(static_cast<zmq_body*>(self));
+        }} {
     zmq_msg_init(&content);
     zmq_msg_move(&content, &source);
   }
@@ -48,7 +57,7 @@ struct zmq_body : frame::body {
 }  // namespace
 
 void detail::make_part(zmq_msg_t& part, const frame& source) {
-  if (source.is_inline()) {
+  if (source.size() <= cheaper_copied) {
     if (zmq_msg_init_size(&part, source.size()) != 0) {
       throw std::bad_alloc{};
     }
@@ -73,15 +82,16 @@ void detail::make_part(zmq_msg_t& part, const frame& source) {
   }
 }
 
-frame detail::take_part(zmq_msg_t& part) {
+void detail::take_part(zmq_msg_t& part, message& into) {
   const void* const bytes = zmq_msg_data(&part);
   const std::size_t size = zmq_msg_size(&part);
   taken_from_zmq(bytes);
   if (size <= frame::inline_capacity) {
-    return frame{bytes, size};
+    into.emplace_back(bytes, size);
+    return;
   }
-  auto* const owner = new zmq_body{part};
-  return frame::adopt(owner, zmq_msg_data(&owner->content), size);
+  auto* const owner = ::new (body_pool::take(sizeof(zmq_body))) zmq_body{part};
+  into.push_back(frame::adopt(owner, zmq_msg_data(&owner->content), size));
 }
 
 zmq::message_t to_zmq(const frame& source) {
@@ -90,6 +100,10 @@ zmq::message_t to_zmq(const frame& source) {
   return made;
 }
 
-frame from_zmq(zmq::message_t&& source) { return detail::take_part(*source.handle()); }
+frame from_zmq(zmq::message_t&& source) {
+  message one;
+  detail::take_part(*source.handle(), one);
+  return std::move(*one.begin());
+}
 
 }  // namespace parley

@@ -4,7 +4,7 @@
 // costs some 15 ns, and a small message needs few of them.
 #pragma once
 
-#include <parley/frame.hpp>
+#include <parley/message.hpp>
 
 #include <zmq.h>
 
@@ -12,7 +12,7 @@ namespace parley::detail {
 
 // Makes a part that holds source's bytes. The caller sends it or closes it. Throws bad_alloc.
 void make_part(zmq_msg_t& part, const frame& source);
-// Takes the bytes out of part, which may be received into again, or closed.
-[[nodiscard]] frame take_part(zmq_msg_t& part);
+// Appends a frame of part's bytes, which may be received into again, or closed.
+void take_part(zmq_msg_t& part, message& into);
 
 }  // namespace parley::detail

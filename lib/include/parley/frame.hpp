@@ -30,7 +30,13 @@ class frame {
   frame(const std::string& text) : frame{text.data(), text.size()} {}
   frame(const char* text) : frame{std::string_view{text}} {}
   explicit frame(std::span<const std::byte> bytes) : frame{bytes.data(), bytes.size()} {}
-  frame(const void* data, std::size_t size);
+  frame(const void* data, std::size_t size) : size_{size} {
+    if (!is_inline()) {
+      hold_copy(data);
+    } else if (size > 0) {
+      std::memcpy(inline_, data, size);
+    }
+  }
 
   frame(const frame& other) noexcept { share(other); }
   frame(frame&& other) noexcept { take(other); }
@@ -95,6 +101,14 @@ class frame {
   }
 
  private:
+  friend class message;
+
+  // What message moves its frames by: other is as good as destroyed, and left as it is.
+  struct relocated {};
+  frame(relocated, frame& other) noexcept { copy_representation(other); }
+
+  void hold_copy(const void* data);
+
   struct shared_bytes {
     body* owner;
     const std::byte* data;
@@ -111,14 +125,13 @@ class frame {
     other.size_ = 0;
   }
   void copy_representation(const frame& other) noexcept {
+    // Fixed lengths are vector moves; only used bytes matter, the rest is never read.
+    constexpr std::size_t half = inline_capacity / 2;
+    static_assert(sizeof(shared_bytes) <= half);
     size_ = other.size_;
-    if (!is_inline()) {
-      shared_ = other.shared_;
-    } else if (size_ <= inline_capacity / 2) {
-      // A fixed length is two vector moves; only used bytes matter, the rest is never read.
-      std::memcpy(inline_, other.inline_, inline_capacity / 2);
-    } else {
-      std::memcpy(inline_, other.inline_, inline_capacity);
+    std::memcpy(inline_, other.inline_, half);
+    if (size_ - half - 1 < half) {  // from half + 1 to inline_capacity bytes
+      std::memcpy(inline_ + half, other.inline_ + half, half);
     }
   }
   void release() noexcept {

@@ -89,6 +89,15 @@ class message {
     }
     ++size_;
   }
+  // A frame made in its place from what a frame can be made of.
+  template<class... Parts>
+  void emplace_back(const Parts&... parts) {
+    if (size_ == capacity_) {
+      reserve(2 * capacity_);
+    }
+    ::new (static_cast<void*>(frames() + size_)) frame(parts...);
+    ++size_;
+  }
   void push_back(const frame& next) { push_back(frame{next}); }
 
   // Removes the first count frames. Requires: count <= size().
@@ -144,11 +153,10 @@ class message {
   // Requires: *this is empty and inline.
   void take(message& other) noexcept {
     if (other.is_inline()) {
-      // One by one, and nothing to destroy behind them: a frame that was moved from owns nothing.
       frame* const from = other.frames();
       size_ = std::exchange(other.size_, 0);
       for (std::size_t index = 0; index < inline_frames && index < size_; ++index) {
-        std::construct_at(frames() + index, std::move(from[index]));
+        ::new (static_cast<void*>(frames() + index)) frame(frame::relocated{}, from[index]);
       }
     } else {
       heap_ = other.heap_;

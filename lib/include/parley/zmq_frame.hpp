@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 //
-// Frames to and from cppzmq's messages; bodies above frame::inline_capacity are not copied.
+// Frames to and from cppzmq's messages; bodies above some KiB are not copied.
 #pragma once
 
 #include <parley/frame.hpp>

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "body_pool.hpp"
+
+#include <parley/frame.hpp>
+
+#include <cstring>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "support/catch.hpp"
+
+namespace {
+
+using parley::frame;
+using parley::detail::body_pool;
+
+std::vector<void*> take(std::size_t count, std::size_t bytes) {
+  std::vector<void*> taken;
+  for (; count > 0; --count) {
+    taken.push_back(body_pool::take(bytes));
+    std::memset(taken.back(), 'x', bytes);
+  }
+  return taken;
+}
+
+void give(const std::vector<void*>& taken) {
+  for (void* each : taken) {
+    body_pool::give(each);
+  }
+}
+
+// Each test in a thread of its own: what a thread keeps is its own.
+template<class Body>
+void in_new_thread(Body body) {
+  std::thread{body}.join();
+}
+
+bool recycles() {
+  body_pool::give(body_pool::take(100));
+  return body_pool::kept() > 0;
+}
+
+TEST_CASE("A body pool gives blocks of the size asked for", "[body_pool]") {
+  in_new_thread([] {
+    std::vector<void*> taken;
+    for (const std::size_t bytes : {0, 1, 111, 112, 113, 176, 1000, 65536, 98288, 98289, 1 << 20}) {
+      taken.push_back(body_pool::take(bytes));
+      std::memset(taken.back(), 'x', bytes);  // the sanitizers look at this
+    }
+    CHECK(std::set<void*>(taken.begin(), taken.end()).size() == taken.size());
+    give(taken);
+  });
+}
+
+TEST_CASE("A block that another thread gave back is used again by the one that took it",
+          "[body_pool]") {
+  in_new_thread([] {
+    if (!recycles()) {
+      return;  // left to the allocator, for the address sanitizer
+    }
+    const std::vector<void*> first = take(100, 1000);
+    std::thread{[&] {
+      give(first);
+      CHECK(body_pool::kept() == 0);
+    }}.join();
+    const std::vector<void*> second = take(100, 1000);
+    CHECK(std::set<void*>(first.begin(), first.end()) ==
+          std::set<void*>(second.begin(), second.end()));
+    give(second);
+  });
+}
+
+TEST_CASE("A thread keeps no more than its bound", "[body_pool]") {
+  in_new_thread([] {
+    const std::size_t count = 3 * body_pool::most_kept / 65536;
+    SECTION("of what it gives back itself") { give(take(count, 65000)); }
+    SECTION("of what others give back") {
+      const std::vector<void*> taken = take(count, 65000);
+      std::thread{[&] { give(taken); }}.join();
+      give(take(1, 65000));
+    }
+    CHECK(body_pool::kept() <= body_pool::most_kept);
+  });
+}
+
+TEST_CASE("A block outlives the thread that took it", "[body_pool]") {
+  std::vector<void*> taken;
+  std::thread{[&] { taken = take(100, 1000); }}.join();
+  for (void* each : taken) {
+    CHECK(static_cast<char*>(each)[999] == 'x');
+  }
+  give(taken);
+}
+
+TEST_CASE("Blocks may come back while their thread ends", "[body_pool]") {
+  for (int round = 0; round < 100; ++round) {
+    std::vector<frame> bodies;
+    std::thread maker{[&] {
+      for (int index = 0; index < 50; ++index) {
+        bodies.emplace_back(std::string(500, 'x'));
+      }
+      const std::vector<frame> shares{bodies};
+      std::thread{[&] { bodies.clear(); }}.join();
+      bodies = shares;
+    }};
+    maker.join();
+    std::thread other{[half = std::vector<frame>(bodies.begin(), bodies.begin() + 25)] {
+      for (const frame& each : half) {
+        CHECK(each.size() == 500);
+      }
+    }};
+    bodies.clear();
+    other.join();
+  }
+}
+
+}  // namespace
