@@ -37,6 +37,9 @@ pipe_carrier::pipe_carrier(std::shared_ptr<pipe_registry> registry, socket_kind 
                            const socket_options& options, socket_counters& counters)
     : registry_{std::move(registry)},
       kind_{kind},
+      deals_{kind == socket_kind::pair || kind == socket_kind::push || kind == socket_kind::dealer},
+      takes_all_{kind == socket_kind::pair || kind == socket_kind::pull ||
+                 kind == socket_kind::dealer || kind == socket_kind::xsub},
       mailbox_{std::make_shared<pipe_mailbox>(kind, options)},
       options_{mailbox_->options},
       counters_{counters} {
@@ -323,14 +326,15 @@ inline bool pipe_carrier::pop(message& into, peer*& from) {
 }
 
 inline bool pipe_carrier::fetch(message& into) {
+  if (takes_all_) {
+    peer* from = nullptr;
+    return pop(into, from);
+  }
+  return fetch_by_kind(into);
+}
+
+bool pipe_carrier::fetch_by_kind(message& into) {
   switch (kind_) {
-    case socket_kind::pair:
-    case socket_kind::pull:
-    case socket_kind::dealer:
-    case socket_kind::xsub: {
-      peer* from = nullptr;
-      return pop(into, from);
-    }
     case socket_kind::sub:
       return fetch_wanted(into);
     case socket_kind::xpub:
@@ -341,6 +345,10 @@ inline bool pipe_carrier::fetch(message& into) {
       return fetch_request(into);
     case socket_kind::router:
       return fetch_named(into);
+    case socket_kind::pair:
+    case socket_kind::pull:
+    case socket_kind::dealer:
+    case socket_kind::xsub:
     case socket_kind::push:
     case socket_kind::pub:
     case socket_kind::stream:
@@ -423,7 +431,8 @@ bool pipe_carrier::fetch_reply(message& into) {
 }
 
 bool pipe_carrier::receives() const noexcept {
-  return turn_ != turn::send && kind_ != socket_kind::push && kind_ != socket_kind::pub;
+  return takes_all_ ||
+         (turn_ != turn::send && kind_ != socket_kind::push && kind_ != socket_kind::pub);
 }
 
 bool pipe_carrier::receive_ready() const noexcept {
@@ -483,15 +492,19 @@ bool pipe_carrier::try_receive(message& into) {
 }
 
 bool pipe_carrier::receive_until(message& into, time_point deadline) {
+  return receive_once(into) || wait_and_receive(into, deadline);
+}
+
+bool pipe_carrier::wait_and_receive(message& into, time_point deadline) {
   for (;;) {
-    if (receive_once(into)) {
-      return true;
-    }
     if (watched_) {
       read_bell().disarm();
     }
     if (!read_bell().wait([this] { return receive_ready(); }, deadline, {})) {
       return try_receive(into);
+    }
+    if (receive_once(into)) {
+      return true;
     }
   }
 }
@@ -684,14 +697,14 @@ void pipe_carrier::send_upstream(message& outgoing) {
   outgoing.clear();
 }
 
-bool pipe_carrier::send_once(message& outgoing) {
+inline bool pipe_carrier::send_once(message& outgoing) {
   assert(!outgoing.empty());
   catch_up();
+  return deals_ ? send_to_next(outgoing) : send_by_kind(outgoing);
+}
+
+bool pipe_carrier::send_by_kind(message& outgoing) {
   switch (kind_) {
-    case socket_kind::pair:
-    case socket_kind::push:
-    case socket_kind::dealer:
-      return send_to_next(outgoing);
     case socket_kind::pub:
     case socket_kind::xpub:
       publish(outgoing);
@@ -706,6 +719,9 @@ bool pipe_carrier::send_once(message& outgoing) {
       return true;
     case socket_kind::router:
       return send_named(outgoing);
+    case socket_kind::pair:
+    case socket_kind::push:
+    case socket_kind::dealer:
     case socket_kind::pull:
     case socket_kind::sub:
     case socket_kind::stream:
@@ -744,10 +760,11 @@ bool pipe_carrier::try_send(message& outgoing) {
 }
 
 bool pipe_carrier::send_until(message& outgoing, time_point deadline) {
+  return send_once(outgoing) || wait_and_send(outgoing, deadline);
+}
+
+bool pipe_carrier::wait_and_send(message& outgoing, time_point deadline) {
   for (;;) {
-    if (send_once(outgoing)) {
-      return true;
-    }
     if (kind_ == socket_kind::router && refused_by_.empty()) {
       return false;
     }
@@ -756,6 +773,9 @@ bool pipe_carrier::send_until(message& outgoing, time_point deadline) {
     }
     if (!write_bell().wait([this] { return send_ready(); }, deadline, {})) {
       return try_send(outgoing);
+    }
+    if (send_once(outgoing)) {
+      return true;
     }
   }
 }

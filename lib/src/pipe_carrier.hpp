@@ -116,13 +116,15 @@ class pipe_carrier {
 
   // Receiving.
   [[nodiscard, gnu::always_inline]] bool pop(message& into, peer*& from);
-  [[nodiscard]] bool fetch(message& into);
+  [[nodiscard, gnu::always_inline]] bool fetch(message& into);
+  [[nodiscard]] bool fetch_by_kind(message& into);
   [[nodiscard]] bool fetch_request(message& into);
   [[nodiscard]] bool fetch_reply(message& into);
   [[nodiscard]] bool fetch_named(message& into);
   [[nodiscard]] bool fetch_wanted(message& into);
   [[nodiscard]] bool fetch_told(message& into);
-  [[nodiscard]] bool receive_once(message& into);
+  [[nodiscard, gnu::always_inline]] bool receive_once(message& into);
+  [[nodiscard, gnu::noinline]] bool wait_and_receive(message& into, time_point deadline);
   [[nodiscard]] bool receives() const noexcept;
   [[nodiscard]] bool receive_ready() const noexcept;
   void unwanted() noexcept { counters_.dropped_unwanted.add(1); }
@@ -138,7 +140,9 @@ class pipe_carrier {
   [[nodiscard]] bool send_named(message& outgoing);
   void publish(message& outgoing);
   void send_upstream(message& outgoing);
-  [[nodiscard]] bool send_once(message& outgoing);
+  [[nodiscard, gnu::always_inline]] bool send_once(message& outgoing);
+  [[nodiscard]] bool send_by_kind(message& outgoing);
+  [[nodiscard, gnu::noinline]] bool wait_and_send(message& outgoing, time_point deadline);
   [[nodiscard]] bool send_ready() const noexcept;
 
   // Subscriptions.
@@ -152,6 +156,8 @@ class pipe_carrier {
 
   const std::shared_ptr<pipe_registry> registry_;
   const socket_kind kind_;
+  const bool deals_;      // each message to the next in turn, whatever it is
+  const bool takes_all_;  // and from each in turn
   const std::shared_ptr<pipe_mailbox> mailbox_;
   const socket_options& options_;
   socket_counters& counters_;
