@@ -84,6 +84,7 @@ message socket::receive() {
 
 bool socket::can_receive() const { return state_->enter()->can_receive(); }
 bool socket::can_send() const { return state_->enter()->can_send(); }
+socket_readiness socket::ready() const { return state_->enter()->ready(); }
 int socket::fd() const { return state_->enter()->fd(); }
 
 socket_statistics socket::statistics() const { return state_->statistics(); }

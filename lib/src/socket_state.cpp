@@ -330,6 +330,17 @@ bool socket::state::can_send() {
   return pipes_->can_send() || zmq_->can_send();
 }
 
+socket_readiness socket::state::ready() {
+  std::optional<detail::zmq_carrier::one_look> look;
+  if (zmq_) {
+    look.emplace(*zmq_);
+  }
+  if (pipes_) {
+    pipes_->be_silent();
+  }
+  return {.receive = can_receive(), .send = can_send()};
+}
+
 // With both carriers. libzmq does not tell how many peers it has: it counts as one in the balance.
 
 bool socket::state::both_try_send(message& outgoing) {

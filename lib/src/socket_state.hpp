@@ -70,6 +70,8 @@ class socket::state {
   void receive(message& into);
   [[nodiscard]] bool can_receive();
   [[nodiscard]] bool can_send();
+  // Both in one look; then fd() stays silent until a no of these may have become a yes.
+  [[nodiscard]] socket_readiness ready();
 
   [[nodiscard]] int fd();
   // From now on a no of can_receive and can_send is followed by an event on these descriptors.

@@ -295,9 +295,9 @@ bool zmq_carrier::receive_until(message& incoming, time_point deadline) {
   return true;
 }
 
-bool zmq_carrier::is_ready(int event) {
+int zmq_carrier::events() {
   return with_zmq_errors(doing(kind_, "look at"),
-                         [&] { return (native_.get(zmq::sockopt::events) & event) != 0; });
+                         [&] { return native_.get(zmq::sockopt::events); });
 }
 
 int zmq_carrier::fd() {

@@ -10,6 +10,7 @@
 #include <parley/socket.hpp>
 
 #include <chrono>
+#include <optional>
 #include <string_view>
 
 #include <zmq.hpp>
@@ -43,17 +44,30 @@ class zmq_carrier {
 
   [[nodiscard]] bool can_receive() { return is_ready(ZMQ_POLLIN); }
   [[nodiscard]] bool can_send() { return is_ready(ZMQ_POLLOUT); }
+  // While it lives, can_receive and can_send answer as of when it was made.
+  class one_look {
+   public:
+    explicit one_look(zmq_carrier& at) : at_{at} { at_.seen_ = at_.events(); }
+    ~one_look() { at_.seen_.reset(); }
+    one_look(const one_look&) = delete;
+    one_look& operator=(const one_look&) = delete;
+
+   private:
+    zmq_carrier& at_;
+  };
   [[nodiscard]] int fd();
   [[nodiscard]] zmq::socket_t& native() noexcept { return native_; }
 
  private:
   [[nodiscard]] bool send(message& outgoing, int wait);
   [[nodiscard]] bool receive(message& incoming, int wait);
-  [[nodiscard]] bool is_ready(int event);
+  [[nodiscard]] bool is_ready(int event) { return ((seen_ ? *seen_ : events()) & event) != 0; }
+  [[nodiscard]] int events();
   [[nodiscard]] bool wait_until(short events, time_point deadline);
 
   const socket_kind kind_;
   zmq::socket_t native_;
+  std::optional<int> seen_;  // by one_look
   zmq::message_t part_;  // received into again and again; may hold the bytes of the last small part
 };
 

@@ -77,11 +77,14 @@ void shared_socket::wake_others() noexcept {
     }
   }
   try {
-    if (input_.has_leader && socket_->can_receive()) {
-      input_.signal();
-    }
-    if (output_.has_leader && socket_->can_send()) {
-      output_.signal();
+    if (input_.has_leader || output_.has_leader) {
+      const socket_readiness now = socket_->ready();
+      if (now.receive && input_.has_leader) {
+        input_.signal();
+      }
+      if (now.send && output_.has_leader) {
+        output_.signal();
+      }
     }
   } catch (const error&) {
     // The context was shut down; the leaders learn it from libzmq themselves.
@@ -162,6 +165,7 @@ bool shared_socket::wait(std::unique_lock<std::mutex>& lock, side& direction, ti
   }
 
   direction.has_leader = true;
+  wake_others();  // and this thread, when what it waits for came since it looked
   lock.unlock();
   std::array<pollfd, 2> waited{{{fd_, POLLIN, 0}, {direction.wake_fd, POLLIN, 0}}};
   int limit = -1;

@@ -48,9 +48,9 @@ std::uint64_t out_of(const socket& sender) {
   return figures.messages_sent - figures.queued - figures.dropped_full - figures.dropped_gone;
 }
 
-// The rule of socket::fd(): look until it says no, then sleep on it.
+// The rule of socket::fd(): look, and sleep on a no.
 void sleep_until_readable(socket& waiting) {
-  while (!waiting.can_receive()) {
+  while (!waiting.ready().receive) {
     pollfd item{waiting.fd(), POLLIN, 0};
     REQUIRE(::poll(&item, 1, 10'000) == 1);
   }
@@ -394,6 +394,33 @@ TEST_CASE("the descriptor fires when there is room again, and for the context's 
   CHECK(::poll(&other, 1, 0) == 0);
   owner.shutdown();
   CHECK(::poll(&other, 1, 10'000) == 1);
+}
+
+TEST_CASE("one look at both directions takes no news away from either") {
+  context owner;
+  for (const std::string where : {"pipe://look", "inproc://look"}) {
+    INFO(where);
+    auto sockets = join(owner, socket_kind::pair, socket_kind::pair, where, limits(1));
+    socket& watched = sockets.bound;
+    pollfd item{watched.fd(), POLLIN, 0};
+    while (watched.try_send(text("x"))) {
+    }
+    const socket_readiness before = watched.ready();
+    CHECK_FALSE(before.receive);
+    CHECK_FALSE(before.send);
+    CHECK(::poll(&item, 1, 0) == 0);
+    sockets.connected.send(text("news"));
+    CHECK(::poll(&item, 1, 10'000) == 1);
+    const socket_readiness after = watched.ready();
+    CHECK(after.receive);
+    CHECK_FALSE(after.send);
+    CHECK(::poll(&item, 1, 0) == 0);  // told, and not wanted: silence
+    while (sockets.connected.try_receive()) {
+    }
+    CHECK(::poll(&item, 1, 10'000) == 1);
+    CHECK(watched.ready().send);
+    CHECK(::poll(&item, 1, 0) == 0);
+  }
 }
 
 TEST_CASE("a poller waits on pipes and on libzmq together") {

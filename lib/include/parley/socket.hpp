@@ -36,6 +36,12 @@ enum class socket_kind { pair, push, pull, pub, sub, xpub, xsub, req, rep, deale
 
 [[nodiscard]] std::string_view to_string(socket_kind kind) noexcept;
 
+// What a socket could do without waiting.
+struct socket_readiness {
+  bool receive = false;
+  bool send = false;
+};
+
 class socket {
  public:
   using duration = std::chrono::steady_clock::duration;
@@ -73,11 +79,14 @@ class socket {
   [[nodiscard]] bool can_receive() const;
   [[nodiscard]] bool can_send() const;
 
-  // For an event loop: becomes readable when the socket's state may have changed. It says so once,
-  // for reading and writing alike: whenever it fires, and after every other call, look at
-  // can_receive() and can_send() again until they say no. Stays the same, whatever the socket is
-  // bound or connected to later. Never read from it.
+  // For an event loop: becomes readable when ready() may say yes where it said no. Call ready()
+  // after it fired, and once more after the last other call before you wait for it again; do not
+  // wait when ready() says what you want. Stays the same, whatever the socket is bound or connected
+  // to later. Never read from it.
   [[nodiscard]] int fd() const;
+  // can_receive and can_send in one look. News is told by fd() only to the next look, whichever it
+  // is: after two looks, the second may have taken away what the first should be woken for.
+  [[nodiscard]] socket_readiness ready() const;
 
   [[nodiscard]] socket_statistics statistics() const;
 
