@@ -65,6 +65,42 @@ pipe_carrier::~pipe_carrier() {
   }
 }
 
+std::size_t pipe_carrier::waiting_for_bind() const {
+  std::size_t count = 0;
+  for (const auto& each : peers_) {
+    if (each->room) {
+      const std::lock_guard waiting{each->room->mutex};
+      count += each->room->messages.size();  // none any more, if joined meanwhile
+    }
+  }
+  return count;
+}
+
+std::size_t pipe_carrier::close_until(time_point deadline) noexcept {
+  try {
+    while (catch_up(), waiting_for_bind() > 0) {
+      if (watched_) {
+        write_bell().disarm();
+      }
+      if (!write_bell().wait([this] { return mailbox_->has_news(); }, deadline, {})) {
+        break;
+      }
+    }
+  } catch (const error&) {
+    // The context was shut down, or there is nothing to sleep on: the time is up.
+  }
+  std::size_t unsent = 0;
+  for (const auto& each : peers_) {
+    if (each->room) {
+      const std::lock_guard waiting{each->room->mutex};
+      unsent += each->room->messages.size();
+      each->room->messages.clear();
+    }
+  }
+  counters_.dropped_gone.add(unsent);
+  return unsent;
+}
+
 void pipe_carrier::fail(errc code, const char* action) const {
   const std::string what = std::string{action}.append(" ").append(to_string(kind_)) + " socket";
   if (code == errc::closed) {

@@ -52,6 +52,10 @@ class pipe_carrier {
     return !bound_.empty() || !connections_.empty() || !peers_.empty();
   }
 
+  // Waits until nothing is left that waits for a bind. Throws away the rest, and says how many.
+  // Requires: nothing else is called afterwards.
+  [[nodiscard]] std::size_t close_until(time_point deadline) noexcept;
+
   void subscribe(std::string_view prefix);
   void unsubscribe(std::string_view prefix);
 
@@ -98,6 +102,7 @@ class pipe_carrier {
   };
   enum class turn { send, receive, either };
 
+  [[nodiscard]] std::size_t waiting_for_bind() const;
   [[noreturn]] void fail(errc code, const char* action) const;
   // At the start of each call, never within: peers may go.
   void catch_up() {

@@ -44,6 +44,10 @@ socket::socket(socket&&) noexcept = default;
 socket& socket::operator=(socket&&) noexcept = default;
 socket::~socket() = default;
 
+close_result socket::close_for(duration limit) {
+  return state_->enter()->close_until(detail::deadline_after(limit));
+}
+
 endpoint socket::bind(const endpoint& where) { return state_->enter()->bind(where); }
 void socket::connect(const endpoint& where) { state_->enter()->connect(where); }
 void socket::unbind(const endpoint& where) { state_->enter()->unbind(where); }

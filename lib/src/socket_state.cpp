@@ -3,6 +3,8 @@
 
 #include <parley/error.hpp>
 
+#include "zmq_departure.hpp"
+
 #include <poll.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -43,10 +45,36 @@ void socket::state::report_misuse() const noexcept {
   std::abort();
 }
 
+void socket::state::check_open() const {
+  if (is_closed_) {
+    throw closed{std::string{"use "}.append(to_string(kind_)) + " socket"};
+  }
+}
+
+close_result socket::state::close_until(time_point deadline) {
+  is_closed_ = true;
+  close_result left;
+  std::optional<detail::zmq_departure> departing;
+  if (zmq_) {
+    const bool has_sent = counters_.messages_sent.value() > 0;
+    departing.emplace(context_.native(), zmq_->native(), has_sent ? deadline : time_point::min());
+    left.uncounted = has_sent;
+    zmq_.reset();
+  }
+  if (pipes_) {
+    left.unsent = pipes_->close_until(deadline);
+    const std::lock_guard lock{making_pipes_};
+    pipes_.reset();
+  }
+  left.uncounted = left.uncounted && !departing->wait();
+  return left;
+}
+
 // Carriers.
 
 detail::zmq_carrier& socket::state::with_zmq() {
   if (!zmq_) {
+    check_open();
     if (pipes_ && !pipes_->has_endpoints()) {
       const std::lock_guard lock{making_pipes_};
       pipes_.reset();  // it stood in while there was no endpoint of any kind
@@ -69,6 +97,7 @@ detail::zmq_carrier& socket::state::with_zmq() {
 
 detail::pipe_carrier& socket::state::with_pipes() {
   if (!pipes_) {
+    check_open();
     {
       const std::lock_guard lock{making_pipes_};
       pipes_ = std::make_unique<detail::pipe_carrier>(context_.pipes(), kind_, options_, counters_);

@@ -54,6 +54,8 @@ class socket::state {
   };
   [[nodiscard]] entered enter() noexcept { return entered{*this}; }
 
+  close_result close_until(time_point deadline);
+
   endpoint bind(const endpoint& where);
   void connect(const endpoint& where);
   void unbind(const endpoint& where);
@@ -86,6 +88,7 @@ class socket::state {
   detail::pipe_carrier& with_pipes();
   [[nodiscard]] bool has_both() const noexcept { return zmq_ && pipes_; }
   [[noreturn]] void report_misuse() const noexcept;
+  void check_open() const;
   void watch(int fd) const;
 
   [[nodiscard]] bool zmq_sent(bool sent, std::size_t bytes) noexcept;
@@ -105,6 +108,7 @@ class socket::state {
   const socket_options options_;
   detail::socket_counters counters_;
   std::atomic<bool> in_use_{false};
+  bool is_closed_ = false;
   bool is_watched_ = false;
   int events_fd_ = -1;  // an epoll of both carriers' descriptors, once fd() was asked for
 

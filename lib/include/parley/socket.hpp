@@ -22,6 +22,7 @@
 #include <parley/socket_statistics.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -42,6 +43,17 @@ struct socket_readiness {
   bool send = false;
 };
 
+// What a socket still held when the time to close it was up. It is thrown away.
+struct close_result {
+  // Over pipe://: messages for names that nobody had bound. Exact.
+  std::size_t unsent = 0;
+  // Over libzmq, which does not count them: it had not let go of all of them yet, or could not be
+  // asked, because the context was shut down.
+  bool uncounted = false;
+
+  [[nodiscard]] bool all_sent() const noexcept { return unsent == 0 && !uncounted; }
+};
+
 class socket {
  public:
   using duration = std::chrono::steady_clock::duration;
@@ -52,6 +64,11 @@ class socket {
   // Returns at once. Messages not yet sent get the linger time, in the background; over pipe://,
   // what was sent stays there for its peer to read.
   ~socket();
+
+  // Ends the socket, and waits until what was sent has left, but not longer than limit, which takes
+  // the place of the linger time. After it every call but statistics() throws closed.
+  // Requires: no monitor watches the socket.
+  [[nodiscard]] close_result close_for(duration limit);
 
   [[nodiscard]] socket_kind kind() const noexcept { return kind_; }
 

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "zmq_departure.hpp"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <limits>
+#include <string>
+
+namespace parley::detail {
+namespace {
+
+using std::chrono::milliseconds;
+
+// libzmq's clock stands still for up to a millisecond. With this, the linger time is never over
+// before the deadline, so what is gone by then has left.
+constexpr int imprecision = 5;  // milliseconds
+constexpr int longest = std::numeric_limits<int>::max() - imprecision;
+
+int time_left(zmq_departure::time_point deadline) {
+  const auto now = std::chrono::steady_clock::now();
+  const auto left =
+      deadline <= now ? milliseconds::zero() : std::chrono::ceil<milliseconds>(deadline - now);
+  return static_cast<int>(std::min<milliseconds::rep>(left.count(), longest));
+}
+
+std::string fresh_name() {
+  static std::atomic<std::uint64_t> count{0};
+  return "inproc://parley.departure." + std::to_string(++count);
+}
+
+}  // namespace
+
+zmq_departure::zmq_departure(zmq::context_t& owner, zmq::socket_t& leaving,
+                             time_point deadline) noexcept
+    : deadline_{deadline} {
+  try {
+    zmq::socket_t watch{owner, ZMQ_PAIR};
+    watch.set(zmq::sockopt::linger, 0);
+    const std::string name = fresh_name();
+    if (::zmq_socket_monitor(leaving.handle(), name.c_str(), 0) == 0) {
+      watch.connect(name);
+      const int left = time_left(deadline);
+      leaving.set(zmq::sockopt::linger, left == 0 ? 0 : left + imprecision);
+      watch_ = std::move(watch);
+    }
+  } catch (const std::exception&) {
+    // Out of sockets or of memory, or shut down: wait() says so. It keeps its linger time.
+  }
+  leaving.close();
+}
+
+bool zmq_departure::wait() noexcept {
+  if (!watch_) {
+    return false;
+  }
+  try {
+    pollfd changed{watch_.get(zmq::sockopt::fd), POLLIN, 0};
+    // A pair could send as long as its peer is there.
+    while ((watch_.get(zmq::sockopt::events) & ZMQ_POLLOUT) != 0) {
+      const int left = time_left(deadline_);
+      if (left == 0) {
+        return false;
+      }
+      static_cast<void>(::poll(&changed, 1, left));
+    }
+    return true;
+  } catch (const zmq::error_t&) {
+    return false;  // shut down meanwhile
+  }
+}
+
+}  // namespace parley::detail
