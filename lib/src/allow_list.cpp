@@ -135,17 +135,16 @@ struct allow_list::state {
 };
 
 allow_list::allow_list(context& owner, const std::vector<curve_key>& keys)
-    : state_{std::make_unique<state>(owner, key_set{keys.begin(), keys.end()},
-                                     std::filesystem::path{})} {}
+    : state_{new state{owner, key_set{keys.begin(), keys.end()}, std::filesystem::path{}}} {}
 
 allow_list::allow_list(context& owner, const std::filesystem::path& source)
-    : state_{std::make_unique<state>(owner, read_keys(source), source)} {}
+    : state_{new state{owner, read_keys(source), source}} {}
 
 allow_list::~allow_list() = default;
 allow_list::allow_list(allow_list&&) noexcept = default;
 allow_list& allow_list::operator=(allow_list&&) noexcept = default;
 
-std::uint64_t allow_list::allowed() const noexcept { return state_->allowed.load(); }
-std::uint64_t allow_list::refused() const noexcept { return state_->refused.load(); }
+std::uint64_t allow_list::allowed() const noexcept { return state_.get()->allowed.load(); }
+std::uint64_t allow_list::refused() const noexcept { return state_.get()->refused.load(); }
 
 }  // namespace parley

@@ -19,11 +19,17 @@ context::context(const context_options& options) {
   }
   native_ = detail::with_zmq_errors(
       [] { return "make context"; },
-      [&] { return std::make_shared<zmq::context_t>(options.io_threads, options.max_sockets); });
+      [&] {
+        return std::shared_ptr<zmq::context_t>{
+            new zmq::context_t{options.io_threads, options.max_sockets}, detail::home_delete{}};
+      });
   pipes_ = std::make_shared<detail::pipe_registry>();
 }
 
 void context::shutdown() noexcept {
+  if (!home_.is_here()) {
+    return;  // nobody waits here
+  }
   native_->shutdown();
   pipes_->shut_down();
 }

@@ -125,7 +125,11 @@ monitor::monitor(context& owner, socket& watched)
 }
 
 // Before events_ goes: libzmq waits for ever when it reports to a reader that is gone.
-monitor::~monitor() { ::zmq_socket_monitor(watched_, nullptr, 0); }
+monitor::~monitor() {
+  if (home_.is_here()) {
+    ::zmq_socket_monitor(watched_, nullptr, 0);
+  }
+}
 
 std::optional<connection_event> monitor::receive_for(duration limit) {
   const auto start = std::chrono::steady_clock::now();

@@ -38,7 +38,7 @@ std::string_view to_string(socket_kind kind) noexcept {
 }
 
 socket::socket(context& owner, socket_kind kind, const socket_options& options)
-    : kind_{kind}, state_{std::make_unique<state>(owner, kind, options)} {}
+    : kind_{kind}, state_{new state{owner, kind, options}} {}
 
 socket::socket(socket&&) noexcept = default;
 socket& socket::operator=(socket&&) noexcept = default;

@@ -22,6 +22,7 @@ using detail::never;
 
 socket::state::state(const context& owner, socket_kind kind, const socket_options& options)
     : context_{owner}, kind_{kind}, options_{options} {
+  check_home();
   detail::check_options(options);
 }
 
@@ -470,6 +471,7 @@ bool socket::state::both_wait(bool for_reading, time_point deadline) {
 }
 
 socket_statistics socket::state::statistics() const {
+  check_home();  // its locks may be held for ever
   socket_statistics figures;
   figures.messages_sent = counters_.messages_sent.value();
   figures.bytes_sent = counters_.bytes_sent.value();

@@ -31,13 +31,15 @@ class socket::state {
   state(const state&) = delete;
   state& operator=(const state&) = delete;
 
-  // The way in of every call: finds two threads that use the socket at once.
+  // The way in of every call: finds a child that uses its parent's socket, and two threads that use
+  // it at once.
   class entered {
    public:
 #ifdef NDEBUG
-    explicit entered(state& which) noexcept : state_{which} {}
+    explicit entered(state& which) : state_{which} { state_.check_home(); }
 #else
-    explicit entered(state& which) noexcept : state_{which} {
+    explicit entered(state& which) : state_{which} {
+      state_.check_home();
       // Relaxed: it finds misuse, it does not order anything.
       if (state_.in_use_.exchange(true, std::memory_order_relaxed)) {
         state_.report_misuse();
@@ -52,7 +54,7 @@ class socket::state {
    private:
     state& state_;
   };
-  [[nodiscard]] entered enter() noexcept { return entered{*this}; }
+  [[nodiscard]] entered enter() { return entered{*this}; }
 
   close_result close_until(time_point deadline);
 
@@ -88,6 +90,7 @@ class socket::state {
   detail::pipe_carrier& with_pipes();
   [[nodiscard]] bool has_both() const noexcept { return zmq_ && pipes_; }
   [[noreturn]] void report_misuse() const noexcept;
+  void check_home() const { context_.home().check("use a socket"); }
   void check_open() const;
   void watch(int fd) const;
 

@@ -301,8 +301,7 @@ struct client::state {
   std::thread background;
 };
 
-client::client(context& owner, const client_options& options)
-    : state_{std::make_unique<state>(owner, options)} {}
+client::client(context& owner, const client_options& options) : state_{new state{owner, options}} {}
 
 client::client(context& owner, const std::vector<endpoint>& connected,
                const client_options& options)
@@ -345,9 +344,13 @@ void client::send_notification(std::string_view method, const frame& parameters)
   }
 }
 
-void client::close() noexcept { state_->close(); }
+void client::close() noexcept {
+  if (state_.is_here()) {
+    state_->close();
+  }
+}
 
-client::duration client::timeout() const noexcept { return state_->options.timeout; }
+client::duration client::timeout() const noexcept { return state_.get()->options.timeout; }
 
 std::uint64_t client::next_id() { return state_->ids.next(); }
 

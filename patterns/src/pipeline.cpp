@@ -44,8 +44,7 @@ struct source::state {
   detail::shared_socket link;
 };
 
-source::source(context& owner, const source_options& options)
-    : state_{std::make_unique<state>(owner, options)} {}
+source::source(context& owner, const source_options& options) : state_{new state{owner, options}} {}
 
 source::source(context& owner, const endpoint& bound, const source_options& options)
     : source{owner, options} {
@@ -68,7 +67,11 @@ bool source::push_frame(frame task, duration limit) {
   return state_->link.send_until(std::move(task), deadline_after(limit));
 }
 
-void source::close() noexcept { state_->link.close(); }
+void source::close() noexcept {
+  if (state_.is_here()) {
+    state_->link.close();
+  }
+}
 
 struct worker::state {
   state(context& owner, const worker_options& options)
@@ -87,8 +90,7 @@ struct worker::state {
   std::function<void(const task&, const std::exception&)> on_failure;
 };
 
-worker::worker(context& owner, const worker_options& options)
-    : state_{std::make_unique<state>(owner, options)} {}
+worker::worker(context& owner, const worker_options& options) : state_{new state{owner, options}} {}
 
 worker::worker(context& owner, const endpoint& connected, const worker_options& options)
     : worker{owner, options} {
@@ -139,6 +141,10 @@ void worker::run_tasks(const std::function<void(const task&)>& handler) {
   }
 }
 
-void worker::close() noexcept { state_->link.close(); }
+void worker::close() noexcept {
+  if (state_.is_here()) {
+    state_->link.close();
+  }
+}
 
 }  // namespace parley

@@ -47,7 +47,7 @@ struct publisher::state {
 };
 
 publisher::publisher(context& owner, const publisher_options& options)
-    : state_{std::make_unique<state>(owner, options)} {}
+    : state_{new state{owner, options}} {}
 
 publisher::publisher(context& owner, const endpoint& bound, const publisher_options& options)
     : publisher{owner, options} {
@@ -100,7 +100,11 @@ bool publisher::wait_for_subscriptions(std::size_t count, duration limit,
   return true;
 }
 
-void publisher::close() noexcept { state_->link.close(); }
+void publisher::close() noexcept {
+  if (state_.is_here()) {
+    state_->link.close();
+  }
+}
 
 struct subscriber::state {
   state(context& owner, const subscriber_options& options)
@@ -123,7 +127,7 @@ struct subscriber::state {
 };
 
 subscriber::subscriber(context& owner, const subscriber_options& options)
-    : state_{std::make_unique<state>(owner, options)} {}
+    : state_{new state{owner, options}} {}
 
 subscriber::subscriber(context& owner, const endpoint& connected,
                        const std::vector<std::string>& prefixes, const subscriber_options& options)
@@ -168,6 +172,10 @@ std::optional<publication> subscriber::receive_for(duration limit) {
 
 std::optional<publication> subscriber::try_receive() { return receive_for(duration::zero()); }
 
-void subscriber::close() noexcept { state_->link.close(); }
+void subscriber::close() noexcept {
+  if (state_.is_here()) {
+    state_->link.close();
+  }
+}
 
 }  // namespace parley

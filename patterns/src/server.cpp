@@ -177,8 +177,7 @@ struct server::state {
   std::vector<std::thread> workers;
 };
 
-server::server(context& owner, const server_options& options)
-    : state_{std::make_unique<state>(owner, options)} {}
+server::server(context& owner, const server_options& options) : state_{new state{owner, options}} {}
 
 server::server(context& owner, const endpoint& bound, const server_options& options)
     : server{owner, options} {
@@ -213,6 +212,10 @@ void server::throw_wrong_count(std::size_t expected, const msgpack::object& foun
                        std::to_string(count)};
 }
 
-void server::close() noexcept { state_->close(); }
+void server::close() noexcept {
+  if (state_.is_here()) {
+    state_->close();
+  }
+}
 
 }  // namespace parley

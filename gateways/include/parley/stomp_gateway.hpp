@@ -7,17 +7,18 @@
 // each source of native messages and each service.
 // Full: queues are bounded, and a SEND to a full one waits; who reads too slowly misses topic
 // messages, and is told how many. See stomp_limits.hpp and docs/stomp.md.
+// Fork: it stays with the process that made it; a child of that gets an error (forked).
 // Errors: what one client does wrong ends in an ERROR for that client alone.
 #pragma once
 
 #include <parley/context.hpp>
 #include <parley/endpoint.hpp>
+#include <parley/home_process.hpp>
 #include <parley/stomp_limits.hpp>
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <string>
 #include <string_view>
 
@@ -98,7 +99,7 @@ class stomp_gateway {
 
  private:
   struct state;
-  std::unique_ptr<state> state_;
+  detail::home_ptr<state> state_;
 };
 
 }  // namespace parley

@@ -177,20 +177,24 @@ struct stomp_gateway::state {
 };
 
 stomp_gateway::stomp_gateway(context& owner, const stomp_gateway_options& options)
-    : state_{std::make_unique<state>(owner, options)} {}
+    : state_{new state{owner, options}} {}
 
 stomp_gateway::~stomp_gateway() = default;
 
 void stomp_gateway::start() {
-  state_->on_thread([&own = *state_] {
+  state_->on_thread([&own = *state_.get()] {
     if (!std::exchange(own.accepting, true)) own.accept();
   });
 }
 
-void stomp_gateway::stop() noexcept { state_->stop(); }
+void stomp_gateway::stop() noexcept {
+  if (state_.is_here()) {
+    state_->stop();
+  }
+}
 
-const std::string& stomp_gateway::host() const noexcept { return state_->options.host; }
-std::uint16_t stomp_gateway::port() const noexcept { return state_->port; }
+const std::string& stomp_gateway::host() const noexcept { return state_.get()->options.host; }
+std::uint16_t stomp_gateway::port() const noexcept { return state_.get()->port; }
 
 endpoint stomp_gateway::link::bind(const endpoint& where) { return to_->bind(where); }
 void stomp_gateway::link::connect(const endpoint& where) { to_->connect(where); }
@@ -215,7 +219,7 @@ stomp_gateway::link stomp_gateway::service(std::string_view name) {
 }
 
 stomp_gateway_statistics stomp_gateway::statistics() const noexcept {
-  const stomp::counters& now = state_->router.count();
+  const stomp::counters& now = state_.get()->router.count();
   stomp_gateway_statistics seen;
   seen.connections = now.connections.get();
   seen.connections_total = now.connections_total.get();

@@ -12,10 +12,10 @@
 
 #include <parley/context.hpp>
 #include <parley/curve.hpp>
+#include <parley/home_process.hpp>
 
 #include <cstdint>
 #include <filesystem>
-#include <memory>
 #include <vector>
 
 namespace parley {
@@ -38,7 +38,7 @@ class allow_list {
 
  private:
   struct state;
-  std::unique_ptr<state> state_;
+  detail::home_ptr<state> state_;
 };
 
 }  // namespace parley

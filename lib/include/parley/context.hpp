@@ -6,7 +6,11 @@
 // A handle: copies mean the same context, sockets and patterns hold one of their own, so a context
 // may go out of scope before them. Any thread may use it. libzmq's context ends with the last
 // handle; it then waits for messages still being sent, each socket for its own linger time at most.
+// Fork: in a child, nothing can be made of a context of its parent (errc::forked), and its end does
+// nothing. The child may make one of its own.
 #pragma once
+
+#include <parley/home_process.hpp>
 
 #include <memory>
 
@@ -32,6 +36,9 @@ class context {
   // Ends every wait on sockets and patterns of this context, now and later, with parley::closed.
   void shutdown() noexcept;
 
+  // Where it may be used.
+  [[nodiscard]] const detail::home_process& home() const noexcept { return home_; }
+
   // libzmq's own context, for code that uses cppzmq beside Parley.
   [[nodiscard]] zmq::context_t& native() const noexcept { return *native_; }
   // The names of pipe:// endpoints; for Parley's own sockets.
@@ -40,6 +47,7 @@ class context {
   }
 
  private:
+  detail::home_process home_;
   std::shared_ptr<zmq::context_t> native_;
   std::shared_ptr<detail::pipe_registry> pipes_;
 };

@@ -23,6 +23,7 @@ enum class errc {
   protocol,          // a peer sent bytes that break the protocol
   remote,            // the peer answered, with an error
   unsupported,       // this kind of object cannot do that
+  forked,            // it belongs to the process that this one was forked from
   out_of_turn,       // a request socket sends, then receives; a reply socket the other way round
   out_of_resources,  // file descriptors, sockets or memory are used up
   internal,          // libzmq reported something that should not happen

@@ -57,6 +57,7 @@ class monitor {
   [[nodiscard]] socket& events() noexcept { return events_; }
 
  private:
+  detail::home_process home_;
   void* watched_;
   socket events_;
 };

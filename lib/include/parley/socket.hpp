@@ -17,6 +17,7 @@
 
 #include <parley/context.hpp>
 #include <parley/endpoint.hpp>
+#include <parley/home_process.hpp>
 #include <parley/message.hpp>
 #include <parley/socket_options.hpp>
 #include <parley/socket_statistics.hpp>
@@ -115,7 +116,7 @@ class socket {
   class state;
 
   socket_kind kind_;
-  std::unique_ptr<state> state_;
+  std::unique_ptr<state, detail::home_delete> state_;
 };
 
 }  // namespace parley

@@ -12,11 +12,11 @@
 #include <parley/codec.hpp>
 #include <parley/context.hpp>
 #include <parley/endpoint.hpp>
+#include <parley/home_process.hpp>
 
 #include <chrono>
 #include <exception>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -61,7 +61,7 @@ class source {
   bool push_frame(frame task, duration limit);
 
   struct state;
-  std::unique_ptr<state> state_;
+  detail::home_ptr<state> state_;
 };
 
 // What a worker receives.
@@ -124,7 +124,7 @@ class worker {
   void run_tasks(const std::function<void(const task&)>& handler);
 
   struct state;
-  std::unique_ptr<state> state_;
+  detail::home_ptr<state> state_;
 };
 
 }  // namespace parley

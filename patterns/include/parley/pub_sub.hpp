@@ -11,10 +11,10 @@
 #include <parley/codec.hpp>
 #include <parley/context.hpp>
 #include <parley/endpoint.hpp>
+#include <parley/home_process.hpp>
 
 #include <chrono>
 #include <cstddef>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -61,7 +61,7 @@ class publisher {
   void publish_frame(std::string_view topic, frame body);
 
   struct state;
-  std::unique_ptr<state> state_;
+  detail::home_ptr<state> state_;
 };
 
 // What a subscriber receives.
@@ -108,7 +108,7 @@ class subscriber {
 
  private:
   struct state;
-  std::unique_ptr<state> state_;
+  detail::home_ptr<state> state_;
 };
 
 }  // namespace parley

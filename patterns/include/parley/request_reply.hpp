@@ -13,6 +13,7 @@
 #include <parley/codec.hpp>
 #include <parley/context.hpp>
 #include <parley/endpoint.hpp>
+#include <parley/home_process.hpp>
 #include <parley/message.hpp>
 
 #include <chrono>
@@ -91,7 +92,7 @@ class server {
   }
 
   struct state;
-  std::unique_ptr<state> state_;
+  detail::home_ptr<state> state_;
 };
 
 struct client_options {
@@ -211,7 +212,7 @@ class client {
   void send_notification(std::string_view method, const frame& parameters);
 
   struct state;
-  std::unique_ptr<state> state_;
+  detail::home_ptr<state> state_;
 };
 
 }  // namespace parley
