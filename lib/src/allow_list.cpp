@@ -109,6 +109,10 @@ struct allow_list::state {
       requests.send(frame{});
       return;
     }
+    if (request->is_plain) {
+      requests.send(detail::zap_reply(*request, true, ""));  // none of our business
+      return;
+    }
     const bool known = request->client && contains(*request->client);
     (known ? allowed : refused).fetch_add(1, std::memory_order_relaxed);  // only a count
     requests.send(detail::zap_reply(*request, known, known ? request->client->z85() : ""));

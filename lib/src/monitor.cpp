@@ -144,10 +144,35 @@ std::optional<connection_event> monitor::receive_for(duration limit) {
     }
     std::memcpy(&what.event, received->front().data(), sizeof what.event);
     std::memcpy(&what.value, received->front().data() + sizeof what.event, sizeof what.value);
-    if (auto event = translate(what, received->back().str())) {
-      return event;
+    auto event = translate(what, received->back().str());
+    if (!event) {
+      continue;
     }
+    switch (event->change) {
+      case connection_change::connected:
+      case connection_change::accepted:
+        opened_[what.value] = handshakes_;
+        break;
+      case connection_change::ready:
+      case connection_change::handshake_failed:
+        ++handshakes_;
+        break;
+      case connection_change::disconnected:
+        event->reason = why_disconnected(what.value);
+        break;
+      default:
+        break;
+    }
+    return event;
   }
+}
+
+std::string monitor::why_disconnected(std::uint32_t fd) {
+  const auto opened = opened_.extract(fd);
+  const bool shook_hands = opened.empty() || opened.mapped() != handshakes_;
+  return shook_hands ? ""
+                     : "no handshake: the peer does not speak ZMTP 3, or is a kind of socket that "
+                       "does not fit";
 }
 
 std::optional<connection_event> monitor::try_receive() { return receive_for(duration::zero()); }

@@ -11,7 +11,7 @@ std::optional<zap_request> parse_zap_request(const message& received) {
   if (received.size() < 6 || !(received[0] == "1.0")) {
     return std::nullopt;
   }
-  zap_request request{received[1], std::nullopt};
+  zap_request request{received[1], std::nullopt, received[5] == "NULL"};
   if (received[5] == "CURVE" && received.size() == 7 && received[6].size() == curve_key::size) {
     std::array<std::uint8_t, curve_key::size> key;
     std::memcpy(key.data(), received[6].data(), key.size());

@@ -15,6 +15,7 @@ namespace parley::detail {
 struct zap_request {
   frame id;
   std::optional<curve_key> client;  // none: another mechanism than CURVE
+  bool is_plain = false;            // mechanism NULL: no security asked for
 };
 
 // Nothing: no ZAP request.

@@ -78,6 +78,11 @@ void apply(zmq::socket_t& native, const curve_security& curve) {
 }
 
 void apply(zmq::socket_t& native, socket_kind kind, const socket_options& options) {
+  if (!options.curve.own() && kind != socket_kind::stream) {
+    // To libzmq, any bytes whatever are ZMTP 1.0: a browser's request would be read as messages. It
+    // refuses ZMTP before 3.0 where a ZAP domain is named.
+    native.set(zmq::sockopt::zap_domain, std::string_view{"parley"});
+  }
   native.set(zmq::sockopt::sndhwm, options.send_limit);
   native.set(zmq::sockopt::rcvhwm, options.receive_limit);
   native.set(zmq::sockopt::linger, checked_milliseconds(options.linger, "linger"));

@@ -6,7 +6,7 @@
 //
 // Threads: any thread may call anything. A thread of the list's own answers libzmq.
 // A client that is refused sees its connection fail (monitor: handshake_failed); allowed() and
-// refused() count. Sockets without CURVE are not asked about.
+// refused() count. Sockets without CURVE take everybody, and are not counted.
 // Source: ZAP, RFC 27.
 #pragma once
 

@@ -12,6 +12,8 @@
 #include <parley/socket.hpp>
 
 #include <chrono>
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,7 +30,7 @@ enum class connection_change {
   accept_failed,     // reason: the system's
   ready,             // the handshake is done: messages can flow
   handshake_failed,  // reason: what the peer or the protocol objected to
-  disconnected,      // lost, or ended by the peer
+  disconnected,      // lost, ended by the peer, or cut off; reason: there was no handshake
   closed,            // ended by this side
 };
 
@@ -57,9 +59,15 @@ class monitor {
   [[nodiscard]] socket& events() noexcept { return events_; }
 
  private:
+  [[nodiscard]] std::string why_disconnected(std::uint32_t fd);
+
   detail::home_process home_;
   void* watched_;
   socket events_;
+  // By the connection's descriptor: how many handshakes, of whatever connections, had ended when it
+  // was opened. If there were none since, its own has not.
+  std::map<std::uint32_t, std::uint64_t> opened_;
+  std::uint64_t handshakes_ = 0;
 };
 
 }  // namespace parley
