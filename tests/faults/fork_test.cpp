@@ -18,6 +18,7 @@
 #include "support/catch.hpp"
 #include "support/child.hpp"
 #include "support/connected.hpp"
+#include "support/sanitizers.hpp"
 
 using namespace parley;
 using namespace std::chrono_literals;
@@ -51,6 +52,9 @@ void expect_forked(const std::string& what, Call call) {
 
 // Says something, and hears it, over every carrier.
 void use_a_context_of_its_own() {
+  if (support::thread_sanitizer) {
+    return;
+  }
   for (const std::string& where : carriers) {
     context own;
     auto sockets = join(own, socket_kind::pull, socket_kind::push, where);
