@@ -22,6 +22,8 @@ class parley_category final : public std::error_category {
         return "cannot bind";
       case errc::cannot_connect:
         return "cannot connect";
+      case errc::cannot_read:
+        return "cannot read the file";
       case errc::invalid_config:
         return "not a valid setting";
       case errc::protocol:

@@ -24,6 +24,9 @@ socket::state::state(const context& owner, socket_kind kind, const socket_option
     : context_{owner}, kind_{kind}, options_{options} {
   check_home();
   detail::check_options(options);
+  if (options.send_limit_bytes > 0) {
+    budget_.emplace(owner.pipes(), options.send_limit_bytes);
+  }
 }
 
 socket::state::~state() {
@@ -142,6 +145,9 @@ int socket::state::fd() {
       watch(pipes_->read_bell().fd());
       watch(pipes_->write_bell().fd());
     }
+    if (budget_) {
+      watch(budget_->bell().fd());
+    }
   }
   return events_fd_;
 }
@@ -159,6 +165,9 @@ void socket::state::add_fds(bool for_reading, std::vector<int>& fds) {
   }
   if (pipes_) {
     fds.push_back((for_reading ? pipes_->read_bell() : pipes_->write_bell()).fd());
+  }
+  if (budget_ && !for_reading) {
+    fds.push_back(budget_->bell().fd());
   }
 }
 
@@ -246,7 +255,35 @@ inline bool socket::state::zmq_try_send(message& outgoing) {
   return zmq_sent(zmq_->try_send(outgoing), bytes);
 }
 
+template<class Send>
+bool socket::state::metered(message& outgoing, Send send) {
+  const message uncounted{outgoing};
+  budget_->charge(outgoing);
+  if (send(outgoing)) {
+    return true;
+  }
+  outgoing = uncounted;
+  return false;
+}
+
 bool socket::state::try_send(message& outgoing) {
+  if (!budget_) [[likely]] {
+    return carriers_try_send(outgoing);
+  }
+  return budget_->has_room() &&
+         metered(outgoing, [this](message& counted) { return carriers_try_send(counted); });
+}
+
+bool socket::state::send_until(message& outgoing, time_point deadline) {
+  if (!budget_) [[likely]] {
+    return carriers_send_until(outgoing, deadline);
+  }
+  return (budget_->has_room() || budget_->wait_until(deadline)) &&
+         metered(outgoing,
+                 [&](message& counted) { return carriers_send_until(counted, deadline); });
+}
+
+bool socket::state::carriers_try_send(message& outgoing) {
   if (kind_ == socket_kind::xsub && take_subscription(outgoing)) {
     return true;
   }
@@ -256,7 +293,7 @@ bool socket::state::try_send(message& outgoing) {
   return pipes_ ? both_try_send(outgoing) : zmq_try_send(outgoing);
 }
 
-bool socket::state::send_until(message& outgoing, time_point deadline) {
+bool socket::state::carriers_send_until(message& outgoing, time_point deadline) {
   if (kind_ == socket_kind::xsub && take_subscription(outgoing)) {
     return true;
   }
@@ -271,7 +308,7 @@ bool socket::state::send_until(message& outgoing, time_point deadline) {
 }
 
 void socket::state::send(message& outgoing) {
-  if (!zmq_ || pipes_ || kind_ == socket_kind::xsub) {
+  if (!zmq_ || pipes_ || budget_ || kind_ == socket_kind::xsub) {
     static_cast<void>(send_until(outgoing, never));
     return;
   }
@@ -344,6 +381,15 @@ bool socket::state::can_receive() {
 }
 
 bool socket::state::can_send() {
+  while (budget_ && !budget_->has_room()) {
+    if (!is_watched_ || budget_->rest()) {
+      return false;
+    }
+  }
+  return carriers_can_send();
+}
+
+bool socket::state::carriers_can_send() {
   if (!zmq_) {
     return with_pipes().can_send();
   }

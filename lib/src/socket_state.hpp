@@ -7,6 +7,7 @@
 #include <parley/context.hpp>
 #include <parley/socket.hpp>
 
+#include "byte_budget.hpp"
 #include "pipe_carrier.hpp"
 #include "socket_counters.hpp"
 #include "subscription_set.hpp"
@@ -94,6 +95,13 @@ class socket::state {
   void check_open() const;
   void watch(int fd) const;
 
+  // Within the limit in bytes, or not limited.
+  template<class Send>
+  [[nodiscard]] bool metered(message& outgoing, Send send);
+  [[nodiscard]] bool carriers_try_send(message& outgoing);
+  [[nodiscard]] bool carriers_send_until(message& outgoing, time_point deadline);
+  [[nodiscard]] bool carriers_can_send();
+
   [[nodiscard]] bool zmq_sent(bool sent, std::size_t bytes) noexcept;
   [[nodiscard]] bool zmq_received(bool received, const message& into) noexcept;
   [[nodiscard]] bool zmq_try_send(message& outgoing);
@@ -115,7 +123,8 @@ class socket::state {
   bool is_watched_ = false;
   int events_fd_ = -1;  // an epoll of both carriers' descriptors, once fd() was asked for
 
-  detail::subscription_set subscriptions_;  // for the carrier that comes later
+  detail::subscription_set subscriptions_;     // for the carrier that comes later
+  std::optional<detail::byte_budget> budget_;  // with a limit in bytes
   std::optional<detail::zmq_carrier> zmq_;
   mutable std::mutex making_pipes_;  // held while pipes_ changes and while another thread looks
   std::unique_ptr<detail::pipe_carrier> pipes_;

@@ -19,6 +19,14 @@ message numbered(std::size_t frames) {
 
 }  // namespace
 
+TEST_CASE("text is a message of one frame") {
+  const auto frames_of = [](const message& sent) { return sent.size(); };
+  CHECK(frames_of("text") == 1);
+  CHECK(frames_of(std::string{"text"}) == 1);
+  CHECK(frames_of(std::string_view{"text"}) == 1);
+  CHECK(message("text").front() == "text");
+}
+
 TEST_CASE("a message keeps its frames in order, few or many") {
   for (std::size_t count = 0; count < 20; ++count) {
     const message made = numbered(count);

@@ -19,6 +19,7 @@ enum class errc {
   invalid_endpoint,  // the text is no endpoint, or the endpoint does not fit the call
   cannot_bind,       // the address is taken, not ours, or not permitted
   cannot_connect,    // nobody can be reached there
+  cannot_read,       // a file is not there, or may not be read
   invalid_config,    // an option has a value that makes no sense
   protocol,          // a peer sent bytes that break the protocol
   remote,            // the peer answered, with an error

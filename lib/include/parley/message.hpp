@@ -13,6 +13,8 @@
 #include <cstddef>
 #include <initializer_list>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
 
 namespace parley {
@@ -23,6 +25,9 @@ class message {
 
   message() noexcept = default;
   message(frame body) noexcept : size_{1} { std::construct_at(frames(), std::move(body)); }
+  message(std::string_view text) : size_{1} { std::construct_at(frames(), text); }
+  message(const std::string& text) : message{std::string_view{text}} {}
+  message(const char* text) : message{std::string_view{text}} {}
   message(std::initializer_list<frame> frames) {
     reserve(frames.size());
     for (const frame& each : frames) {

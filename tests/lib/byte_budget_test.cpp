@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// The high-water mark in bytes, socket_options::send_limit_bytes.
+#include <parley/error.hpp>
+#include <parley/poller.hpp>
+#include <parley/socket.hpp>
+
+#include <future>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "support/catch.hpp"
+#include "support/connected.hpp"
+
+using namespace parley;
+using support::patience;
+
+namespace {
+
+constexpr std::size_t body_bytes = 256 * 1024;
+constexpr std::size_t limit = 4 * body_bytes;
+
+frame body() { return frame{std::string(body_bytes, 'x')}; }
+
+// Little room in the kernel and in the receiver, so that the sender's side fills up.
+socket_options narrow() {
+  socket_options options;
+  options.receive_limit = 1;
+  options.send_limit_bytes = limit;
+  options.send_buffer_bytes = 4096;
+  options.receive_buffer_bytes = 4096;
+  options.linger = std::chrono::milliseconds{0};
+  return options;
+}
+
+struct connection {
+  explicit connection(const std::string& where, socket_options options = narrow())
+      : push{owner, socket_kind::push, options}, pull{owner, socket_kind::pull, options} {
+    push.connect(pull.bind(where));
+    push.send("hello");
+    static_cast<void>(pull.receive());
+  }
+
+  std::size_t fill() {
+    std::size_t sent = 0;
+    while (push.try_send(body())) {
+      ++sent;
+    }
+    return sent;
+  }
+  bool receive() { return pull.receive_for(patience).has_value(); }
+
+  context owner;
+  parley::socket push, pull;
+};
+
+}  // namespace
+
+TEST_CASE("a socket with a limit in bytes refuses what is beyond it") {
+  connection to_pipe{"pipe://narrow"};
+  CHECK(to_pipe.fill() == 4);
+}
+
+TEST_CASE("the limit in bytes counts what libzmq holds, not what the system has") {
+  const std::string where = GENERATE("tcp://127.0.0.1:*", "ipc://*");
+  connection narrow_to{where};
+  const std::size_t sent = narrow_to.fill();
+  CHECK(sent >= 4);
+  CHECK(sent < 100);  // of the 1000 that the limit in messages has room for
+}
+
+TEST_CASE("there is room again when the receiver is done with a body") {
+  const std::string where = GENERATE("tcp://127.0.0.1:*", "ipc://*", "pipe://again");
+  connection narrow_to{where};
+  const std::size_t before = narrow_to.fill();
+  for (std::size_t index = 0; index < before; ++index) {
+    REQUIRE(narrow_to.receive());
+  }
+  CHECK(narrow_to.push.send_for(body(), patience));
+  CHECK(narrow_to.receive());
+}
+
+TEST_CASE("over pipe:// a body counts as long as the receiver keeps it") {
+  connection keeping{"pipe://keeping"};
+  keeping.fill();
+  {
+    const auto kept = keeping.pull.receive_for(patience);
+    REQUIRE(kept);
+    CHECK_FALSE(keeping.push.try_send(body()));
+  }
+  CHECK(keeping.push.try_send(body()));
+}
+
+TEST_CASE("a send waits for room in bytes, and goes on when there is some") {
+  const std::string where = GENERATE("tcp://127.0.0.1:*", "pipe://waits");
+  connection narrow_to{where};
+  const std::size_t before = narrow_to.fill();
+  std::thread receiver{[&] {
+    for (std::size_t index = 0; index < before + 10; ++index) {
+      static_cast<void>(narrow_to.pull.receive_for(patience));
+    }
+  }};
+  std::size_t sent = 0;
+  for (int count = 0; count < 10; ++count) {
+    sent += narrow_to.push.send_for(body(), patience) ? 1 : 0;
+  }
+  receiver.join();
+  CHECK(sent == 10);
+}
+
+TEST_CASE("a send that finds no room in bytes before its deadline leaves the message") {
+  connection full{"pipe://deadline"};
+  full.fill();
+  message outgoing{"head", body()};
+  CHECK_FALSE(full.push.send_for(std::move(outgoing), std::chrono::milliseconds{1}));
+  CHECK(outgoing == message{"head", body()});
+}
+
+TEST_CASE("small bodies do not count") {
+  connection small{"pipe://small"};
+  small.fill();
+  CHECK_FALSE(small.push.try_send("text"));  // but they wait their turn
+  REQUIRE(small.receive());
+  for (int count = 0; count < 500; ++count) {
+    REQUIRE(small.push.try_send(frame{std::string(4096, 's')}));
+  }
+}
+
+TEST_CASE("a body larger than the limit passes when nothing else is out") {
+  connection huge{"pipe://huge"};
+  CHECK(huge.push.try_send(frame{std::string(3 * limit, 'x')}));
+  CHECK_FALSE(huge.push.try_send(body()));
+  REQUIRE(huge.receive());
+  CHECK(huge.push.try_send(body()));
+}
+
+TEST_CASE("a message that no peer could take is not counted") {
+  context owner;
+  parley::socket push{owner, socket_kind::push, narrow()};
+  for (int count = 0; count < 10; ++count) {
+    CHECK_FALSE(push.try_send(body()));
+  }
+  parley::socket pull{owner, socket_kind::pull, narrow()};
+  push.connect(pull.bind("pipe://later"));
+  CHECK(push.try_send(body()));
+}
+
+TEST_CASE("a publisher counts a body once, however many have subscribed, and waits") {
+  context owner;
+  parley::socket pub{owner, socket_kind::xpub, narrow()};
+  const endpoint where = pub.bind("pipe://many");
+  std::vector<parley::socket> subs;
+  for (int count = 0; count < 3; ++count) {
+    subs.emplace_back(owner, socket_kind::sub).connect(where);
+    subs.back().subscribe("");
+  }
+  REQUIRE(pub.receive_for(patience));
+  int sent = 0;
+  while (pub.try_send(message{"topic", body()})) {
+    ++sent;
+  }
+  CHECK(sent == 4);
+  for (parley::socket& each : subs) {
+    CHECK_FALSE(pub.try_send(message{"topic", body()}));
+    REQUIRE(each.receive_for(patience));
+  }
+  CHECK(pub.try_send(message{"topic", body()}));
+}
+
+TEST_CASE("a poller says when there is room in bytes") {
+  const std::string where = GENERATE("tcp://127.0.0.1:*", "pipe://polled");
+  connection narrow_to{where};
+  const std::size_t before = narrow_to.fill();
+  poller waiting;
+  bool has_room = false;
+  waiting.add(narrow_to.push, interest::output, [&] { has_room = true; });
+  CHECK(waiting.wait_for(std::chrono::milliseconds{0}) == 0);
+  std::thread receiver{[&] {
+    for (std::size_t index = 0; index < before; ++index) {
+      static_cast<void>(narrow_to.pull.receive_for(patience));
+    }
+  }};
+  CHECK(waiting.wait_for(patience) == 1);
+  CHECK(has_room);
+  receiver.join();
+}
+
+TEST_CASE("the end of the context ends a wait for room in bytes") {
+  const std::string where = GENERATE("tcp://127.0.0.1:*", "pipe://ended");
+  connection full{where};
+  full.fill();
+  auto waiting = std::async(std::launch::async, [&] { full.push.send(body()); });
+  full.owner.shutdown();
+  CHECK_THROWS_AS(waiting.get(), closed);
+}
+
+TEST_CASE("bodies may outlive the socket that counts them") {
+  std::optional<message> kept;
+  {
+    connection outlived{"pipe://outlived"};
+    outlived.fill();
+    kept = outlived.pull.receive_for(patience);
+  }
+  REQUIRE(kept);
+  CHECK(kept->front().size() == body_bytes);
+}
