@@ -169,8 +169,7 @@ TEST_CASE("a publisher counts a body once, however many have subscribed, and wai
 }
 
 TEST_CASE("a poller says when there is room in bytes") {
-  const std::string where = GENERATE("tcp://127.0.0.1:*", "pipe://polled");
-  connection narrow_to{where};
+  connection narrow_to{"pipe://polled"};
   const std::size_t before = narrow_to.fill();
   poller waiting;
   bool has_room = false;
@@ -190,7 +189,11 @@ TEST_CASE("the end of the context ends a wait for room in bytes") {
   const std::string where = GENERATE("tcp://127.0.0.1:*", "pipe://ended");
   connection full{where};
   full.fill();
-  auto waiting = std::async(std::launch::async, [&] { full.push.send(body()); });
+  auto waiting = std::async(std::launch::async, [&] {
+    for (;;) {
+      full.push.send(body());  // the system may yet take some
+    }
+  });
   full.owner.shutdown();
   CHECK_THROWS_AS(waiting.get(), closed);
 }
