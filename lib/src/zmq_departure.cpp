@@ -66,7 +66,8 @@ bool zmq_departure::wait() noexcept {
       }
       static_cast<void>(::poll(&changed, 1, left));
     }
-    return true;
+    // Woken late, it may have been the linger time's end that we saw.
+    return std::chrono::steady_clock::now() <= deadline_;
   } catch (const zmq::error_t&) {
     return false;  // shut down meanwhile
   }
