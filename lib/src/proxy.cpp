@@ -190,7 +190,7 @@ void proxy::state::run(const std::stop_token& stop) {
 }
 
 proxy::proxy(socket& front, socket& back, capture on_message)
-    : state_{std::make_unique<state>(front, back, std::move(on_message))} {
+    : state_{new state{front, back, std::move(on_message)}} {
   assert(&front != &back);
   if (!state_->to_back.is_used() && !state_->to_front.is_used()) {
     throw error{errc::unsupported, std::string{"proxy between "}
@@ -202,6 +202,9 @@ proxy::proxy(socket& front, socket& back, capture on_message)
 }
 
 proxy::~proxy() {
+  if (!state_.is_here()) {
+    return;
+  }
   try {
     stop();
   } catch (...) {
@@ -251,17 +254,17 @@ void proxy::stop() {
   }
 }
 
-void proxy::pause() noexcept {
+void proxy::pause() {
   state_->is_paused.store(true, std::memory_order_relaxed);
   state_->paused_bell.ring();
 }
 
-void proxy::resume() noexcept {
+void proxy::resume() {
   state_->is_paused.store(false, std::memory_order_relaxed);
   state_->paused_bell.ring();
 }
 
-proxy_statistics proxy::statistics() const noexcept {
+proxy_statistics proxy::statistics() const {
   return {.to_back = state_->to_back.statistics(), .to_front = state_->to_front.statistics()};
 }
 

@@ -6,6 +6,7 @@
 #include <parley/monitor.hpp>
 #include <parley/pipeline.hpp>
 #include <parley/poller.hpp>
+#include <parley/proxy.hpp>
 #include <parley/pub_sub.hpp>
 #include <parley/request_reply.hpp>
 #include <parley/socket.hpp>
@@ -110,6 +111,30 @@ TEST_CASE("a poller that a child inherits is an error too") {
     expect_forked("wait_for", [&] { waiting.wait_for(1h); });
   }};
   CHECK(forked.finish() == 0);
+}
+
+TEST_CASE(
+    "a proxy that runs in the parent is an error in the child, and goes there without waiting") {
+  context owner;
+  parley::socket front{owner, socket_kind::pull};
+  parley::socket back{owner, socket_kind::push};
+  parley::socket source{owner, socket_kind::push};
+  parley::socket worker{owner, socket_kind::pull};
+  source.connect(front.bind("pipe://front"));
+  worker.connect(back.bind("pipe://back"));
+  std::optional<proxy> middle{std::in_place, front, back};
+  middle->start();
+  child forked{[&](child::line) {
+    expect_forked("start", [&] { middle->start(); });
+    expect_forked("stop", [&] { middle->stop(); });
+    expect_forked("run", [&] { middle->run({}); });
+    expect_forked("pause", [&] { middle->pause(); });
+    expect_forked("statistics", [&] { static_cast<void>(middle->statistics()); });
+    middle.reset();
+  }};
+  CHECK(forked.finish() == 0);
+  source.send(text("the parent goes on"));
+  CHECK(worker.receive_for(patience) == text("the parent goes on"));
 }
 
 TEST_CASE("the sentence says what to do instead") {

@@ -8,13 +8,13 @@
 // Kinds: messages go in the directions that both sockets have (pull to push: one way).
 #pragma once
 
+#include <parley/home_process.hpp>
 #include <parley/message.hpp>
 #include <parley/socket.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <stop_token>
 
 namespace parley {
@@ -58,14 +58,14 @@ class proxy {
 
   // A message that is sent to the proxy after pause has returned does not pass before resume.
   // May come before start.
-  void pause() noexcept;
-  void resume() noexcept;
+  void pause();
+  void resume();
 
-  [[nodiscard]] proxy_statistics statistics() const noexcept;
+  [[nodiscard]] proxy_statistics statistics() const;
 
  private:
   struct state;
-  std::unique_ptr<state> state_;
+  detail::home_ptr<state> state_;
 };
 
 }  // namespace parley
