@@ -260,7 +260,7 @@ std::shared_ptr<poller::handler> poller::state::take_handler(key which) {
     return nullptr;
   }
   timer& each = timed->second;
-  const auto on_due = each.on_due;
+  auto on_due = each.on_due;
   if (each.interval == clock::duration::zero()) {
     due.erase({each.due, which});
     timers.erase(timed);
