@@ -500,6 +500,7 @@ bool socket::state::both_wait(bool for_reading, time_point deadline) {
   std::vector<int> fds;
   add_fds(for_reading, fds);
   std::vector<pollfd> waited;
+  waited.reserve(fds.size());
   for (const int fd : fds) {
     waited.push_back({fd, POLLIN, 0});
   }
