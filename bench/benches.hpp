@@ -7,6 +7,7 @@
 
 namespace parley::bench {
 
+std::vector<bench_case> costs();
 std::vector<bench_case> pipe_sockets();
 std::vector<bench_case> pipes();
 std::vector<bench_case> sockets();

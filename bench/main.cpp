@@ -56,10 +56,8 @@ int bench(const arguments& args) {
     const char* name;
     std::vector<bench_case> (*cases)();
   } const benches[] = {
-      {"pipes", pipes},
-      {"sockets", sockets},
-      {"gateway", gateway},
-      {"pipe sockets", pipe_sockets},
+      {"pipes", pipes}, {"sockets", sockets},           {"gateway", gateway},
+      {"costs", costs}, {"pipe sockets", pipe_sockets},
   };
   std::ofstream json;
   if (!args.json.empty()) {
