@@ -2,6 +2,7 @@
 #include <parley/request_reply.hpp>
 
 #include <parley/error.hpp>
+#include <parley/monitor.hpp>
 
 #include "call_ids.hpp"
 #include "envelope.hpp"
@@ -28,6 +29,8 @@ socket_options client_socket(const client_options& options) {
   chosen.send_limit = options.limit;
   chosen.receive_limit = options.limit;
   chosen.linger = std::chrono::milliseconds{0};  // a request nobody waits for need not be sent
+  chosen.max_frame_bytes = options.max_frame_bytes;
+  chosen.curve = options.curve;
   return chosen;
 }
 
@@ -343,6 +346,8 @@ void client::send_notification(std::string_view method, const frame& parameters)
     throw timed_out{"notify (no server could take the notification)"};
   }
 }
+
+monitor client::watch() { return state_->link.watch(); }
 
 void client::close() noexcept {
   if (state_.is_here()) {

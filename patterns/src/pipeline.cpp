@@ -2,6 +2,7 @@
 #include <parley/pipeline.hpp>
 
 #include <parley/error.hpp>
+#include <parley/monitor.hpp>
 
 #include "shared_socket.hpp"
 
@@ -21,6 +22,8 @@ socket_options source_socket(const source_options& options) {
   chosen.linger = options.linger;
   // A task dealt to a worker that never appears would be stuck behind it.
   chosen.only_connected = true;
+  chosen.max_frame_bytes = default_max_frame_bytes;
+  chosen.curve = options.curve;
   return chosen;
 }
 
@@ -28,6 +31,8 @@ socket_options worker_socket(const worker_options& options) {
   socket_options chosen;
   chosen.receive_limit = options.limit;
   chosen.linger = std::chrono::milliseconds{0};  // a worker sends nothing
+  chosen.max_frame_bytes = options.max_frame_bytes;
+  chosen.curve = options.curve;
   return chosen;
 }
 
@@ -66,6 +71,8 @@ void source::connect(const endpoint& where) {
 bool source::push_frame(frame task, duration limit) {
   return state_->link.send_until(std::move(task), deadline_after(limit));
 }
+
+monitor source::watch() { return state_->link.watch(); }
 
 void source::close() noexcept {
   if (state_.is_here()) {
@@ -140,6 +147,8 @@ void worker::run_tasks(const std::function<void(const task&)>& handler) {
     }
   }
 }
+
+monitor worker::watch() { return state_->link.watch(); }
 
 void worker::close() noexcept {
   if (state_.is_here()) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 #include <parley/pub_sub.hpp>
 
+#include <parley/monitor.hpp>
+
 #include "shared_socket.hpp"
 #include "subscription_counts.hpp"
 
@@ -17,6 +19,8 @@ socket_options publisher_socket(const publisher_options& options) {
   chosen.send_limit = options.limit;
   chosen.linger = options.linger;
   chosen.all_subscriptions = true;
+  chosen.max_frame_bytes = default_max_frame_bytes;
+  chosen.curve = options.curve;
   return chosen;
 }
 
@@ -25,6 +29,8 @@ socket_options subscriber_socket(const subscriber_options& options) {
   chosen.receive_limit = options.limit;
   chosen.linger =
       std::chrono::milliseconds{0};  // subscriptions that no publisher took are of no use
+  chosen.max_frame_bytes = options.max_frame_bytes;
+  chosen.curve = options.curve;
   return chosen;
 }
 
@@ -100,6 +106,8 @@ bool publisher::wait_for_subscriptions(std::size_t count, duration limit,
   return true;
 }
 
+monitor publisher::watch() { return state_->link.watch(); }
+
 void publisher::close() noexcept {
   if (state_.is_here()) {
     state_->link.close();
@@ -171,6 +179,8 @@ std::optional<publication> subscriber::receive_for(duration limit) {
 }
 
 std::optional<publication> subscriber::try_receive() { return receive_for(duration::zero()); }
+
+monitor subscriber::watch() { return state_->link.watch(); }
 
 void subscriber::close() noexcept {
   if (state_.is_here()) {

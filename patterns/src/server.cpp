@@ -2,6 +2,7 @@
 #include <parley/request_reply.hpp>
 
 #include <parley/error.hpp>
+#include <parley/monitor.hpp>
 
 #include "envelope.hpp"
 #include "rpc.hpp"
@@ -41,6 +42,8 @@ socket_options server_socket(const server_options& options) {
   chosen.send_limit = options.limit;
   chosen.receive_limit = options.limit;
   chosen.linger = options.linger;
+  chosen.max_frame_bytes = options.max_frame_bytes;
+  chosen.curve = options.curve;
   return chosen;
 }
 
@@ -211,6 +214,8 @@ void server::throw_wrong_count(std::size_t expected, const msgpack::object& foun
   throw protocol_error{"expected " + std::to_string(expected) + " parameters, found " +
                        std::to_string(count)};
 }
+
+monitor server::watch() { return state_->link.watch(); }
 
 void server::close() noexcept {
   if (state_.is_here()) {

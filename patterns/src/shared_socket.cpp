@@ -42,7 +42,7 @@ void shared_socket::side::drain() const noexcept {
 }
 
 shared_socket::shared_socket(context& owner, socket_kind kind, const socket_options& options)
-    : socket_{std::in_place, owner, kind, options}, fd_{socket_->fd()} {}
+    : context_{owner}, socket_{std::in_place, owner, kind, options}, fd_{socket_->fd()} {}
 
 shared_socket::~shared_socket() { close(); }
 
@@ -91,6 +91,10 @@ void shared_socket::wake_others() noexcept {
     input_.signal();
     output_.signal();
   }
+}
+
+monitor shared_socket::watch() {
+  return with([this](socket& watched) { return monitor{context_, watched}; });
 }
 
 bool shared_socket::send_until(message&& outgoing, time_point deadline) {

@@ -11,6 +11,7 @@
 // nobody leads calls the next in line.
 #pragma once
 
+#include <parley/monitor.hpp>
 #include <parley/socket.hpp>
 
 #include <chrono>
@@ -49,6 +50,9 @@ class shared_socket {
   // Makes one receive_until that waits, or else the next one that would, return nothing.
   void interrupt() noexcept;
 
+  // To be read by one thread, of the caller's choice. Requires: it goes before close.
+  [[nodiscard]] monitor watch();
+
   // Ends all waits with closed, and the socket; messages not yet sent get their linger time.
   void close() noexcept;
 
@@ -76,6 +80,7 @@ class shared_socket {
   void wake_others() noexcept;
   bool wait(std::unique_lock<std::mutex>& lock, side& direction, time_point deadline);
 
+  context context_;
   std::mutex mutex_;
   std::optional<socket> socket_;
   int fd_;

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <parley/context.hpp>
+#include <parley/curve.hpp>
 #include <parley/endpoint.hpp>
 #include <parley/home_process.hpp>
 #include <parley/stomp_limits.hpp>
@@ -33,6 +34,10 @@ struct stomp_gateway_options {
   std::uint16_t port = 61613;      // 0 picks a free one
   stomp::limits limits;
   std::chrono::milliseconds linger{1'000};  // for the last bytes of a connection that closes
+  // CURVE towards native peers over tcp and ipc: what usually binds (topics_out, queue_out) and
+  // what usually connects (topics_in, queue_in, service).
+  curve_security curve_out{};
+  curve_security curve_in{};
   // What went wrong in the background. Default: one line on stderr. The gateway's own thread calls
   // it and those that wait for native messages, possibly at once; it must neither throw nor call
   // the gateway.

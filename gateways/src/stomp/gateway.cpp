@@ -30,7 +30,8 @@ using boost::system::error_code;
 struct stomp_gateway::state {
   state(context& owner, const stomp_gateway_options& chosen)
       : options{chosen},
-        outside{owner, io, [this](std::string_view what) { report(what); }},
+        outside{owner, io, options.curve_out, options.curve_in,
+                [this](std::string_view what) { report(what); }},
         router{options.limits, outside} {
     outside.serve(router);
     listen();

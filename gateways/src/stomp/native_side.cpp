@@ -78,9 +78,9 @@ void native_side::guard(Work&& work) noexcept {
 class native_side::topic_source final : public link_of<subscriber> {
  public:
   explicit topic_source(native_side& owner)
-      : link_of{subscriber{owner.context_}}, owner_{owner}, thread_{[this] {
-          owner_.guard([this] { run(); });
-        }} {}
+      : link_of{subscriber{owner.context_, {.curve = owner.curve_in_}}},
+        owner_{owner},
+        thread_{[this] { owner_.guard([this] { run(); }); }} {}
 
   void want(std::string_view prefix) { pattern_.subscribe(prefix); }
   void unwant(std::string_view prefix) { pattern_.unsubscribe(prefix); }
@@ -126,7 +126,8 @@ class native_side::topic_source final : public link_of<subscriber> {
 
 class native_side::topic_sink final : public link_of<publisher> {
  public:
-  explicit topic_sink(native_side& owner) : link_of{publisher{owner.context_}} {}
+  explicit topic_sink(native_side& owner)
+      : link_of{publisher{owner.context_, {.curve = owner.curve_out_}}} {}
   void publish(std::string_view topic, std::string_view body) {
     pattern_.publish(topic, parley::frame{body});
   }
@@ -140,7 +141,7 @@ class native_side::topic_sink final : public link_of<publisher> {
 class native_side::task_feeder final : public link_of<worker>, private router::waiter {
  public:
   task_feeder(native_side& owner, std::string queue_name)
-      : link_of{worker{owner.context_}},
+      : link_of{worker{owner.context_, {.curve = owner.curve_in_}}},
         owner_{owner},
         queue_{std::move(queue_name)},
         thread_{[this] { owner_.guard([this] { run(); }); }} {}
@@ -208,7 +209,9 @@ class native_side::task_feeder final : public link_of<worker>, private router::w
 class native_side::task_sink final : public link_of<source>, private queue::consumer {
  public:
   task_sink(native_side& owner, std::string queue_name)
-      : link_of{source{owner.context_}}, owner_{owner}, queue_{std::move(queue_name)} {
+      : link_of{source{owner.context_, {.curve = owner.curve_out_}}},
+        owner_{owner},
+        queue_{std::move(queue_name)} {
     owner_.router_->attach(queue_, *this);
   }
 
@@ -262,7 +265,9 @@ void native_side::poll_sinks() {
 class native_side::caller final : public link_of<client> {
  public:
   explicit caller(native_side& owner)
-      : link_of{client{owner.context_}}, owner_{owner}, thread_{[this] { run(); }} {}
+      : link_of{client{owner.context_, {.curve = owner.curve_in_}}}, owner_{owner}, thread_{[this] {
+          run();
+        }} {}
 
   bool start(std::uint64_t number, std::string_view method, const std::string& parameters,
              clock::time_point deadline) {
@@ -371,9 +376,12 @@ void native_side::watch_calls(clock::time_point deadline) {
 
 // ---- all of it ----
 
-native_side::native_side(context& owner, boost::asio::io_context& io, error_handler on_error)
+native_side::native_side(context& owner, boost::asio::io_context& io, curve_security curve_out,
+                         curve_security curve_in, error_handler on_error)
     : context_{owner},
       io_{io},
+      curve_out_{std::move(curve_out)},
+      curve_in_{std::move(curve_in)},
       on_error_{std::move(on_error)},
       replies_{0},
       retry_{io},

@@ -39,7 +39,8 @@ class native_side final : public native {
  public:
   using error_handler = std::function<void(std::string_view)>;
 
-  native_side(context& owner, boost::asio::io_context& io, error_handler on_error);
+  native_side(context& owner, boost::asio::io_context& io, curve_security curve_out,
+              curve_security curve_in, error_handler on_error);
   ~native_side();
 
   // Requires: before anything else.
@@ -83,6 +84,8 @@ class native_side final : public native {
 
   context context_;
   boost::asio::io_context& io_;
+  const curve_security curve_out_;
+  const curve_security curve_in_;
   error_handler on_error_;
   router* router_ = nullptr;
   std::set<std::string, std::less<>> wanted_;  // prefixes

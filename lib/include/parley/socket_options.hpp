@@ -12,6 +12,9 @@
 
 namespace parley {
 
+// Of the patterns, whose peers' messages are kept whole in memory.
+inline constexpr std::size_t default_max_frame_bytes = std::size_t{64} << 20;
+
 struct socket_options {
   // Messages kept for a peer that does not read, before a send waits, is refused or is dropped
   // (which of them, the kind of socket says). At least 1.

@@ -11,10 +11,13 @@
 
 #include <parley/codec.hpp>
 #include <parley/context.hpp>
+#include <parley/curve.hpp>
 #include <parley/endpoint.hpp>
 #include <parley/home_process.hpp>
+#include <parley/socket_options.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <exception>
 #include <functional>
 #include <optional>
@@ -23,9 +26,13 @@
 
 namespace parley {
 
+class monitor;
+
 struct source_options {
   int limit = 1000;                        // tasks kept for each connected worker
   std::chrono::milliseconds linger{1000};  // for tasks not yet sent when the source goes
+  // Encryption and authentication over tcp and ipc; see docs/security.md.
+  curve_security curve{};
 };
 
 class source {
@@ -55,6 +62,9 @@ class source {
     return push_frame(to_body(task), duration::zero());
   }
 
+  // What happens to its connections over tcp and ipc, from now on; one at a time. Let it go first.
+  [[nodiscard]] monitor watch();
+
   void close() noexcept;
 
  private:
@@ -79,6 +89,10 @@ struct worker_options {
   int limit = 1000;  // tasks received ahead of the program, from each source
   // A task whose handler threw, with what it threw. Default: one line on stderr.
   std::function<void(const task&, const std::exception&)> on_failure{};
+  std::size_t max_frame_bytes =
+      default_max_frame_bytes;  // a source that sends a larger one is cut off
+  // Encryption and authentication over tcp and ipc; see docs/security.md.
+  curve_security curve{};
 };
 
 class worker {
@@ -105,6 +119,9 @@ class worker {
   void run(Handler handler) {
     run_tasks([&handler](const task& next) { invoke(std::function{handler}, handler, next); });
   }
+
+  // What happens to its connections over tcp and ipc, from now on; one at a time. Let it go first.
+  [[nodiscard]] monitor watch();
 
   void close() noexcept;
 

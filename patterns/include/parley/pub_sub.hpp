@@ -10,8 +10,10 @@
 
 #include <parley/codec.hpp>
 #include <parley/context.hpp>
+#include <parley/curve.hpp>
 #include <parley/endpoint.hpp>
 #include <parley/home_process.hpp>
+#include <parley/socket_options.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -22,9 +24,13 @@
 
 namespace parley {
 
+class monitor;
+
 struct publisher_options {
   int limit = 100'000;                     // messages kept for each subscriber that lags behind
   std::chrono::milliseconds linger{1000};  // for messages not yet sent when the publisher goes
+  // Encryption and authentication over tcp and ipc; see docs/security.md.
+  curve_security curve{};
 };
 
 class publisher {
@@ -54,6 +60,9 @@ class publisher {
   [[nodiscard]] bool wait_for_subscriptions(std::size_t count, duration limit,
                                             std::string_view topic = {}) const;
 
+  // What happens to its connections over tcp and ipc, from now on; one at a time. Let it go first.
+  [[nodiscard]] monitor watch();
+
   // Ends all waits with parley::closed. The destructor does it too.
   void close() noexcept;
 
@@ -78,6 +87,10 @@ struct publication {
 
 struct subscriber_options {
   int limit = 100'000;  // messages kept for a program that does not receive
+  std::size_t max_frame_bytes =
+      default_max_frame_bytes;  // a publisher that sends a larger one is cut off
+  // Encryption and authentication over tcp and ipc; see docs/security.md.
+  curve_security curve{};
 };
 
 class subscriber {
@@ -103,6 +116,9 @@ class subscriber {
   [[nodiscard]] publication receive();
   [[nodiscard]] std::optional<publication> receive_for(duration limit);
   [[nodiscard]] std::optional<publication> try_receive();
+
+  // What happens to its connections over tcp and ipc, from now on; one at a time. Let it go first.
+  [[nodiscard]] monitor watch();
 
   void close() noexcept;
 

@@ -12,9 +12,11 @@
 
 #include <parley/codec.hpp>
 #include <parley/context.hpp>
+#include <parley/curve.hpp>
 #include <parley/endpoint.hpp>
 #include <parley/home_process.hpp>
 #include <parley/message.hpp>
+#include <parley/socket_options.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -31,10 +33,16 @@
 
 namespace parley {
 
+class monitor;
+
 struct server_options {
   unsigned workers = 1;  // threads that run handlers
   int limit = 1000;      // requests, and replies, kept for each client
   std::chrono::milliseconds linger{1000};
+  std::size_t max_frame_bytes =
+      default_max_frame_bytes;  // a client that sends a larger one is cut off
+  // Encryption and authentication over tcp and ipc; see docs/security.md.
+  curve_security curve{};
 };
 
 class server {
@@ -62,6 +70,9 @@ class server {
   }
   // Takes every request as raw frames; named methods are then not looked at.
   void handle_raw(raw_handler handler);
+
+  // What happens to its connections over tcp and ipc, from now on; one at a time. Let it go first.
+  [[nodiscard]] monitor watch();
 
   void close() noexcept;
 
@@ -98,6 +109,10 @@ class server {
 struct client_options {
   std::chrono::milliseconds timeout{5000};  // of each call, unless the call has its own
   int limit = 1000;                         // requests kept for each server that lags behind
+  std::size_t max_frame_bytes =
+      default_max_frame_bytes;  // a server that sends a larger one is cut off
+  // Encryption and authentication over tcp and ipc; see docs/security.md.
+  curve_security curve{};
 };
 
 class client {
@@ -196,6 +211,9 @@ class client {
     return request_for(timeout(), std::move(outgoing));
   }
   [[nodiscard]] message request_for(duration limit, message outgoing);
+
+  // What happens to its connections over tcp and ipc, from now on; one at a time. Let it go first.
+  [[nodiscard]] monitor watch();
 
   void close() noexcept;
 

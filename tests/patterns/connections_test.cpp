@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// What the options of all patterns say about their connections: keys, and how large a frame may be.
+#include <parley/allow_list.hpp>
+#include <parley/error.hpp>
+#include <parley/monitor.hpp>
+#include <parley/pipeline.hpp>
+#include <parley/pub_sub.hpp>
+#include <parley/request_reply.hpp>
+#include <parley/socket.hpp>
+
+#include <string>
+
+#include "support/catch.hpp"
+#include "support/connected.hpp"
+
+using namespace parley;
+using namespace std::chrono_literals;
+using support::patience;
+
+namespace {
+
+struct key_ring {
+  curve_keys server = generate_curve_keys();
+  curve_keys client = generate_curve_keys();
+  curve_security as_server{server};
+  curve_security as_client{server.public_key, client};
+  curve_security mistaken{client.public_key, client};
+};
+
+connection_event await(monitor& watch, connection_change wanted) {
+  for (;;) {
+    auto event = watch.receive_for(patience);
+    INFO("waiting for " << to_string(wanted));
+    REQUIRE(event.has_value());
+    if (event->change == wanted) {
+      return *event;
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("all patterns talk encrypted, by one option on each side") {
+  const key_ring keys;
+  context owner;
+  const allow_list friends{owner, std::vector{keys.client.public_key}};
+
+  publisher prices{owner, publisher_options{.curve = keys.as_server}};
+  subscriber feed{owner, subscriber_options{.curve = keys.as_client}};
+  feed.subscribe("");
+  feed.connect(prices.bind("tcp://127.0.0.1:0"));
+  REQUIRE(prices.wait_for_subscriptions(1, patience));
+  prices.publish("a", "x");
+  CHECK(feed.receive_for(patience).has_value());
+
+  source tasks{owner, source_options{.curve = keys.as_server}};
+  worker working{owner, worker_options{.curve = keys.as_client}};
+  working.connect(tasks.bind("tcp://127.0.0.1:0"));
+  CHECK(tasks.push_for("task", patience));
+  CHECK(working.receive_for(patience).has_value());
+
+  server adder{owner, server_options{.curve = keys.as_server}};
+  adder.handle("add", [](int a, int b) { return a + b; });
+  client asking{owner, client_options{.curve = keys.as_client}};
+  asking.connect(adder.bind("tcp://127.0.0.1:0"));
+  CHECK(asking.call_for<int>(patience, "add", 2, 3) == 5);
+  CHECK(friends.allowed() == 3);
+}
+
+TEST_CASE("a pattern without keys, or with the wrong ones, is not heard by one with keys") {
+  const key_ring keys;
+  context owner;
+  server adder{owner, server_options{.curve = keys.as_server}};
+  adder.handle("add", [](int a, int b) { return a + b; });
+  const endpoint where = adder.bind("tcp://127.0.0.1:0");
+  client plain{owner, where};
+  client mistaken{owner, where, client_options{.curve = keys.mistaken}};
+  CHECK_THROWS_AS(plain.call_for<int>(50ms, "add", 2, 3), timed_out);
+  CHECK_THROWS_AS(mistaken.call_for<int>(50ms, "add", 2, 3), timed_out);
+}
+
+TEST_CASE("watch tells why a pattern's handshake failed") {
+  const key_ring keys;
+  context owner;
+  server adder{owner, server_options{.curve = keys.as_server}};
+  monitor watch = adder.watch();
+  const endpoint where = adder.bind("tcp://127.0.0.1:0");
+  client mistaken{owner, where, client_options{.curve = keys.mistaken}};
+  CHECK(await(watch, connection_change::handshake_failed).reason ==
+        "the peer's encryption does not fit; does it know the right server key?");
+}
+
+TEST_CASE("watch tells of every pattern's connections") {
+  context owner;
+  publisher prices{owner};
+  subscriber feed{owner};
+  source tasks{owner};
+  worker working{owner};
+  server adder{owner};
+  client asking{owner};
+  const auto check = [](auto& binding, auto& connecting) {
+    monitor first = binding.watch();
+    monitor second = connecting.watch();
+    connecting.connect(binding.bind("tcp://127.0.0.1:0"));
+    await(first, connection_change::ready);
+    await(second, connection_change::ready);
+  };
+  check(prices, feed);
+  check(tasks, working);
+  check(adder, asking);
+}
+
+TEST_CASE("who sends a frame larger than max_frame_bytes is cut off, the others are not") {
+  context owner;
+  worker working{owner, worker_options{.max_frame_bytes = 1000}};
+  const endpoint where = working.bind("tcp://127.0.0.1:0");
+  parley::socket rude{owner, socket_kind::push, {.linger = 0ms}};
+  {
+    monitor watch = working.watch();
+    rude.connect(where);
+    rude.send(frame{std::string(1001, 'x')});
+    await(watch, connection_change::disconnected);
+  }
+  source polite{owner};
+  polite.connect(where);
+  CHECK(polite.push_for(std::string(1000, 'x'), patience));
+  const auto received = working.receive_for(patience);
+  REQUIRE(received.has_value());
+  CHECK(received->body.size() == 1000);
+}
+
+TEST_CASE("a call whose reply is larger than max_frame_bytes times out") {
+  context owner;
+  server large{owner};
+  large.handle("large", [](std::size_t size) { return std::string(size, 'x'); });
+  client asking{owner, large.bind("tcp://127.0.0.1:0"), client_options{.max_frame_bytes = 1000}};
+  CHECK(asking.call_for<std::string>(patience, "large", 900).size() == 900);
+  CHECK_THROWS_AS(asking.call_for<std::string>(50ms, "large", 1000), timed_out);
+}
+
+TEST_CASE("a server cuts off a client that asks with too large a frame, and serves the next") {
+  context owner;
+  server adder{owner, server_options{.max_frame_bytes = 1000}};
+  adder.handle("size", [](const std::string& text) { return text.size(); });
+  const endpoint where = adder.bind("tcp://127.0.0.1:0");
+  client rude{owner, where};
+  CHECK_THROWS_AS(rude.call_for<std::size_t>(50ms, "size", std::string(2000, 'x')), timed_out);
+  client polite{owner, where};
+  CHECK(polite.call_for<std::size_t>(patience, "size", std::string(100, 'x')) == 100);
+}
+
+TEST_CASE("a subscriber cuts off a publisher that publishes too large a frame") {
+  context owner;
+  publisher rude{owner};
+  subscriber feed{owner, subscriber_options{.max_frame_bytes = 1000}};
+  feed.subscribe("");
+  feed.connect(rude.bind("tcp://127.0.0.1:0"));
+  REQUIRE(rude.wait_for_subscriptions(1, patience));
+  monitor watch = feed.watch();
+  rude.publish("a", std::string(1001, 'x'));
+  await(watch, connection_change::disconnected);
+}
