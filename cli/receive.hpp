@@ -4,16 +4,20 @@
 #pragma once
 
 #include "args.hpp"
+#include "curve.hpp"
 #include "output.hpp"
 #include "runtime.hpp"
 
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 
 struct receive_args {
   places_arg places;
   timeout_arg timeout;
   count_arg count;
+  curve_arg curve;
   bool json = false;
 
   // noun: "message", "task", "request".
@@ -21,9 +25,13 @@ struct receive_args {
     places.add_to(command, usual);
     add_count(command, count, "end after N " + noun + "s; without it, when interrupted");
     timeout.add_to(command, "the longest wait for the next " + noun);
+    curve.add_to(command);
     add_json(command, json, "print each " + noun + " as a JSON object on a line of its own");
   }
 };
+
+// What is printed may be as large as its sender likes.
+inline constexpr std::size_t any_size = std::numeric_limits<std::size_t>::max();
 
 // To be called first: what stopping the command means, and that it prints.
 inline void begin_receiving(runtime& run, const receive_args& args) {

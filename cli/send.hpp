@@ -4,6 +4,7 @@
 #pragma once
 
 #include "args.hpp"
+#include "curve.hpp"
 #include "input.hpp"
 #include "output.hpp"
 #include "runtime.hpp"
@@ -15,6 +16,7 @@ struct send_args {
   places_arg places;
   input_arg input;
   timeout_arg timeout;
+  curve_arg curve;
   bool json = false;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "args.hpp"
 #include "commands.hpp"
+#include "curve.hpp"
 #include "output.hpp"
 
 #include <parley/error.hpp>
@@ -27,6 +28,7 @@ struct gateway_args {
   std::vector<std::string> sources;   // QUEUE=ENDPOINT
   std::vector<std::string> workers;   // QUEUE=ENDPOINT
   std::vector<std::string> services;  // NAME=ENDPOINT
+  curve_arg curve;
   bool json = false;
 };
 
@@ -58,6 +60,18 @@ parley::stomp_gateway_options listen_at(const gateway_args& args) {
   options.host = where.address() == "*" ? "0.0.0.0" : where.address();
   options.port = where.port();
   options.linger = linger;
+  options.curve_out = args.curve.as_server();
+  options.curve_in = args.curve.as_client();
+  // Half of the keys would leave the other half of the connections open to be read.
+  const bool has_out = !args.publish.empty() || !args.sources.empty();
+  const bool has_in = !args.subscribe.empty() || !args.workers.empty() || !args.services.empty();
+  if (has_out && options.curve_in.own() && !options.curve_out.own()) {
+    throw parley::config_error{"--publish and --source need --curve-keys beside --curve-server"};
+  }
+  if (has_in && options.curve_out.own() && !options.curve_in.own()) {
+    throw parley::config_error{
+        "--subscribe, --worker and --service need --curve-server beside --curve-keys"};
+  }
   if (!is_loopback(options.host) && !args.allow_anonymous) {
     throw parley::config_error{
         "--stomp " + args.stomp +
@@ -69,6 +83,7 @@ parley::stomp_gateway_options listen_at(const gateway_args& args) {
 exit_code gateway(runtime& run, const gateway_args& args) {
   run.set_endless();
   const output out{args.json};
+  const auto friends = args.curve.list(run.context());
   parley::stomp_gateway gateway{run.context(), listen_at(args)};
 
   const auto announce = [&](const parley::endpoint& at) { out.bound(at); };
@@ -124,6 +139,7 @@ action add_gateway(CLI::App& command) {
                  "tasks of native sources here enter /queue/QUEUE; connects");
   add_repeatable(command, "--service", args->services, "NAME=ENDPOINT",
                  "calls of /service/NAME go to this server; connects");
+  args->curve.add_to(command);
   add_json(command, args->json, "announce what is bound and listened at as JSON objects on stdout");
   add_example(command,
               "parley gateway --subscribe tcp://feed:5556 --source jobs=tcp://*:5557 "

@@ -19,7 +19,10 @@ exit_code pub(runtime& run, const pub_args& args) {
   input messages{args.input, run.stop_fd()};
   {
     const output out{args.json};
-    parley::publisher publisher{run.context(), {.linger = args.timeout.as_linger()}};
+    const auto friends = args.curve.list(run.context());
+    parley::publisher publisher{run.context(),
+                                {.linger = args.timeout.as_linger(), .curve = args.curve.get()}};
+    const handshake_watch watch{args.curve, publisher};
     take_places(publisher, args.places.parse(), [&](const parley::endpoint& at) { out.bound(at); });
     if (!publisher.wait_for_subscriptions(args.subscribers, args.timeout.get(), args.topic)) {
       say("parley: fewer than " + std::to_string(args.subscribers) + " subscribed to '" +
@@ -45,6 +48,7 @@ action add_pub(CLI::App& command) {
       ->option_text("N [1]");
   args->timeout.add_to(command,
                        "the longest wait for subscribers, and for what is still to be sent");
+  args->curve.add_to(command);
   add_json(command, args->json, "announce what is bound as a JSON object on stdout");
   add_example(command, "parley pub tcp://*:5556 prices.eurusd 1.0842");
   return [args](runtime& run) { return pub(run, *args); };

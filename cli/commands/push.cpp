@@ -12,7 +12,10 @@ exit_code push(runtime& run, const send_args& args) {
   input tasks{args.input, run.stop_fd()};
   {
     const output out{args.json};
-    parley::source source{run.context(), {.linger = args.timeout.as_linger()}};
+    const auto friends = args.curve.list(run.context());
+    parley::source source{run.context(),
+                          {.linger = args.timeout.as_linger(), .curve = args.curve.get()}};
+    const handshake_watch watch{args.curve, source};
     take_places(source, args.places.parse(), [&](const parley::endpoint& at) { out.bound(at); });
     while (const auto body = tasks.next()) {
       if (!source.push_for(*body, args.timeout.get())) {
@@ -32,6 +35,7 @@ action add_push(CLI::App& command) {
   args->places.add_to(command, side::bind);
   args->input.add_to(command, true);
   args->timeout.add_to(command, "the longest wait for a worker, and for what is still to be sent");
+  args->curve.add_to(command);
   add_json(command, args->json, "announce what is bound as a JSON object on stdout");
   add_example(command, "ls *.png | parley push tcp://*:5557");
   return [args](runtime& run) { return push(run, *args); };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "commands.hpp"
+#include "receive.hpp"
 #include "send.hpp"
 
 #include <parley/error.hpp>
@@ -54,7 +55,9 @@ json_object call(parley::client& client, const req_args& args, const parley::fra
 exit_code req(runtime& run, const req_args& args) {
   input requests{args.input, run.stop_fd()};
   const output out{args.json};
-  parley::client client{run.context()};
+  const auto friends = args.curve.list(run.context());
+  parley::client client{run.context(), {.max_frame_bytes = any_size, .curve = args.curve.get()}};
+  const handshake_watch watch{args.curve, client};
   take_places(client, args.places.parse(), [&](const parley::endpoint& at) { out.bound(at); });
   while (const auto body = requests.next()) {
     try {
@@ -84,6 +87,7 @@ action add_req(CLI::App& command) {
                   "result as JSON")
       ->option_text("METHOD");
   args->timeout.add_to(command, "the longest wait for each reply", usual_timeout_seconds);
+  args->curve.add_to(command);
   add_json(command, args->json, "print each reply as a JSON object on a line of its own");
   add_example(command,
               "parley req tcp://localhost:5555 ping\n"

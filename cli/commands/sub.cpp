@@ -17,7 +17,9 @@ struct sub_args : receive_args {
 exit_code sub(runtime& run, const sub_args& args) {
   begin_receiving(run, args);
   const output out{args.json};
-  parley::subscriber feed{run.context()};
+  const auto friends = args.curve.list(run.context());
+  parley::subscriber feed{run.context(), {.max_frame_bytes = any_size, .curve = args.curve.get()}};
+  const handshake_watch watch{args.curve, feed};
   for (const std::string& prefix : args.prefixes) {
     feed.subscribe(prefix);
   }

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// Encryption on the command line: which keys, and word on stderr when they do not fit.
+#pragma once
+
+#include <parley/allow_list.hpp>
+#include <parley/curve.hpp>
+#include <parley/monitor.hpp>
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+
+#include <CLI/CLI.hpp>
+
+class curve_arg {
+ public:
+  // Adds --curve-keys, --curve-server and --curve-allow.
+  void add_to(CLI::App& command);
+
+  [[nodiscard]] bool is_set() const noexcept { return !keys_.empty() || !server_.empty(); }
+  [[nodiscard]] const std::string& server() const noexcept { return server_; }
+
+  // A client where the server's key is named, else a server. All throw config_error.
+  [[nodiscard]] parley::curve_security get() const;
+  [[nodiscard]] parley::curve_security as_server() const;
+  [[nodiscard]] parley::curve_security as_client() const;
+  // To live longer than the sockets of the context that it guards.
+  [[nodiscard]] std::optional<parley::allow_list> list(parley::context& owner) const;
+
+ private:
+  std::string keys_;
+  std::string server_;
+  std::string allowed_;
+};
+
+// Says each reason why handshakes fail once. To live shorter than what it watches.
+class handshake_watch {
+ public:
+  template<class Pattern>
+  handshake_watch(const curve_arg& curve, Pattern& watched) : server_{curve.server()} {
+    if (curve.is_set()) {
+      start(std::unique_ptr<parley::monitor>{new parley::monitor{watched.watch()}});
+    }
+  }
+  handshake_watch(const curve_arg& curve, parley::context& owner, parley::socket& watched)
+      : server_{curve.server()} {
+    if (curve.is_set()) {
+      start(std::make_unique<parley::monitor>(owner, watched));
+    }
+  }
+  handshake_watch(const handshake_watch&) = delete;
+  handshake_watch& operator=(const handshake_watch&) = delete;
+  ~handshake_watch() = default;
+
+ private:
+  void start(std::unique_ptr<parley::monitor> events);
+  void run(const std::stop_token& stop);
+  void tell();
+
+  std::string server_;
+  std::unique_ptr<parley::monitor> events_;
+  std::set<std::string> told_;  // the thread's own
+  std::jthread thread_;
+};
