@@ -19,17 +19,17 @@ namespace {
 
 long membarrier(int command) noexcept { return ::syscall(SYS_membarrier, command, 0, 0); }
 
-// Once a process, at its first doorbell: may this process fence all its threads at once?
+// May this process fence all its threads at once?
 bool register_membarrier() noexcept {
   const long commands = membarrier(MEMBARRIER_CMD_QUERY);
   return commands > 0 && (commands & MEMBARRIER_CMD_PRIVATE_EXPEDITED) != 0 &&
          membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
 }
 
-bool has_membarrier() noexcept {
-  static const bool answer = register_membarrier();
-  return answer;
-}
+// When the program starts, and not at the first doorbell: a thread that is forked away in the
+// middle of a function's static would leave it locked for ever in the child. A doorbell that is
+// made earlier still has no fence, and does without. A child inherits the right.
+const bool has_membarrier = register_membarrier();
 
 // Where there is one core, who spins keeps the other end from working.
 wait_strategy fit_to_machine(wait_strategy strategy) noexcept {
@@ -42,7 +42,7 @@ wait_strategy fit_to_machine(wait_strategy strategy) noexcept {
 }  // namespace
 
 doorbell::doorbell(wait_strategy strategy)
-    : owner_fences_{has_membarrier()},
+    : owner_fences_{has_membarrier},
       mode_{fit_to_machine(strategy).mode},
       budget_{fit_to_machine(strategy)} {}
 

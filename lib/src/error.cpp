@@ -45,12 +45,13 @@ class parley_category final : public std::error_category {
   }
 };
 
+// Not the function's own: it would be locked for ever in a child that another thread forked away
+// from under its first use.
+constinit const parley_category instance;
+
 }  // namespace
 
-const std::error_category& category() noexcept {
-  static const parley_category instance;
-  return instance;
-}
+const std::error_category& category() noexcept { return instance; }
 
 std::error_code make_error_code(errc code) noexcept { return {static_cast<int>(code), category()}; }
 
