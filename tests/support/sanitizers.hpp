@@ -16,11 +16,14 @@ inline constexpr bool address_sanitizer = true;
 inline constexpr bool address_sanitizer = false;
 #endif
 
-// Cannot follow the threads of a child whose parent had some when it forked.
 #if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
 inline constexpr bool thread_sanitizer = true;
 #else
 inline constexpr bool thread_sanitizer = false;
 #endif
+
+// Where the parent has threads, a child of fork() may find the address sanitizer's allocator locked
+// for ever, and the thread sanitizer cannot follow the child's own threads.
+inline constexpr bool may_fork = !address_sanitizer && !thread_sanitizer;
 
 }  // namespace parley::support
