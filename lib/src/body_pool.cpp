@@ -113,8 +113,10 @@ class shelf {
         each = next;
       }
     }
-    // Below zero: blocks that went to the allocator instead of coming home.
-    if (missing_.fetch_add(out_, std::memory_order_acq_rel) + out_ == 0) {
+    // Below zero: blocks that went to the allocator instead of coming home. After this, who brings
+    // the last one may have deleted us.
+    const std::int64_t out = out_;
+    if (missing_.fetch_add(out, std::memory_order_acq_rel) + out == 0) {
       delete this;
     }
   }
