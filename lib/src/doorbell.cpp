@@ -26,10 +26,19 @@ bool register_membarrier() noexcept {
          membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
 }
 
-// When the program starts, and not at the first doorbell: a thread that is forked away in the
-// middle of a function's static would leave it locked for ever in the child. A doorbell that is
-// made earlier still has no fence, and does without. A child inherits the right.
-const bool has_membarrier = register_membarrier();
+// Asked at the first doorbell. Not a function's static: a thread that is forked away while it makes
+// one would leave it locked for ever in the child. Asking twice does no harm.
+bool has_membarrier() noexcept {
+  enum : int { unknown, yes, no };
+  static int shared = unknown;
+  const std::atomic_ref known{shared};  // relaxed: a figure, it publishes nothing
+  int answer = known.load(std::memory_order_relaxed);
+  if (answer == unknown) {
+    answer = register_membarrier() ? yes : no;
+    known.store(answer, std::memory_order_relaxed);
+  }
+  return answer == yes;
+}
 
 // Where there is one core, who spins keeps the other end from working.
 wait_strategy fit_to_machine(wait_strategy strategy) noexcept {
@@ -42,7 +51,7 @@ wait_strategy fit_to_machine(wait_strategy strategy) noexcept {
 }  // namespace
 
 doorbell::doorbell(wait_strategy strategy)
-    : owner_fences_{has_membarrier},
+    : owner_fences_{has_membarrier()},
       mode_{fit_to_machine(strategy).mode},
       budget_{fit_to_machine(strategy)} {}
 
