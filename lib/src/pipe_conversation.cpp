@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "pipe_conversation.hpp"
+
+#include "pipe_envelope.hpp"
+
+#include <cstddef>
+#include <cstring>
+#include <utility>
+
+namespace parley::detail {
+
+pipe_conversation::pipe_conversation(socket_kind kind, const socket_options& options,
+                                     pipe_peers& peers, socket_counters& counters)
+    : options_{options}, peers_{peers}, counters_{counters} {
+  if (kind == socket_kind::req) {
+    turn_ = turn::send;
+  } else if (kind == socket_kind::rep) {
+    turn_ = turn::receive;
+  }
+}
+
+bool pipe_conversation::ask(message& outgoing) {
+  pipe_peer* const to = peers_.next_with_room();
+  if (to == nullptr) {
+    return false;
+  }
+  peers_.pass_turn();
+  message prefix;
+  if (options_.relaxed) {
+    ++request_id_;
+    prefix.push_back(frame{&request_id_, sizeof request_id_});
+  }
+  prefix.push_back(frame{});
+  message request = with_prefix(prefix, outgoing);
+  if (!peers_.put(*to, request)) {
+    request.drop_front(prefix.size());
+    outgoing = std::move(request);
+    return false;
+  }
+  talking_to_ = to;
+  turn_ = turn::receive;
+  return true;
+}
+
+bool pipe_conversation::fetch_reply(message& into) {
+  const std::size_t delimiter = options_.relaxed ? 1 : 0;
+  const auto is_ours = [&] {
+    std::uint32_t id = request_id_;
+    if (options_.relaxed && into.front().size() == sizeof id) {
+      std::memcpy(&id, into.front().data(), sizeof id);
+    }
+    return into.size() > delimiter + 1 && into[delimiter].empty() && id == request_id_ &&
+           (!options_.relaxed || into.front().size() == sizeof id);
+  };
+  pipe_peer* from = nullptr;
+  while (peers_.pop(into, from)) {
+    if ((talking_to_ == nullptr || from == talking_to_) && is_ours()) {
+      into.drop_front(delimiter + 1);
+      return true;
+    }
+    counters_.dropped_unwanted.add(1);
+  }
+  return false;
+}
+
+bool pipe_conversation::fetch_request(message& into) {
+  pipe_peer* from = nullptr;
+  while (peers_.pop(into, from)) {
+    std::size_t delimiter = 0;
+    while (delimiter < into.size() && !into[delimiter].empty()) {
+      ++delimiter;
+    }
+    if (delimiter + 1 < into.size()) {
+      envelope_.clear();
+      for (std::size_t index = 0; index <= delimiter; ++index) {
+        envelope_.push_back(std::move(into[index]));
+      }
+      into.drop_front(delimiter + 1);
+      talking_to_ = from;
+      return true;
+    }
+    counters_.dropped_unwanted.add(1);
+  }
+  return false;
+}
+
+// As a router would: who is gone, or does not read, loses the reply.
+void pipe_conversation::reply(message& outgoing) {
+  turn_ = turn::receive;
+  message whole = with_prefix(envelope_, outgoing);
+  if (talking_to_ != nullptr) {
+    peers_.put_or_drop(*talking_to_, std::move(whole));
+  } else {
+    counters_.sent(whole.bytes());
+    counters_.dropped_gone.add(1);
+  }
+}
+
+void pipe_conversation::forget(const pipe_peer& who) noexcept {
+  if (talking_to_ == &who) {
+    talking_to_ = nullptr;
+  }
+}
+
+}  // namespace parley::detail

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "pipe_peers.hpp"
+
+#include <algorithm>
+
+namespace parley::detail {
+
+pipe_peers::pipe_peers(const socket_options& options, socket_counters& counters,
+                       std::function<void(pipe_peer&)> forget)
+    : options_{options}, counters_{counters}, forget_{std::move(forget)} {}
+
+pipe_peers::~pipe_peers() {
+  for (const auto& each : peers_) {
+    if (each->link) {
+      each->link->leave(each->side);
+    }
+  }
+}
+
+// Coming and going.
+
+pipe_peer* pipe_peers::find_waiting(std::uint64_t connection) const {
+  const auto at = std::find_if(peers_.begin(), peers_.end(), [&](const auto& each) {
+    return connection != 0 && each->connection == connection && each->room;
+  });
+  return at == peers_.end() ? nullptr : at->get();
+}
+
+pipe_peer& pipe_peers::add(std::uint64_t connection, link_side side) {
+  auto made = std::make_unique<pipe_peer>();
+  made->connection = connection;
+  made->side = side;
+  const std::lock_guard lock{mutex_};
+  return *peers_.emplace_back(std::move(made));
+}
+
+void pipe_peers::join(pipe_peer& who, pipe_mailbox::arrival& news) {
+  const std::lock_guard lock{mutex_};
+  who.room = std::move(news.room);
+  who.link = std::move(news.link);
+  if (who.link) {
+    who.in = &who.link->in(who.side);
+    who.out = &who.link->out(who.side);
+  }
+}
+
+void pipe_peers::lose_gone() {
+  for (std::size_t index = 0; index < peers_.size();) {
+    pipe_peer& each = *peers_[index];
+    if (each.out != nullptr && each.out->closed()) {
+      close_out(each);
+    }
+    if (each.in != nullptr && each.in->drained()) {
+      lose(index);
+    } else {
+      ++index;
+    }
+  }
+}
+
+void pipe_peers::forget_parted() {
+  if (parting_.empty()) {
+    return;
+  }
+  const std::lock_guard lock{mutex_};
+  std::erase_if(parting_, [this](const auto& each) {
+    if (each->link->gone(other(each->side))) {
+      counters_.dropped_gone.add(each->out->approx_size());
+      return true;
+    }
+    return each->out->approx_size() == 0;
+  });
+}
+
+std::unique_ptr<pipe_peer> pipe_peers::take_out(std::size_t index) {
+  pipe_peer& who = *peers_[index];
+  if (who.out != nullptr && who.out->closed()) {
+    close_out(who);
+  }
+  forget_(who);
+  const std::lock_guard lock{mutex_};
+  std::unique_ptr<pipe_peer> lost = std::move(peers_[index]);
+  peers_.erase(peers_.begin() + static_cast<std::ptrdiff_t>(index));
+  return lost;
+}
+
+void pipe_peers::lose(pipe_peer& who) {
+  const auto at = std::find_if(peers_.begin(), peers_.end(),
+                               [&](const auto& each) { return each.get() == &who; });
+  lose(static_cast<std::size_t>(at - peers_.begin()));
+}
+
+void pipe_peers::close_out(pipe_peer& who) {
+  const std::lock_guard lock{mutex_};
+  if (who.link->gone(other(who.side))) {
+    counters_.dropped_gone.add(who.out->approx_size());  // exact: nobody pops, we do not push
+  }
+  who.out = nullptr;
+}
+
+void pipe_peers::part(std::uint64_t connection) {
+  for (std::size_t index = 0; index < peers_.size();) {
+    if (peers_[index]->connection != connection) {
+      ++index;
+      continue;
+    }
+    auto who = take_out(index);
+    const std::lock_guard lock{mutex_};
+    if (who->room) {
+      const std::lock_guard waiting{who->room->mutex};
+      counters_.dropped_gone.add(who->room->messages.size());
+    } else if (who->link) {
+      who->link->leave(who->side);
+      if (who->out != nullptr) {
+        parting_.push_back(std::move(who));
+      }
+    }
+  }
+}
+
+std::size_t pipe_peers::waiting_for_bind() const {
+  std::size_t count = 0;
+  for (const auto& each : peers_) {
+    if (each->room) {
+      const std::lock_guard waiting{each->room->mutex};
+      count += each->room->messages.size();  // none any more, if joined meanwhile
+    }
+  }
+  return count;
+}
+
+std::size_t pipe_peers::clear_rooms() {
+  std::size_t unsent = 0;
+  for (const auto& each : peers_) {
+    if (each->room) {
+      const std::lock_guard waiting{each->room->mutex};
+      unsent += each->room->messages.size();
+      each->room->messages.clear();
+    }
+  }
+  counters_.dropped_gone.add(unsent);
+  return unsent;
+}
+
+// Messages.
+
+void pipe_peers::put_or_drop(pipe_peer& to, message&& outgoing) {
+  if (!put(to, outgoing)) {
+    counters_.sent(outgoing.bytes());
+    (to.out == nullptr ? counters_.dropped_gone : counters_.dropped_full).add(1);
+    outgoing.clear();
+  }
+}
+
+bool pipe_peers::has_room(const pipe_peer& who) const {
+  if (who.out != nullptr) {
+    return !who.out->closed() && who.out->writable();
+  }
+  if (who.room && !options_.only_connected) {
+    const std::lock_guard lock{who.room->mutex};
+    return !who.room->link && who.room->messages.size() < who.room->limit;
+  }
+  return false;
+}
+
+pipe_peer* pipe_peers::next_with_room() {
+  for (std::size_t tried = 0; tried < peers_.size(); ++tried) {
+    if (send_next_ >= peers_.size()) {
+      send_next_ = 0;
+    }
+    if (has_room(*peers_[send_next_])) {
+      return peers_[send_next_].get();
+    }
+    ++send_next_;
+  }
+  return nullptr;
+}
+
+void pipe_peers::add_to(socket_statistics& figures) const {
+  const std::lock_guard lock{mutex_};
+  for (const auto* group : {&peers_, &parting_}) {
+    for (const auto& each : *group) {
+      if (each->out != nullptr) {
+        const bool lost = each->link->gone(other(each->side));
+        (lost ? figures.dropped_gone : figures.queued) += each->out->approx_size();
+        figures.peers += each->out->closed() ? 0 : 1;
+      } else if (each->room) {
+        const std::lock_guard waiting{each->room->mutex};
+        const auto& link = each->room->link;
+        figures.queued += link ? link->out(each->side).approx_size() : each->room->messages.size();
+        figures.peers += link ? 1 : 0;
+      }
+    }
+  }
+}
+
+}  // namespace parley::detail

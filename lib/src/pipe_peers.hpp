@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// The peers of a socket over pipe://: who is there, who comes and goes, and whose turn it is to be
+// read from and sent to.
+//
+// One thread at a time, as the socket itself; add_to: any. What is sent counts, and what nobody
+// takes any more counts as dropped.
+#pragma once
+
+#include <parley/message.hpp>
+#include <parley/socket_options.hpp>
+#include <parley/socket_statistics.hpp>
+
+#include "pipe_mailbox.hpp"
+#include "pipe_peer.hpp"
+#include "socket_counters.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+namespace parley::detail {
+
+class pipe_peers {
+ public:
+  // forget(peer): it goes, nobody may point to it any more.
+  pipe_peers(const socket_options& options, socket_counters& counters,
+             std::function<void(pipe_peer&)> forget);
+  ~pipe_peers();
+  pipe_peers(const pipe_peers&) = delete;
+  pipe_peers& operator=(const pipe_peers&) = delete;
+
+  [[nodiscard]] std::size_t size() const noexcept { return peers_.size(); }
+  [[nodiscard]] bool empty() const noexcept { return peers_.empty(); }
+  [[nodiscard]] pipe_peer& operator[](std::size_t index) noexcept { return *peers_[index]; }
+  [[nodiscard]] auto begin() const noexcept { return peers_.begin(); }
+  [[nodiscard]] auto end() const noexcept { return peers_.end(); }
+
+  // Coming and going.
+
+  // Whose connect waits for a bind; null: nobody.
+  [[nodiscard]] pipe_peer* find_waiting(std::uint64_t connection) const;
+  pipe_peer& add(std::uint64_t connection, link_side side);
+  // Takes from news the link, or the room to wait in.
+  void join(pipe_peer& who, pipe_mailbox::arrival& news);
+  // Lets go of who has left and has been read.
+  void lose_gone();
+  // Lets go of whom we have left and who has read it all.
+  void forget_parted();
+  void lose(std::size_t index) { take_out(index); }
+  void lose(pipe_peer& who);
+  // We leave; what we sent is still read.
+  void part(std::uint64_t connection);
+  // Messages that wait for a bind.
+  [[nodiscard]] std::size_t waiting_for_bind() const;
+  // Throws them away, and says how many.
+  [[nodiscard]] std::size_t clear_rooms();
+
+  // Messages.
+
+  // From each peer in turn.
+  [[nodiscard, gnu::always_inline]] bool pop(message& into, pipe_peer*& from);
+  // False: refused, and outgoing is unchanged.
+  [[nodiscard, gnu::always_inline]] bool put(pipe_peer& to, message& outgoing);
+  void put_or_drop(pipe_peer& to, message&& outgoing);
+  // To the next peer in turn that has room.
+  [[nodiscard, gnu::always_inline]] bool put_to_next(message& outgoing);
+  [[nodiscard]] bool has_room(const pipe_peer& who) const;
+  // Leaves the turn at the one it returns. Null: nobody.
+  [[nodiscard]] pipe_peer* next_with_room();
+  void pass_turn() noexcept { ++send_next_; }
+
+  // Any thread: what the counters do not say.
+  void add_to(socket_statistics& figures) const;
+
+ private:
+  std::unique_ptr<pipe_peer> take_out(std::size_t index);
+  void close_out(pipe_peer& who);  // nobody reads it any more
+
+  const socket_options& options_;
+  socket_counters& counters_;
+  const std::function<void(pipe_peer&)> forget_;
+
+  // Peers come and go under mutex_, for whoever asks for figures.
+  mutable std::mutex mutex_;
+  std::vector<std::unique_ptr<pipe_peer>> peers_;    // changed with mutex_ held
+  std::vector<std::unique_ptr<pipe_peer>> parting_;  // left by us, and still read; likewise
+  std::size_t read_next_ = 0;                        // fair queueing
+  std::size_t send_next_ = 0;                        // load balancing
+};
+
+inline bool pipe_peers::pop(message& into, pipe_peer*& from) {
+  for (std::size_t tried = 0; tried < peers_.size();) {
+    if (read_next_ >= peers_.size()) {
+      read_next_ = 0;
+    }
+    pipe_peer& next = *peers_[read_next_];
+    if (next.in != nullptr) {
+      if (next.in->try_pop_n([&](message&& each) { into = std::move(each); }, 1) != 0) {
+        from = &next;
+        ++read_next_;
+        counters_.received(into);
+        return true;
+      }
+      if (next.in->drained()) {
+        lose(read_next_);
+        continue;
+      }
+    }
+    ++read_next_;
+    ++tried;
+  }
+  return false;
+}
+
+inline bool pipe_peers::put(pipe_peer& to, message& outgoing) {
+  const std::size_t bytes = outgoing.bytes();
+  if (to.out != nullptr) {
+    switch (to.out->try_push(std::move(outgoing))) {
+      case push_result::pushed:
+        counters_.sent(bytes);
+        return true;
+      case push_result::full:
+        return false;
+      case push_result::closed:
+        close_out(to);
+        return false;
+    }
+  }
+  if (to.room && !options_.only_connected) {
+    const std::lock_guard lock{to.room->mutex};
+    if (!to.room->link && to.room->messages.size() < to.room->limit) {
+      to.room->messages.push_back(std::move(outgoing));
+      counters_.sent(bytes);
+      return true;
+    }
+  }
+  return false;
+}
+
+inline bool pipe_peers::put_to_next(message& outgoing) {
+  for (std::size_t tried = 0; tried < peers_.size(); ++tried) {
+    if (send_next_ >= peers_.size()) {
+      send_next_ = 0;
+    }
+    if (put(*peers_[send_next_++], outgoing)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace parley::detail

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "pipe_routes.hpp"
+
+#include "pipe_envelope.hpp"
+
+#include <cstring>
+
+namespace parley::detail {
+
+bool pipe_routes::add(pipe_peer& who) {
+  who.routing_id = who.link->routing_id(other(who.side));
+  if (who.routing_id.empty()) {
+    // Nine bytes that begin with zero: no program may choose such a name, and libzmq makes five.
+    char name[9] = {};
+    ++last_name_;
+    std::memcpy(name + 1, &last_name_, sizeof last_name_);
+    who.routing_id.assign(name, sizeof name);
+  } else if (const auto taken = routes_.find(who.routing_id); taken != routes_.end()) {
+    pipe_peer& before = *taken->second;
+    const bool has_left = before.out == nullptr || before.out->closed();
+    if (!has_left && !options_.handover) {
+      return false;
+    }
+    routes_.erase(taken);
+    if (!has_left) {
+      before.link->leave(before.side);
+      peers_.lose(before);
+    }
+  }
+  routes_.emplace(who.routing_id, &who);
+  return true;
+}
+
+void pipe_routes::forget(const pipe_peer& who) {
+  if (const auto route = routes_.find(who.routing_id);
+      route != routes_.end() && route->second == &who) {
+    routes_.erase(route);
+  }
+}
+
+bool pipe_routes::knows(std::string_view routing_id) const {
+  const auto route = routes_.find(routing_id);
+  return route != routes_.end() && route->second->out != nullptr && !route->second->out->closed();
+}
+
+bool pipe_routes::fetch(message& into) {
+  pipe_peer* from = nullptr;
+  if (!peers_.pop(into, from)) {
+    return false;
+  }
+  into = with_prefix(message{frame{from->routing_id}}, into);
+  return true;
+}
+
+bool pipe_routes::send(message& outgoing) {
+  refused_by_.clear();
+  const bool found = knows(outgoing.front().view());
+  pipe_peer* const to = found ? routes_.find(outgoing.front().view())->second : nullptr;
+  if (to != nullptr && to->out->writable()) {
+    const frame name = outgoing.front();
+    outgoing.drop_front(1);
+    if (outgoing.empty() || peers_.put(*to, outgoing)) {
+      return true;  // an address alone carries nothing
+    }
+    outgoing = with_prefix(message{name}, outgoing);  // it left just now
+  } else if (to != nullptr && options_.mandatory) {
+    refused_by_ = to->routing_id;
+  }
+  if (options_.mandatory) {
+    return false;
+  }
+  counters_.sent(outgoing.bytes() - outgoing.front().size());
+  (to != nullptr ? counters_.dropped_full : counters_.dropped_gone).add(1);
+  outgoing.clear();
+  return true;
+}
+
+bool pipe_routes::may_take_again() const noexcept {
+  const auto route = routes_.find(refused_by_);
+  return route == routes_.end() || route->second->out == nullptr || route->second->out->writable();
+}
+
+}  // namespace parley::detail
