@@ -160,11 +160,7 @@ void pipe_carrier::forget(pipe_peer& who) {
 // Receiving.
 
 inline bool pipe_carrier::fetch(message& into) {
-  if (takes_all_) {
-    pipe_peer* from = nullptr;
-    return peers_.pop(into, from);
-  }
-  return fetch_by_kind(into);
+  return takes_all_ ? peers_.pop(into) != nullptr : fetch_by_kind(into);
 }
 
 bool pipe_carrier::fetch_by_kind(message& into) {
@@ -193,7 +189,7 @@ bool pipe_carrier::fetch_by_kind(message& into) {
 
 bool pipe_carrier::receives() const noexcept {
   return takes_all_ ||
-         (!conversation_.is_asked() && kind_ != socket_kind::push && kind_ != socket_kind::pub);
+         (conversation_.may_receive() && kind_ != socket_kind::push && kind_ != socket_kind::pub);
 }
 
 bool pipe_carrier::receive_ready() const noexcept {
@@ -214,7 +210,7 @@ bool pipe_carrier::receive_ready() const noexcept {
 inline bool pipe_carrier::receive_once(message& into) {
   catch_up();
   if (!receives()) {
-    fail(conversation_.is_asked() ? errc::out_of_turn : errc::unsupported, "receive on");
+    fail(conversation_.may_receive() ? errc::unsupported : errc::out_of_turn, "receive on");
   }
   bool received = true;
   if (fetched_) [[unlikely]] {
@@ -290,27 +286,9 @@ bool pipe_carrier::can_receive() {
 
 // Sending.
 
-bool pipe_carrier::send_request(message& outgoing) {
-  if (conversation_.has_asked() && !options_.relaxed) {
-    fail(errc::out_of_turn, "send on");
-  }
-  if (!conversation_.ask(outgoing)) {
-    return false;
-  }
-  fetched_.reset();
-  return true;
-}
-
-void pipe_carrier::send_reply(message& outgoing) {
-  if (!conversation_.is_asked()) {
-    fail(errc::out_of_turn, "send on");
-  }
-  conversation_.reply(outgoing);
-}
-
 bool pipe_carrier::knows(std::string_view routing_id) {
   catch_up();
-  return routes_.knows(routing_id);
+  return routes_.find(routing_id) != nullptr;
 }
 
 inline bool pipe_carrier::send_once(message& outgoing) {
@@ -320,6 +298,9 @@ inline bool pipe_carrier::send_once(message& outgoing) {
 }
 
 bool pipe_carrier::send_by_kind(message& outgoing) {
+  if (!conversation_.may_send()) {
+    fail(errc::out_of_turn, "send on");
+  }
   switch (kind_) {
     case socket_kind::pub:
     case socket_kind::xpub:
@@ -329,9 +310,13 @@ bool pipe_carrier::send_by_kind(message& outgoing) {
       subscriber_.send_upstream(outgoing);
       return true;
     case socket_kind::req:
-      return send_request(outgoing);
+      if (!conversation_.ask(outgoing)) {
+        return false;
+      }
+      fetched_.reset();  // a reply to the request before
+      return true;
     case socket_kind::rep:
-      send_reply(outgoing);
+      conversation_.reply(outgoing);
       return true;
     case socket_kind::router:
       return routes_.send(outgoing);
@@ -397,23 +382,21 @@ bool pipe_carrier::wait_and_send(message& outgoing, time_point deadline) {
 bool pipe_carrier::can_send() {
   for (;;) {
     catch_up();
+    if (!conversation_.may_send()) {
+      return false;
+    }
     switch (kind_) {
       case socket_kind::pub:
       case socket_kind::xpub:
       case socket_kind::xsub:
       case socket_kind::router:
-        return true;
       case socket_kind::rep:
-        return conversation_.is_asked();
-      case socket_kind::req:
-        if (conversation_.has_asked() && !options_.relaxed) {
-          return false;
-        }
-        break;
+        return true;
       case socket_kind::pull:
       case socket_kind::sub:
       case socket_kind::stream:
         return false;
+      case socket_kind::req:
       case socket_kind::pair:
       case socket_kind::push:
       case socket_kind::dealer:

@@ -76,8 +76,10 @@ class pipe_carrier {
   // For sockets with libzmq beside: which of the two a message belongs to.
   [[nodiscard]] bool knows(std::string_view routing_id);  // router: a peer of ours
   [[nodiscard]] std::size_t targets() const noexcept { return peers_.size(); }
-  [[nodiscard]] bool in_turn_to_receive() const noexcept { return conversation_.has_asked(); }
-  [[nodiscard]] bool in_turn_to_send() const noexcept { return conversation_.is_asked(); }
+  [[nodiscard]] bool in_turn_to_receive() const noexcept {
+    return conversation_.has_turn_to_receive();
+  }
+  [[nodiscard]] bool in_turn_to_send() const noexcept { return conversation_.has_turn_to_send(); }
 
   // From now on each "no" of try_x and can_x arms the bell of its direction: the next change makes
   // the bell's descriptor readable. Bells: reading, writing; the same one for subscribers.
@@ -113,8 +115,6 @@ class pipe_carrier {
   // Sending.
   [[nodiscard, gnu::always_inline]] bool send_once(message& outgoing);
   [[nodiscard]] bool send_by_kind(message& outgoing);
-  [[nodiscard]] bool send_request(message& outgoing);
-  void send_reply(message& outgoing);
   [[nodiscard, gnu::noinline]] bool wait_and_send(message& outgoing, time_point deadline);
   [[nodiscard]] bool send_ready() const noexcept;
 

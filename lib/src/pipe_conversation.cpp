@@ -4,14 +4,13 @@
 #include "pipe_envelope.hpp"
 
 #include <cstddef>
-#include <cstring>
 #include <utility>
 
 namespace parley::detail {
 
 pipe_conversation::pipe_conversation(socket_kind kind, const socket_options& options,
                                      pipe_peers& peers, socket_counters& counters)
-    : options_{options}, peers_{peers}, counters_{counters} {
+    : asks_anew_{kind == socket_kind::req && options.relaxed}, peers_{peers}, counters_{counters} {
   if (kind == socket_kind::req) {
     turn_ = turn::send;
   } else if (kind == socket_kind::rep) {
@@ -26,7 +25,7 @@ bool pipe_conversation::ask(message& outgoing) {
   }
   peers_.pass_turn();
   message prefix;
-  if (options_.relaxed) {
+  if (asks_anew_) {
     ++request_id_;
     prefix.push_back(frame{&request_id_, sizeof request_id_});
   }
@@ -43,17 +42,12 @@ bool pipe_conversation::ask(message& outgoing) {
 }
 
 bool pipe_conversation::fetch_reply(message& into) {
-  const std::size_t delimiter = options_.relaxed ? 1 : 0;
+  const std::size_t delimiter = asks_anew_ ? 1 : 0;
   const auto is_ours = [&] {
-    std::uint32_t id = request_id_;
-    if (options_.relaxed && into.front().size() == sizeof id) {
-      std::memcpy(&id, into.front().data(), sizeof id);
-    }
-    return into.size() > delimiter + 1 && into[delimiter].empty() && id == request_id_ &&
-           (!options_.relaxed || into.front().size() == sizeof id);
+    return into.size() > delimiter + 1 && into[delimiter].empty() &&
+           (!asks_anew_ || into.front() == frame{&request_id_, sizeof request_id_});
   };
-  pipe_peer* from = nullptr;
-  while (peers_.pop(into, from)) {
+  while (const pipe_peer* const from = peers_.pop(into)) {
     if ((talking_to_ == nullptr || from == talking_to_) && is_ours()) {
       into.drop_front(delimiter + 1);
       return true;
@@ -64,8 +58,7 @@ bool pipe_conversation::fetch_reply(message& into) {
 }
 
 bool pipe_conversation::fetch_request(message& into) {
-  pipe_peer* from = nullptr;
-  while (peers_.pop(into, from)) {
+  while (pipe_peer* const from = peers_.pop(into)) {
     std::size_t delimiter = 0;
     while (delimiter < into.size() && !into[delimiter].empty()) {
       ++delimiter;

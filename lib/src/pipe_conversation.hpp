@@ -19,8 +19,11 @@ class pipe_conversation {
   pipe_conversation(socket_kind kind, const socket_options& options, pipe_peers& peers,
                     socket_counters& counters);
 
-  [[nodiscard]] bool is_asked() const noexcept { return turn_ == turn::send; }
-  [[nodiscard]] bool has_asked() const noexcept { return turn_ == turn::receive; }
+  [[nodiscard]] bool has_turn_to_send() const noexcept { return turn_ == turn::send; }
+  [[nodiscard]] bool has_turn_to_receive() const noexcept { return turn_ == turn::receive; }
+  // Either turn, or no turns at all.
+  [[nodiscard]] bool may_send() const noexcept { return turn_ != turn::receive || asks_anew_; }
+  [[nodiscard]] bool may_receive() const noexcept { return turn_ != turn::send; }
   // The program has what was fetched.
   void received() noexcept {
     if (turn_ == turn::receive) {
@@ -28,10 +31,10 @@ class pipe_conversation {
     }
   }
 
-  // req. False: nobody has room, outgoing is unchanged. Requires: its turn.
+  // req. False: nobody has room, outgoing is unchanged. Requires: may_send().
   [[nodiscard]] bool ask(message& outgoing);
   [[nodiscard]] bool fetch_reply(message& into);
-  // rep. Requires: its turn.
+  // rep. Requires of reply: may_send().
   [[nodiscard]] bool fetch_request(message& into);
   void reply(message& outgoing);
 
@@ -40,7 +43,7 @@ class pipe_conversation {
  private:
   enum class turn { send, receive, either };
 
-  const socket_options& options_;
+  const bool asks_anew_;  // req, relaxed: without the reply; so requests are numbered
   pipe_peers& peers_;
   socket_counters& counters_;
   turn turn_ = turn::either;

@@ -62,8 +62,8 @@ class pipe_peers {
 
   // Messages.
 
-  // From each peer in turn.
-  [[nodiscard, gnu::always_inline]] bool pop(message& into, pipe_peer*& from);
+  // From each peer in turn: whom it came from. Null: there is nothing, into is as it was.
+  [[nodiscard, gnu::always_inline]] pipe_peer* pop(message& into);
   // False: refused, and outgoing is unchanged.
   [[nodiscard, gnu::always_inline]] bool put(pipe_peer& to, message& outgoing);
   void put_or_drop(pipe_peer& to, message&& outgoing);
@@ -93,7 +93,7 @@ class pipe_peers {
   std::size_t send_next_ = 0;                        // load balancing
 };
 
-inline bool pipe_peers::pop(message& into, pipe_peer*& from) {
+inline pipe_peer* pipe_peers::pop(message& into) {
   for (std::size_t tried = 0; tried < peers_.size();) {
     if (read_next_ >= peers_.size()) {
       read_next_ = 0;
@@ -101,10 +101,9 @@ inline bool pipe_peers::pop(message& into, pipe_peer*& from) {
     pipe_peer& next = *peers_[read_next_];
     if (next.in != nullptr) {
       if (next.in->try_pop_n([&](message&& each) { into = std::move(each); }, 1) != 0) {
-        from = &next;
         ++read_next_;
         counters_.received(into);
-        return true;
+        return &next;
       }
       if (next.in->drained()) {
         lose(read_next_);
@@ -114,7 +113,7 @@ inline bool pipe_peers::pop(message& into, pipe_peer*& from) {
     ++read_next_;
     ++tried;
   }
-  return false;
+  return nullptr;
 }
 
 inline bool pipe_peers::put(pipe_peer& to, message& outgoing) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "pipe_registry.hpp"
 
+#include "subscription_message.hpp"
+
 #include <algorithm>
 #include <string_view>
 #include <utility>
@@ -183,7 +185,7 @@ void pipe_registry::join(const mailbox& bound, connection& with) {
   with.room->link = link;
   if (subscribes(with.who->kind)) {
     with.who->subscriptions.for_each([&](const std::string& prefix, std::size_t) {
-      static_cast<void>(up.try_push(message{frame{std::string(1, '\1').append(prefix)}}));
+      static_cast<void>(up.try_push(subscription_message(subscribe_byte, prefix)));
     });
   }
   if (with.closed) {

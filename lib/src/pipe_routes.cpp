@@ -6,6 +6,11 @@
 #include <cstring>
 
 namespace parley::detail {
+namespace {
+
+bool is_there(const pipe_peer& who) noexcept { return who.out != nullptr && !who.out->closed(); }
+
+}  // namespace
 
 bool pipe_routes::add(pipe_peer& who) {
   who.routing_id = who.link->routing_id(other(who.side));
@@ -17,12 +22,12 @@ bool pipe_routes::add(pipe_peer& who) {
     who.routing_id.assign(name, sizeof name);
   } else if (const auto taken = routes_.find(who.routing_id); taken != routes_.end()) {
     pipe_peer& before = *taken->second;
-    const bool has_left = before.out == nullptr || before.out->closed();
-    if (!has_left && !options_.handover) {
+    const bool stays = is_there(before);
+    if (stays && !options_.handover) {
       return false;
     }
     routes_.erase(taken);
-    if (!has_left) {
+    if (stays) {
       before.link->leave(before.side);
       peers_.lose(before);
     }
@@ -38,14 +43,14 @@ void pipe_routes::forget(const pipe_peer& who) {
   }
 }
 
-bool pipe_routes::knows(std::string_view routing_id) const {
+pipe_peer* pipe_routes::find(std::string_view routing_id) const {
   const auto route = routes_.find(routing_id);
-  return route != routes_.end() && route->second->out != nullptr && !route->second->out->closed();
+  return route != routes_.end() && is_there(*route->second) ? route->second : nullptr;
 }
 
 bool pipe_routes::fetch(message& into) {
-  pipe_peer* from = nullptr;
-  if (!peers_.pop(into, from)) {
+  const pipe_peer* const from = peers_.pop(into);
+  if (from == nullptr) {
     return false;
   }
   into = with_prefix(message{frame{from->routing_id}}, into);
@@ -54,8 +59,7 @@ bool pipe_routes::fetch(message& into) {
 
 bool pipe_routes::send(message& outgoing) {
   refused_by_.clear();
-  const bool found = knows(outgoing.front().view());
-  pipe_peer* const to = found ? routes_.find(outgoing.front().view())->second : nullptr;
+  pipe_peer* const to = find(outgoing.front().view());
   if (to != nullptr && to->out->writable()) {
     const frame name = outgoing.front();
     outgoing.drop_front(1);

@@ -26,7 +26,8 @@ class pipe_routes {
   // False: another peer has that name, and keeps it.
   [[nodiscard]] bool add(pipe_peer& who);
   void forget(const pipe_peer& who);
-  [[nodiscard]] bool knows(std::string_view routing_id) const;
+  // A peer that has not left; null: there is none.
+  [[nodiscard]] pipe_peer* find(std::string_view routing_id) const;
 
   [[nodiscard]] bool fetch(message& into);
   // False, if mandatory: there is no such peer, or it has no room. Requires: outgoing has a frame.

@@ -49,8 +49,7 @@ void pipe_subscriber::pass_on_backlog() {
 
 // An unsubscription takes effect at once, whatever is on the way.
 bool pipe_subscriber::fetch(message& into) {
-  pipe_peer* from = nullptr;
-  while (peers_.pop(into, from)) {
+  while (peers_.pop(into) != nullptr) {
     if (!filters_ || mailbox_.subscriptions.matches(into.front().view())) {
       return true;
     }
