@@ -327,13 +327,13 @@ template<class T>
 template<class Take>
 std::size_t spsc_pipe<T>::try_pop_n(Take&& take, std::size_t most) {
   const index end = own_read() + items_for(most);
+  if (end == own_read()) return 0;  // nothing to give back, nobody to ring for
   // Destroys what was taken, and gives the slots back in the end, even when take throws.
   struct taken {
     spsc_pipe& pipe;
     index read;
     ~taken() { pipe.give_back(read); }
   } taken{*this, own_read()};
-  if (taken.read == end) return 0;
   while (taken.read != end) {
     struct item {
       T* made;
