@@ -12,6 +12,10 @@
 
 namespace parley::stomp {
 
+inline constexpr std::string_view topic_word = "/topic/";
+inline constexpr std::string_view temp_word = "/temp-queue/";
+inline constexpr std::string_view reply_word = "/reply-queue/";
+
 struct destination {
   enum class kind : std::uint8_t {
     topic,        // /topic/a.b

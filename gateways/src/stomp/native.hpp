@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// What the router asks of the world outside STOMP. All return at once.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "stomp/session.hpp"
+
+namespace parley::stomp {
+
+class native {
+ public:
+  virtual void publish(std::string_view topic, std::string_view body) = 0;
+  // Somebody, or nobody any more, wants topics that begin so.
+  virtual void want(std::string_view prefix) = 0;
+  virtual void unwant(std::string_view prefix) = 0;
+  // Should end in router::replied with that number; the router gives up at the deadline.
+  enum class call_start : std::uint8_t { started, no_such_service, busy };
+  virtual call_start call(std::uint64_t number, std::string_view service, std::string_view method,
+                          const std::string& parameters, clock::time_point deadline) = 0;
+  // What a frame of a client made fail here; it concerns whoever runs the gateway.
+  virtual void report(std::string_view what) = 0;
+
+ protected:
+  ~native() = default;
+};
+
+}  // namespace parley::stomp
