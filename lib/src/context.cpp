@@ -3,6 +3,7 @@
 
 #include <parley/error.hpp>
 
+#include "batch_keeper.hpp"
 #include "pipe_registry.hpp"
 #include "zmq_error.hpp"
 
@@ -24,6 +25,7 @@ context::context(const context_options& options) {
             new zmq::context_t{options.io_threads, options.max_sockets}, detail::home_delete{}};
       });
   pipes_ = std::make_shared<detail::pipe_registry>();
+  batches_ = std::shared_ptr<detail::batch_keeper>{new detail::batch_keeper, detail::home_delete{}};
 }
 
 void context::shutdown() noexcept {

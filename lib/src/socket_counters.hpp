@@ -27,6 +27,8 @@ class counter {
 struct socket_counters {
   counter messages_sent, bytes_sent;
   counter messages_received, bytes_received;
+  counter batches_sent;  // written by the context's batch_keeper too, under the sender's lock
+  counter batches_received;
   counter dropped_full, dropped_gone, dropped_unwanted;
 
   void sent(std::size_t bytes) noexcept {

@@ -61,12 +61,13 @@ close_result socket::state::close_until(time_point deadline) {
   std::optional<detail::zmq_departure> departing;
   if (zmq_) {
     const bool has_sent = counters_.messages_sent.value() > 0;
+    left.unsent = zmq_->end_batching(deadline);
     departing.emplace(context_.native(), zmq_->native(), has_sent ? deadline : time_point::min());
     left.uncounted = has_sent;
     zmq_.reset();
   }
   if (pipes_) {
-    left.unsent = pipes_->close_until(deadline);
+    left.unsent += pipes_->close_until(deadline);
     const std::lock_guard lock{making_pipes_};
     pipes_.reset();
   }
@@ -83,7 +84,7 @@ detail::zmq_carrier& socket::state::with_zmq() {
       const std::lock_guard lock{making_pipes_};
       pipes_.reset();  // it stood in while there was no endpoint of any kind
     }
-    zmq_.emplace(context_, kind_, options_);
+    zmq_.emplace(context_, kind_, options_, counters_);
     subscriptions_.for_each([this](const std::string& prefix, std::size_t count) {
       for (; count > 0; --count) {
         zmq_->subscribe(prefix);
@@ -93,7 +94,7 @@ detail::zmq_carrier& socket::state::with_zmq() {
       be_watched();
     }
     if (events_fd_ != -1) {
-      watch(zmq_->fd());
+      watch_zmq();
     }
   }
   return *zmq_;
@@ -131,6 +132,14 @@ void socket::state::watch(int fd) const {
   }
 }
 
+void socket::state::watch_zmq() {
+  std::vector<int> fds;
+  zmq_->add_fds(fds);
+  for (const int fd : fds) {
+    watch(fd);
+  }
+}
+
 int socket::state::fd() {
   if (events_fd_ == -1) {
     events_fd_ = ::epoll_create1(EPOLL_CLOEXEC);
@@ -138,7 +147,7 @@ int socket::state::fd() {
       throw error{errc::out_of_resources, "epoll of a socket"};
     }
     if (zmq_) {
-      watch(zmq_->fd());
+      watch_zmq();
     }
     be_watched();
     if (pipes_) {
@@ -161,7 +170,7 @@ void socket::state::be_watched() {
 
 void socket::state::add_fds(bool for_reading, std::vector<int>& fds) {
   if (zmq_) {
-    fds.push_back(zmq_->fd());
+    zmq_->add_fds(fds);
   }
   if (pipes_) {
     fds.push_back((for_reading ? pipes_->read_bell() : pipes_->write_bell()).fd());
@@ -524,6 +533,8 @@ socket_statistics socket::state::statistics() const {
   figures.bytes_sent = counters_.bytes_sent.value();
   figures.messages_received = counters_.messages_received.value();
   figures.bytes_received = counters_.bytes_received.value();
+  figures.batches_sent = counters_.batches_sent.value();
+  figures.batches_received = counters_.batches_received.value();
   figures.dropped_full = counters_.dropped_full.value();
   figures.dropped_gone = counters_.dropped_gone.value();
   figures.dropped_unwanted = counters_.dropped_unwanted.value();

@@ -94,6 +94,7 @@ class socket::state {
   void check_home() const { context_.home().check("use a socket"); }
   void check_open() const;
   void watch(int fd) const;
+  void watch_zmq();
 
   // Within the limit in bytes, or not limited.
   template<class Send>

@@ -3,8 +3,11 @@
 
 #include <parley/error.hpp>
 
+#include "batch_keeper.hpp"
 #include "zmq_error.hpp"
 #include "zmq_part.hpp"
+
+#include <poll.h>
 
 #include <algorithm>
 #include <cassert>
@@ -144,6 +147,22 @@ std::chrono::milliseconds time_left(clock::time_point deadline) {
                   std::chrono::milliseconds{std::chrono::hours{24}});
 }
 
+// What a socket tells its peers about batches (docs/wire.md). libzmq before 4.3, and some builds,
+// cannot say it; then nobody packs for this socket, and this one packs for nobody.
+bool announce(zmq::socket_t& native, const char* name, std::string_view value) {
+  constexpr int metadata = 95;  // ZMQ_METADATA, which zmq.h shows to users of its drafts only
+  const std::string text = std::string{name}.append(":").append(value);
+  return zmq_setsockopt(native.handle(), metadata, text.data(), text.size()) == 0;
+}
+
+bool can_unpack(socket_kind kind) {
+  return kind == socket_kind::pull || kind == socket_kind::pair || kind == socket_kind::dealer;
+}
+
+bool can_pack(socket_kind kind) {
+  return kind == socket_kind::push || kind == socket_kind::pair || kind == socket_kind::dealer;
+}
+
 }  // namespace
 
 void check_options(const socket_options& options) {
@@ -158,6 +177,13 @@ void check_options(const socket_options& options) {
   checked_milliseconds(options.connect_timeout, "connect_timeout");
   checked_milliseconds(options.heartbeat, "heartbeat");
   checked_milliseconds(options.heartbeat_timeout, "heartbeat_timeout");
+  const auto& batch = options.batch;
+  if (batch.bytes != 0 && (batch.bytes < 256 || batch.bytes > largest_batch)) {
+    throw config_error{"socket_options.batch.bytes must be 0, or from 256 bytes to 1 MiB"};
+  }
+  if (batch.delay < std::chrono::microseconds{1} || batch.delay > std::chrono::seconds{1}) {
+    throw config_error{"socket_options.batch.delay must be from 1 us to 1 s"};
+  }
   if (!options.routing_id.empty() &&
       (options.routing_id.size() > 255 || options.routing_id.front() == '\0')) {
     throw config_error{
@@ -165,15 +191,51 @@ void check_options(const socket_options& options) {
   }
 }
 
-zmq_carrier::zmq_carrier(const context& owner, socket_kind kind, const socket_options& options)
-    : kind_{kind} {
+zmq_carrier::zmq_carrier(const context& owner, socket_kind kind, const socket_options& options,
+                         socket_counters& counters)
+    : kind_{kind}, linger_{options.linger}, keeper_{*owner.batches()}, counters_{counters} {
   with_zmq_errors(doing(kind, "make"), [&] {
     native_ = zmq::socket_t{owner.native(), native_kind(kind)};
     apply(native_, kind, options);
+    if (can_unpack(kind)) {
+      announce(native_, unpacks_property, unpacks_version);
+    }
+    if (options.batch.bytes > 0 && can_pack(kind)) {
+      const batch_label label = fresh_batch_label();
+      if (announce(native_, label_property, {label.data(), label.size()})) {
+        batch_ = std::make_unique<batch_sender>(owner.native(), native_, keeper_, label, options,
+                                                counters_.batches_sent);
+        keeper_.add(*batch_);
+      }
+    }
   });
 }
 
+zmq_carrier::~zmq_carrier() {
+  if (!batch_) {
+    return;
+  }
+  try {
+    static_cast<void>(batch_->flush());
+    if (batch_->unsent() > 0) {
+      batch_->stop_counting();
+      keeper_.take_over(std::move(batch_), std::move(native_),
+                        clock::now() + std::chrono::milliseconds{linger_});
+      return;
+    }
+  } catch (const std::exception&) {
+    // Out of memory: the batch is lost.
+  }
+  if (batch_) {
+    keeper_.remove(*batch_);
+  }
+}
+
 endpoint zmq_carrier::bind(const endpoint& where) {
+  if (batch_) {
+    batch_->give_up_batching();  // whoever connects cannot be asked
+  }
+  const auto held = hold();
   return with_zmq_errors(doing(kind_, "bind", " to ", where), [&] {
     native_.set(zmq::sockopt::ipv6, where.is_ipv6());
     const bool any_port = where.kind() == transport::tcp && where.port() == 0;
@@ -192,6 +254,10 @@ void zmq_carrier::connect(const endpoint& where) {
   if (where.is_wildcard()) {
     throw error{errc::invalid_endpoint, what() + " (only bind takes a wildcard)"};
   }
+  if (batch_) {
+    batch_->will_connect(where);
+  }
+  const auto held = hold();
   with_zmq_errors(what, [&] {
     native_.set(zmq::sockopt::ipv6, where.is_ipv6());
     native_.connect(where.str());
@@ -199,10 +265,15 @@ void zmq_carrier::connect(const endpoint& where) {
 }
 
 void zmq_carrier::unbind(const endpoint& where) {
+  const auto held = hold();
   with_zmq_errors(doing(kind_, "unbind", " from ", where), [&] { native_.unbind(where.str()); });
 }
 
 void zmq_carrier::disconnect(const endpoint& where) {
+  if (batch_) {
+    batch_->give_up_batching();  // libzmq does not say which connections are left
+  }
+  const auto held = hold();
   with_zmq_errors(doing(kind_, "disconnect", " from ", where),
                   [&] { native_.disconnect(where.str()); });
 }
@@ -229,26 +300,20 @@ void zmq_carrier::unsubscribe(std::string_view prefix) {
 
 bool zmq_carrier::send(message& outgoing, int wait) {
   assert(!outgoing.empty());
-  const std::size_t last = outgoing.size() - 1;
-  for (std::size_t index = 0; index <= last; ++index) {
-    zmq_msg_t part;
-    make_part(part, outgoing[index]);
-    // libzmq takes a message whole or not at all: only its first part can be refused.
-    const int flags = (index < last ? ZMQ_SNDMORE : 0) | (index == 0 ? wait : 0);
-    while (zmq_msg_send(&part, native_.handle(), flags) < 0) {
-      const int failure = zmq_errno();
-      if (failure == EINTR && index > 0) {
-        continue;
-      }
-      zmq_msg_close(&part);
-      if (failure == EAGAIN || failure == EHOSTUNREACH || failure == EINTR) {
-        return false;  // no room; a router has no such peer; a signal ended the wait
-      }
-      throw_zmq_error(failure, doing(kind_, "send on")());
-    }
+  const int failure =
+      batch_ ? batch_->send(outgoing) : send_parts(native_.handle(), outgoing, wait);
+  if (failure == 0) {
+    outgoing.clear();
+    return true;
   }
-  outgoing.clear();
-  return true;
+  if (failure != EAGAIN && failure != EHOSTUNREACH && failure != EINTR) {
+    throw_zmq_error(failure, doing(kind_, "send on")());
+  }
+  // No room; a router has no such peer; a signal ended the wait.
+  if (batch_ && wait == 0) {
+    static_cast<void>(wait_until(ZMQ_POLLOUT, time_point::max()));
+  }
+  return false;
 }
 
 bool zmq_carrier::send_until(message& outgoing, time_point deadline) {
@@ -271,6 +336,45 @@ bool zmq_carrier::send_until(message& outgoing, time_point deadline) {
 }
 
 bool zmq_carrier::receive(message& incoming, int wait) {
+  while (!unpacked_.has_more()) {
+    if (batch_) {
+      if (!receive_parts(incoming, ZMQ_DONTWAIT)) {
+        if (wait == 0) {
+          static_cast<void>(wait_until(ZMQ_POLLIN, time_point::max()));
+        }
+        return false;
+      }
+    } else if (!receive_parts(incoming, wait)) {
+      return false;
+    }
+    if (!is_batch(incoming)) {
+      return true;
+    }
+    frame batch = std::move(*incoming.begin());
+    incoming.clear();
+    if (unpacked_.open(std::move(batch))) {
+      counters_.batches_received.add(1);
+    } else {
+      counters_.dropped_unwanted.add(1);
+    }
+  }
+  unpacked_.next(incoming);
+  return true;
+}
+
+// A frame that its sender, as it said when the connection was made, labels as a batch.
+inline bool zmq_carrier::is_batch(const message& incoming) {
+  const frame& first = incoming.front();
+  if (!looks_like_batch(first.data(), first.size()) || incoming.size() != 1 || !can_unpack(kind_))
+      [[likely]] {
+    return false;
+  }
+  const char* const label = property_of(*part_.handle(), first, label_property);
+  return label != nullptr && first.view().substr(batch_magic.size(), sizeof(batch_label)) == label;
+}
+
+bool zmq_carrier::receive_parts(message& incoming, int wait) {
+  const auto held = hold();
   zmq_msg_t& part = *part_.handle();
   for (bool more = true; more;) {
     // The rest of a message is there once its first part is.
@@ -301,16 +405,65 @@ bool zmq_carrier::receive_until(message& incoming, time_point deadline) {
 }
 
 int zmq_carrier::events() {
+  const auto held = hold();
+  if (batch_) {
+    batch_->take_wake();
+  }
   return with_zmq_errors(doing(kind_, "look at"),
                          [&] { return native_.get(zmq::sockopt::events); });
 }
 
-int zmq_carrier::fd() {
-  return with_zmq_errors(doing(kind_, "look at"), [&] { return native_.get(zmq::sockopt::fd); });
+void zmq_carrier::add_fds(std::vector<int>& fds) {
+  flush();
+  fds.push_back(with_zmq_errors(doing(kind_, "look at"), [&] {
+    const auto held = hold();
+    return native_.get(zmq::sockopt::fd);
+  }));
+  if (batch_) {
+    fds.push_back(batch_->wake_fd());
+  }
+}
+
+void zmq_carrier::flush() {
+  if (!batch_) {
+    return;
+  }
+  const int failure = batch_->flush();
+  if (failure != 0 && failure != EAGAIN && failure != EINTR) {
+    throw_zmq_error(failure, doing(kind_, "send on")());
+  }
+}
+
+zmq::socket_t& zmq_carrier::shared() {
+  if (batch_) {
+    batch_->give_up_batching();
+    flush();
+    keeper_.remove(*batch_);  // what could not leave does so with the next calls
+  }
+  return native_;
+}
+
+std::size_t zmq_carrier::end_batching(time_point deadline) {
+  if (!batch_) {
+    return 0;
+  }
+  std::size_t unsent = 0;
+  try {
+    for (flush(); (unsent = batch_->unsent()) > 0 && wait_until(ZMQ_POLLOUT, deadline); flush()) {
+    }
+  } catch (const error&) {
+    unsent = batch_->unsent();  // shut down
+  }
+  keeper_.remove(*batch_);
+  batch_.reset();
+  return unsent;
 }
 
 // Until the socket may be ready for events of zmq_poll. False: the deadline has passed.
 bool zmq_carrier::wait_until(short events, time_point deadline) {
+  if (batch_) {
+    return wait_beside_keeper(events, deadline);
+  }
   zmq::pollitem_t item{native_.handle(), 0, events, 0};
   for (;;) {
     const auto limit = time_left(deadline);
@@ -327,6 +480,27 @@ bool zmq_carrier::wait_until(short events, time_point deadline) {
       }
     }
   }
+}
+
+// The same, where the keeper may use the socket meanwhile: zmq::poll may not.
+bool zmq_carrier::wait_beside_keeper(short wanted, time_point deadline) {
+  std::vector<int> fds;
+  add_fds(fds);
+  std::vector<pollfd> polled;
+  for (const int fd : fds) {
+    polled.push_back({fd, POLLIN, 0});
+  }
+  while ((events() & wanted) == 0) {
+    const auto limit = time_left(deadline);
+    if (limit.count() == 0) {
+      return false;
+    }
+    if (::poll(polled.data(), polled.size(), static_cast<int>(limit.count())) < 0 &&
+        errno == EINTR && deadline == time_point::max()) {
+      return false;  // a signal
+    }
+  }
+  return true;
 }
 
 }  // namespace parley::detail

@@ -9,9 +9,16 @@
 #include <parley/message.hpp>
 #include <parley/socket.hpp>
 
+#include "batch_reader.hpp"
+#include "batch_sender.hpp"
+#include "socket_counters.hpp"
+
 #include <chrono>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include <zmq.hpp>
 
@@ -24,7 +31,12 @@ class zmq_carrier {
  public:
   using time_point = std::chrono::steady_clock::time_point;
 
-  zmq_carrier(const context& owner, socket_kind kind, const socket_options& options);
+  zmq_carrier(const context& owner, socket_kind kind, const socket_options& options,
+              socket_counters& counters);
+  // What waits in a batch gets the linger time, in the background.
+  ~zmq_carrier();
+  zmq_carrier(const zmq_carrier&) = delete;
+  zmq_carrier& operator=(const zmq_carrier&) = delete;
 
   endpoint bind(const endpoint& where);
   void connect(const endpoint& where);
@@ -42,12 +54,15 @@ class zmq_carrier {
   [[nodiscard]] bool receive_once(message& incoming) { return receive(incoming, 0); }
   [[nodiscard]] bool receive_until(message& incoming, time_point deadline);
 
-  [[nodiscard]] bool can_receive() { return is_ready(ZMQ_POLLIN); }
+  [[nodiscard]] bool can_receive() { return unpacked_.has_more() || is_ready(ZMQ_POLLIN); }
   [[nodiscard]] bool can_send() { return is_ready(ZMQ_POLLOUT); }
   // While it lives, can_receive and can_send answer as of when it was made.
   class one_look {
    public:
-    explicit one_look(zmq_carrier& at) : at_{at} { at_.seen_ = at_.events(); }
+    explicit one_look(zmq_carrier& at) : at_{at} {
+      at_.flush();  // who looks is about to wait
+      at_.seen_ = at_.events();
+    }
     ~one_look() { at_.seen_.reset(); }
     one_look(const one_look&) = delete;
     one_look& operator=(const one_look&) = delete;
@@ -55,19 +70,37 @@ class zmq_carrier {
    private:
     zmq_carrier& at_;
   };
-  [[nodiscard]] int fd();
+  // For who is about to wait.
+  void add_fds(std::vector<int>& fds);
+  // To be used by somebody else as well: it does not batch any more.
+  [[nodiscard]] zmq::socket_t& shared();
+  // The same, and waits for what is in the batch to be sent; returns how many messages were not.
+  [[nodiscard]] std::size_t end_batching(time_point deadline);
   [[nodiscard]] zmq::socket_t& native() noexcept { return native_; }
 
  private:
   [[nodiscard]] bool send(message& outgoing, int wait);
   [[nodiscard]] bool receive(message& incoming, int wait);
+  [[nodiscard]] bool receive_parts(message& incoming, int wait);
+  [[nodiscard]] bool is_batch(const message& incoming);
+  void flush();
+  // While libzmq's socket is used: a batching one is not used by this thread alone.
+  [[nodiscard]] std::unique_lock<std::mutex> hold() {
+    return batch_ ? batch_->hold() : std::unique_lock<std::mutex>{};
+  }
   [[nodiscard]] bool is_ready(int event) { return ((seen_ ? *seen_ : events()) & event) != 0; }
   [[nodiscard]] int events();
   [[nodiscard]] bool wait_until(short events, time_point deadline);
+  [[nodiscard]] bool wait_beside_keeper(short wanted, time_point deadline);
 
   const socket_kind kind_;
+  const std::chrono::milliseconds linger_;
+  batch_keeper& keeper_;
+  socket_counters& counters_;
   zmq::socket_t native_;
-  std::optional<int> seen_;  // by one_look
+  std::unique_ptr<batch_sender> batch_;  // none: it does not batch
+  batch_reader unpacked_;                // received, to be taken out one by one
+  std::optional<int> seen_;              // by one_look
   zmq::message_t part_;  // received into again and again; may hold the bytes of the last small part
 };
 

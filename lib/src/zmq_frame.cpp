@@ -94,6 +94,16 @@ void detail::take_part(zmq_msg_t& part, message& into) {
   into.push_back(frame::adopt(owner, zmq_msg_data(&owner->content), size));
 }
 
+const char* detail::property_of(zmq_msg_t& part, const frame& taken, const char* name) {
+  if (taken.is_inline()) {
+    return zmq_msg_gets(&part, name);
+  }
+  auto* const owner = static_cast<zmq_body*>(taken.add_share());
+  const char* const value = zmq_msg_gets(&owner->content, name);
+  frame::drop_share(owner);  // taken keeps it
+  return value;
+}
+
 zmq::message_t to_zmq(const frame& source) {
   zmq::message_t made;
   detail::make_part(*made.handle(), source);

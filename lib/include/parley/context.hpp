@@ -21,8 +21,9 @@ class context_t;
 namespace parley {
 
 namespace detail {
+class batch_keeper;
 class pipe_registry;
-}
+}  // namespace detail
 
 struct context_options {
   int io_threads = 1;       // about one for each gigabit a second; no effect after construction
@@ -45,11 +46,16 @@ class context {
   [[nodiscard]] const std::shared_ptr<detail::pipe_registry>& pipes() const noexcept {
     return pipes_;
   }
+  // Sends their batches in time; for Parley's own sockets.
+  [[nodiscard]] const std::shared_ptr<detail::batch_keeper>& batches() const noexcept {
+    return batches_;
+  }
 
  private:
   detail::home_process home_;
   std::shared_ptr<zmq::context_t> native_;
   std::shared_ptr<detail::pipe_registry> pipes_;
+  std::shared_ptr<detail::batch_keeper> batches_;  // goes before libzmq's context, which waits
 };
 
 }  // namespace parley

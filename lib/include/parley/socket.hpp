@@ -46,7 +46,8 @@ struct socket_readiness {
 
 // What a socket still held when the time to close it was up. It is thrown away.
 struct close_result {
-  // Over pipe://: messages for names that nobody had bound. Exact.
+  // Over pipe://: messages for names that nobody had bound. Exact. Over libzmq: messages in a batch
+  // that could not leave.
   std::size_t unsent = 0;
   // Over libzmq, which does not count them: it had not let go of all of them yet, or could not be
   // asked, because the context was shut down.
@@ -108,7 +109,8 @@ class socket {
 
   [[nodiscard]] socket_statistics statistics() const;
 
-  // cppzmq's socket, for what Parley does not offer. Made now if no endpoint needed it before.
+  // cppzmq's socket, for what Parley does not offer. Made now if no endpoint needed it before. From
+  // now on the socket does not batch.
   [[nodiscard]] zmq::socket_t& native();
 
  private:

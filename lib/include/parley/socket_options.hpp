@@ -15,6 +15,15 @@ namespace parley {
 // Of the patterns, whose peers' messages are kept whole in memory.
 inline constexpr std::size_t default_max_frame_bytes = std::size_t{64} << 20;
 
+// When small messages travel together. Of the kinds, push, pair and dealer batch.
+struct batching {
+  // A batch leaves before it gets larger; 0: no batching. At least 256, at most 1 MiB; messages of
+  // more than a quarter of it travel by themselves. 8 KiB is near the best for any size.
+  std::size_t bytes = 0;
+  // A message leaves after this at the latest, whatever its sender does.
+  std::chrono::microseconds delay{200};
+};
+
 struct socket_options {
   // Messages kept for a peer that does not read, before a send waits, is refused or is dropped
   // (which of them, the kind of socket says). At least 1.
@@ -31,6 +40,9 @@ struct socket_options {
 
   // A peer that sends a larger frame is cut off.
   std::size_t max_frame_bytes = std::numeric_limits<std::size_t>::max();
+
+  // For peers that are found to be Parley's; the others get each message by itself.
+  batching batch{};
 
   // Kernel buffers of each connection; 0 leaves them to the system.
   std::size_t send_buffer_bytes = 0;

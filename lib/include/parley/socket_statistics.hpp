@@ -20,7 +20,12 @@ struct socket_statistics {
   std::uint64_t messages_received = 0;
   std::uint64_t bytes_received = 0;
 
-  // Over pipe:// only; libzmq does not tell.
+  // Over libzmq, of the messages above, those that travelled together (socket_options::batch).
+  std::uint64_t batches_sent = 0;
+  std::uint64_t batches_received = 0;
+
+  // Over pipe:// only, but for malformed batches (one each in dropped_unwanted); libzmq does not
+  // tell.
   std::uint64_t queued = 0;  // sent, and not yet received by a peer that is there
   std::uint64_t dropped_full =
       0;  // a peer did not read (pub, xpub, xsub, rep; router, if not mandatory)
