@@ -77,16 +77,32 @@ double rate(std::size_t size, double seconds) {
   return static_cast<double>(count_for(size)) / seconds / 1e6;
 }
 
-double ours_push_pull(const std::string& where, std::size_t size) {
+// Until the sender has found out that its peer unpacks batches.
+void await_batching(parley::socket& push, parley::socket& pull, const std::string& bytes) {
+  while (push.statistics().batches_sent == 0) {
+    push.send(frame{bytes});
+    push.send(frame{bytes});
+    while (pull.try_receive()) {
+    }
+  }
+  while (pull.receive_for(std::chrono::milliseconds{100})) {
+  }
+}
+
+double ours_push_pull(const std::string& where, std::size_t size, const batching& batch = {}) {
   context owner;
   socket_options options;
   options.linger = std::chrono::milliseconds{0};
+  options.batch = batch;
   parley::socket pull{owner, socket_kind::pull, options};
   parley::socket push{owner, socket_kind::push, options};
   push.connect(pull.bind(where));
   const std::string bytes(size, 'x');
   push.send(frame{bytes});
   static_cast<void>(pull.receive());
+  if (batch.bytes > 0) {
+    await_batching(push, pull, bytes);
+  }
   return rate(size, time_two_threads(
                         [&] {
                           for (std::size_t i = 0; i < count_for(size); ++i) {
@@ -198,6 +214,17 @@ std::vector<bench_case> sockets() {
            [where = where, size = size] { return ours_push_pull(where, size); },
            {{"raw libzmq", [where = where, size = size] { return raw_push_pull(where, size); },
              0.97}}});
+    }
+  }
+  const batching batch{.bytes = 8192};
+  for (const auto& [carrier, where] : carriers) {
+    for (const std::size_t size : {16, 64}) {
+      cases.push_back(
+          {"push-pull " + carrier + " " + std::to_string(size) + " B batching",
+           "M/s",
+           better::more,
+           [=, where = where] { return ours_push_pull(where, size, batch); },
+           {{"raw libzmq", [=, where = where] { return raw_push_pull(where, size); }, 3}}});
     }
   }
   cases.push_back({"REQ-REP round trip tcp",
