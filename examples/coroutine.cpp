@@ -13,7 +13,7 @@
 
 using namespace std::chrono_literals;
 
-parley::task answer(parley::poller& loop, parley::socket& rep) {
+parley::coroutine answer(parley::poller& loop, parley::socket& rep) {
   for (;;) {
     const parley::message question = co_await parley::receive(loop, rep);
     const std::string text = question.front().str();
@@ -21,7 +21,7 @@ parley::task answer(parley::poller& loop, parley::socket& rep) {
   }
 }
 
-parley::task ask(parley::poller& loop, parley::socket& req, std::stop_source& end) {
+parley::coroutine ask(parley::poller& loop, parley::socket& req, std::stop_source& end) {
   for (const std::string word : {"one", "three", "eleven"}) {
     co_await parley::send(loop, req, parley::frame{word});
     const auto reply = co_await parley::receive_for(loop, req, 10s);
@@ -39,8 +39,8 @@ int main() {
 
   parley::poller loop;
   std::stop_source end;
-  parley::task answering = answer(loop, rep);  // ends with its task, wherever it waits
-  parley::task asking = ask(loop, req, end);
+  parley::coroutine answering = answer(loop, rep);  // ends with its coroutine, wherever it waits
+  parley::coroutine asking = ask(loop, req, end);
   answering.start();
   asking.start();
   loop.run(end.get_token());

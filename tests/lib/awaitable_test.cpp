@@ -26,8 +26,8 @@ namespace {
 
 const std::string everywhere[]{"pipe://awaited", "inproc://awaited", "tcp://127.0.0.1:*"};
 
-// Until the task is done; false when nothing happens any more.
-bool finish(poller& loop, const task& work) {
+// Until the coroutine is done; false when nothing happens any more.
+bool finish(poller& loop, const coroutine& work) {
   while (!work.done()) {
     if (loop.wait_for(patience) == 0) {
       return false;
@@ -36,7 +36,7 @@ bool finish(poller& loop, const task& work) {
   return true;
 }
 
-task echo(poller& loop, socket& at, int rounds) {
+coroutine echo(poller& loop, socket& at, int rounds) {
   for (int round = 0; round < rounds; ++round) {
     message received = co_await receive(loop, at);
     const bool sent = co_await send(loop, at, std::move(received));
@@ -44,7 +44,7 @@ task echo(poller& loop, socket& at, int rounds) {
   }
 }
 
-task ask(poller& loop, socket& at, int rounds) {
+coroutine ask(poller& loop, socket& at, int rounds) {
   for (int round = 0; round < rounds; ++round) {
     const bool sent = co_await send(loop, at, frame{std::to_string(round)});
     CHECK(sent);
@@ -63,8 +63,8 @@ TEST_CASE("coroutines talk to each other in one thread") {
     context owner;
     auto sockets = join(owner, socket_kind::rep, socket_kind::req, where);
     poller loop;
-    task server = echo(loop, sockets.bound, 100);
-    task client = ask(loop, sockets.connected, 100);
+    coroutine server = echo(loop, sockets.bound, 100);
+    coroutine client = ask(loop, sockets.connected, 100);
     server.start();
     client.start();
     CHECK(finish(loop, client));
@@ -82,7 +82,7 @@ TEST_CASE("a coroutine waits for room, and loses nothing") {
     small.send_limit = small.receive_limit = 1;
     auto sockets = join(owner, socket_kind::pull, socket_kind::push, where, small);
     poller loop;
-    task sender = [](poller& at, socket& to) -> task {
+    coroutine sender = [](poller& at, socket& to) -> coroutine {
       for (int number = 0; number < count; ++number) {
         const bool sent = co_await send(at, to, frame{std::to_string(number)});
         CHECK(sent);
@@ -108,12 +108,12 @@ TEST_CASE("receive_for gives a coroutine nothing when the time is up") {
   poller loop;
   std::optional<message> first{std::in_place};
   std::optional<message> second;
-  const auto work_code = [&]() -> task {
+  const auto work_code = [&]() -> coroutine {
     first = co_await receive_for(loop, sockets.bound, 1ms);
     sockets.connected.send(frame{"x"});
     second = co_await receive_for(loop, sockets.bound, patience);
   };
-  task work = work_code();
+  coroutine work = work_code();
   work.start();
   CHECK(finish(loop, work));
   CHECK_FALSE(first);
@@ -126,7 +126,7 @@ TEST_CASE("a coroutine waits for pipes and descriptors") {
   spsc_pipe<int> numbers{4};
   const int fd = ::eventfd(0, EFD_NONBLOCK);
   int sum = 0;
-  const auto work_code = [&]() -> task {
+  const auto work_code = [&]() -> coroutine {
     while (!numbers.drained()) {
       co_await ready(loop, numbers, interest::input);
       while (const auto number = numbers.try_pop()) {
@@ -135,7 +135,7 @@ TEST_CASE("a coroutine waits for pipes and descriptors") {
     }
     co_await ready(loop, fd, interest::input);
   };
-  task work = work_code();
+  coroutine work = work_code();
   std::jthread writer{[&] {
     for (int number = 0; number < 1000; ++number) {
       numbers.push(1);
@@ -153,7 +153,7 @@ TEST_CASE("a coroutine waits for pipes and descriptors") {
 
 TEST_CASE("a coroutine sleeps as long as it said") {
   poller loop;
-  task work = [](poller& at) -> task {
+  coroutine work = [](poller& at) -> coroutine {
     const auto start = std::chrono::steady_clock::now();
     co_await sleep_for(at, 5ms);
     CHECK(std::chrono::steady_clock::now() - start >= 5ms);
@@ -167,13 +167,13 @@ TEST_CASE("a coroutine that always finds a message lets others run") {
   auto sockets = join(owner, socket_kind::pair, socket_kind::pair, "pipe://greedy");
   poller loop;
   std::stop_source source;
-  const auto greedy_code = [&]() -> task {
+  const auto greedy_code = [&]() -> coroutine {
     for (;;) {
       sockets.connected.send(frame{"x"});
       static_cast<void>(co_await receive(loop, sockets.bound));
     }
   };
-  task greedy = greedy_code();
+  coroutine greedy = greedy_code();
   greedy.start();
   loop.after(1ms, [&] { source.request_stop(); });
   loop.run(source.get_token());
@@ -185,14 +185,14 @@ TEST_CASE("a coroutine that is destroyed while it waits leaves the poller") {
   auto sockets = join(owner, socket_kind::pull, socket_kind::push, "pipe://gone");
   poller loop;
   {
-    const auto receiver_code = [&]() -> task {
+    const auto receiver_code = [&]() -> coroutine {
       static_cast<void>(co_await receive_for(loop, sockets.bound, patience));
     };
-    task receiver = receiver_code();
-    const auto sleeper_code = [&]() -> task { co_await sleep_for(loop, patience); };
-    task sleeper = sleeper_code();
-    const auto idle_code = [&]() -> task { co_return; };
-    task idle = idle_code();
+    coroutine receiver = receiver_code();
+    const auto sleeper_code = [&]() -> coroutine { co_await sleep_for(loop, patience); };
+    coroutine sleeper = sleeper_code();
+    const auto idle_code = [&]() -> coroutine { co_return; };
+    coroutine idle = idle_code();
     receiver.start();
     sleeper.start();
     CHECK(loop.size() == 3);
@@ -204,13 +204,13 @@ TEST_CASE("a coroutine that is destroyed while it waits leaves the poller") {
 
 TEST_CASE("what a coroutine throws leaves start, or the wait that resumed it") {
   poller loop;
-  task at_once = []() -> task {
+  coroutine at_once = []() -> coroutine {
     throw std::runtime_error{"at once"};
     co_return;
   }();
   CHECK_THROWS_WITH(at_once.start(), "at once");
   CHECK(at_once.done());
-  task later = [](poller& at) -> task {
+  coroutine later = [](poller& at) -> coroutine {
     co_await sleep_for(at, 0ms);
     throw std::runtime_error{"later"};
   }(loop);
@@ -228,11 +228,11 @@ TEST_CASE("a router tells a coroutine that there is no such peer") {
     CHECK(sockets.bound.receive_for(patience));
     poller loop;
     bool sent = true;
-    const auto work_code = [&]() -> task {
+    const auto work_code = [&]() -> coroutine {
       message lost{"nobody", "x"};  // g++ 12 takes no braced list in a co_await
       sent = co_await send(loop, sockets.bound, std::move(lost));
     };
-    task work = work_code();
+    coroutine work = work_code();
     work.start();
     CHECK(finish(loop, work));
     CHECK_FALSE(sent);

@@ -2,7 +2,8 @@
 //
 // Coroutines that wait at a poller, with nothing but the standard library.
 //
-// The words below work in any coroutine; task is one for who has none. Each co_await gives the
+// The words below work in any coroutine; the class coroutine is one for who has
+// none. Each co_await gives the
 // poller's other handlers and coroutines a turn, also when it need not wait. Threads: a coroutine
 // runs on the thread that waits at its poller. The poller, the sockets and whatever else is waited
 // for outlive the wait; a coroutine that is destroyed while it waits is removed from the poller.
@@ -21,12 +22,12 @@
 
 namespace parley {
 
-// A coroutine that its owner starts, and may end at any time by destroying the task.
-class [[nodiscard]] task {
+// A coroutine that its owner starts, and may end at any time by destroying the object.
+class [[nodiscard]] coroutine {
  public:
   struct promise_type {
-    task get_return_object() noexcept {
-      return task{std::coroutine_handle<promise_type>::from_promise(*this)};
+    coroutine get_return_object() noexcept {
+      return coroutine{std::coroutine_handle<promise_type>::from_promise(*this)};
     }
     std::suspend_always initial_suspend() noexcept { return {}; }
     std::suspend_always final_suspend() noexcept { return {}; }
@@ -34,24 +35,24 @@ class [[nodiscard]] task {
     void unhandled_exception() { throw; }
   };
 
-  task(task&& other) noexcept : coroutine_{std::exchange(other.coroutine_, nullptr)} {}
-  task& operator=(task&& other) noexcept {
-    std::swap(coroutine_, other.coroutine_);
+  coroutine(coroutine&& other) noexcept : handle_{std::exchange(other.handle_, nullptr)} {}
+  coroutine& operator=(coroutine&& other) noexcept {
+    std::swap(handle_, other.handle_);
     return *this;
   }
-  ~task() {
-    if (coroutine_) {
-      coroutine_.destroy();
+  ~coroutine() {
+    if (handle_) {
+      handle_.destroy();
     }
   }
 
   // Runs it to its first co_await. Requires: not started before.
-  void start() { coroutine_.resume(); }
-  [[nodiscard]] bool done() const noexcept { return coroutine_.done(); }
+  void start() { handle_.resume(); }
+  [[nodiscard]] bool done() const noexcept { return handle_.done(); }
 
  private:
-  explicit task(std::coroutine_handle<promise_type> coroutine) noexcept : coroutine_{coroutine} {}
-  std::coroutine_handle<promise_type> coroutine_;
+  explicit coroutine(std::coroutine_handle<promise_type> handle) noexcept : handle_{handle} {}
+  std::coroutine_handle<promise_type> handle_;
 };
 
 namespace detail {
