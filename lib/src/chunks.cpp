@@ -79,12 +79,10 @@ std::optional<message> chunk_cutter::next() {
   if (!ahead_) {
     ahead_ = body_();
   }
-  frame bytes = std::move(*ahead_);
-  if (!bytes.empty()) {
-    ahead_ = body_();
-  }
-  is_done_ = ahead_->empty();
-  return piece(std::move(bytes), is_done_);
+  // Read before anything is given away: the source may throw, and be asked again.
+  frame following = ahead_->empty() ? frame{} : body_();
+  is_done_ = following.empty();
+  return piece(std::exchange(*ahead_, std::move(following)), is_done_);
 }
 
 message chunk_cutter::piece(frame bytes, bool is_last) {

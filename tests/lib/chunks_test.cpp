@@ -2,6 +2,7 @@
 #include <parley/chunks.hpp>
 #include <parley/socket.hpp>
 
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -64,6 +65,23 @@ TEST_CASE("a body may come from anywhere, piece by piece") {
   }
   CHECK(joined == "abcabcabc");
   CHECK(cutter.bytes() == 9);
+}
+
+TEST_CASE("a source that fails may be asked again, and nothing is lost") {
+  int asked = 0;
+  chunk_cutter cutter{"body", [&]() -> frame {
+                        if (++asked == 3) {
+                          throw std::runtime_error{"not now"};
+                        }
+                        return asked < 5 ? frame{"abc"} : frame{};
+                      }};
+  chunk_joiner joiner;
+  CHECK(joiner.take(*cutter.next()).is == state::more);
+  CHECK_THROWS_AS(cutter.next(), std::runtime_error);
+  CHECK(joiner.take(*cutter.next()).is == state::more);
+  const chunk last = joiner.take(*cutter.next());
+  CHECK(last.is == state::last);
+  CHECK(last.offset + last.bytes.size() == 9);
 }
 
 TEST_CASE("the pieces of a large body share its bytes") {
