@@ -4,12 +4,14 @@
 #include <parley/frame.hpp>
 
 #include <cstring>
+#include <future>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/sanitizers.hpp"
 
 namespace {
 
@@ -37,10 +39,8 @@ void in_new_thread(Body body) {
   std::thread{body}.join();
 }
 
-bool recycles() {
-  body_pool::give(body_pool::take(100));
-  return body_pool::kept() > 0;
-}
+// The address sanitizer gets every block back, or it would not see the use of one that is gone.
+constexpr bool recycles = !parley::support::address_sanitizer;
 
 TEST_CASE("A body pool gives blocks of the size asked for", "[body_pool]") {
   in_new_thread([] {
@@ -57,8 +57,8 @@ TEST_CASE("A body pool gives blocks of the size asked for", "[body_pool]") {
 TEST_CASE("A block that another thread gave back is used again by the one that took it",
           "[body_pool]") {
   in_new_thread([] {
-    if (!recycles()) {
-      return;  // left to the allocator, for the address sanitizer
+    if (!recycles) {
+      return;
     }
     const std::vector<void*> first = take(100, 1000);
     std::thread{[&] {
@@ -95,24 +95,15 @@ TEST_CASE("A block outlives the thread that took it", "[body_pool]") {
 }
 
 TEST_CASE("Blocks may come back while their thread ends", "[body_pool]") {
-  for (int round = 0; round < 100; ++round) {
-    std::vector<frame> bodies;
+  for (int round = 0; round < 500; ++round) {
+    std::promise<std::vector<frame>> made;
     std::thread maker{[&] {
-      for (int index = 0; index < 50; ++index) {
-        bodies.emplace_back(std::string(500, 'x'));
-      }
-      const std::vector<frame> shares{bodies};
-      std::thread{[&] { bodies.clear(); }}.join();
-      bodies = shares;
+      made.set_value(
+          std::vector<frame>{frame{std::string(500, 'x')}, frame{std::string(600, 'y')}});
     }};
+    std::thread giver{[&] { made.get_future().get().clear(); }};
     maker.join();
-    std::thread other{[half = std::vector<frame>(bodies.begin(), bodies.begin() + 25)] {
-      for (const frame& each : half) {
-        CHECK(each.size() == 500);
-      }
-    }};
-    bodies.clear();
-    other.join();
+    giver.join();
   }
 }
 
