@@ -46,7 +46,8 @@ struct mapping : frame::body {
 class open_file {
  public:
   explicit open_file(const std::filesystem::path& source)
-      : fd_{::open(source.c_str(), O_RDONLY | O_CLOEXEC)} {}
+      // Not to wait for somebody to open the other end, should it be a FIFO.
+      : fd_{::open(source.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)} {}
   open_file(const open_file&) = delete;
   open_file& operator=(const open_file&) = delete;
   ~open_file() {
