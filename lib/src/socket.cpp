@@ -93,6 +93,6 @@ int socket::fd() const { return state_->enter()->fd(); }
 
 socket_statistics socket::statistics() const { return state_->statistics(); }
 
-zmq::socket_t& socket::native() { return state_->enter()->with_zmq().shared(); }
+zmq::socket_t& socket::native() { return state_->enter()->shared(); }
 
 }  // namespace parley

@@ -57,10 +57,11 @@ void socket::state::check_open() const {
 
 close_result socket::state::close_until(time_point deadline) {
   is_closed_ = true;
+  budget_.reset();
   close_result left;
   std::optional<detail::zmq_departure> departing;
   if (zmq_) {
-    const bool has_sent = counters_.messages_sent.value() > 0;
+    const bool has_sent = counters_.messages_sent.value() > 0 || is_shared_;
     left.unsent = zmq_->end_batching(deadline);
     departing.emplace(context_.native(), zmq_->native(), has_sent ? deadline : time_point::min());
     left.uncounted = has_sent;
@@ -98,6 +99,11 @@ detail::zmq_carrier& socket::state::with_zmq() {
     }
   }
   return *zmq_;
+}
+
+zmq::socket_t& socket::state::shared() {
+  is_shared_ = true;
+  return with_zmq().shared();
 }
 
 detail::pipe_carrier& socket::state::with_pipes() {
@@ -141,6 +147,7 @@ void socket::state::watch_zmq() {
 }
 
 int socket::state::fd() {
+  check_open();
   if (events_fd_ == -1) {
     events_fd_ = ::epoll_create1(EPOLL_CLOEXEC);
     if (events_fd_ == -1) {
@@ -213,6 +220,7 @@ void socket::state::disconnect(const endpoint& where) {
 }
 
 void socket::state::subscribe(std::string_view prefix) {
+  check_open();
   if (kind_ != socket_kind::sub && kind_ != socket_kind::xsub) {
     throw error{errc::unsupported, std::string{"subscribe "}.append(to_string(kind_)) + " socket"};
   }
@@ -226,6 +234,7 @@ void socket::state::subscribe(std::string_view prefix) {
 }
 
 void socket::state::unsubscribe(std::string_view prefix) {
+  check_open();
   if (kind_ != socket_kind::sub && kind_ != socket_kind::xsub) {
     throw error{errc::unsupported,
                 std::string{"unsubscribe "}.append(to_string(kind_)) + " socket"};
@@ -266,13 +275,22 @@ inline bool socket::state::zmq_try_send(message& outgoing) {
 
 template<class Send>
 bool socket::state::metered(message& outgoing, Send send) {
-  const message uncounted{outgoing};
+  // Refused or failed, the message goes back to the caller as it was: who still held counted bodies
+  // would wait for itself.
+  struct restore {
+    message& to;
+    message uncounted;
+    bool is_needed = true;
+    ~restore() {
+      if (is_needed) {
+        to = std::move(uncounted);
+      }
+    }
+  } back{outgoing, outgoing};
   budget_->charge(outgoing);
-  if (send(outgoing)) {
-    return true;
-  }
-  outgoing = uncounted;
-  return false;
+  const bool sent = send(outgoing);
+  back.is_needed = !sent;
+  return sent;
 }
 
 bool socket::state::try_send(message& outgoing) {

@@ -82,12 +82,14 @@ class socket::state {
   // From now on a no of can_receive and can_send is followed by an event on these descriptors.
   void be_watched();
   void add_fds(bool for_reading, std::vector<int>& fds);
-  detail::zmq_carrier& with_zmq();
+  // For others to use beside us.
+  [[nodiscard]] zmq::socket_t& shared();
 
   // Any thread.
   [[nodiscard]] socket_statistics statistics() const;
 
  private:
+  detail::zmq_carrier& with_zmq();
   detail::pipe_carrier& with_pipes();
   [[nodiscard]] bool has_both() const noexcept { return zmq_ && pipes_; }
   [[noreturn]] void report_misuse() const noexcept;
@@ -121,6 +123,7 @@ class socket::state {
   detail::socket_counters counters_;
   std::atomic<bool> in_use_{false};
   bool is_closed_ = false;
+  bool is_shared_ = false;  // what goes through native() is not counted
   bool is_watched_ = false;
   int events_fd_ = -1;  // an epoll of both carriers' descriptors, once fd() was asked for
 

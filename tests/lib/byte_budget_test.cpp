@@ -146,6 +146,21 @@ TEST_CASE("a message that no peer could take is not counted") {
   CHECK(push.try_send(body()));
 }
 
+TEST_CASE("a message that could not be sent does not hold up the next try") {
+  const std::string where = GENERATE("tcp://127.0.0.1:*", "pipe://turns");
+  context owner;
+  parley::socket rep{owner, socket_kind::rep};
+  parley::socket req{owner, socket_kind::req, narrow()};
+  req.connect(rep.bind(where));
+  req.send("first");
+  message large{frame{std::string(2 * limit, 'x')}};
+  CHECK_THROWS_AS(req.send(std::move(large)), error);  // out of turn
+  REQUIRE(rep.receive_for(patience));
+  rep.send("reply");
+  REQUIRE(req.receive_for(patience));
+  CHECK(req.send_for(std::move(large), patience));
+}
+
 TEST_CASE("a publisher counts a body once, however many have subscribed, and waits") {
   context owner;
   parley::socket pub{owner, socket_kind::xpub, narrow()};

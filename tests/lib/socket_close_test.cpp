@@ -11,6 +11,8 @@
 #include <thread>
 #include <vector>
 
+#include <zmq.hpp>
+
 #include "support/catch.hpp"
 #include "support/connected.hpp"
 #include "support/raw_peer.hpp"
@@ -146,6 +148,15 @@ TEST_CASE("a peer that shakes hands and then never reads does not hold close_for
   for (int count = 0; count < 100; ++count) {
     push.send(message{large});
   }
+  CHECK(push.close_for(50ms).uncounted);
+}
+
+TEST_CASE("what was sent through native() is waited for too") {
+  context owner;
+  const raw_peer stuck = raw_peer::listening();
+  parley::socket push{owner, socket_kind::push, lingering(60s)};
+  push.connect(stuck.where());
+  push.native().send(zmq::buffer("task", 4), zmq::send_flags::none);
   CHECK(push.close_for(50ms).uncounted);
 }
 

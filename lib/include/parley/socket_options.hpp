@@ -31,8 +31,8 @@ struct socket_options {
   // Messages received and not yet read, kept for each peer. At least 1.
   int receive_limit = 1000;
   // The same in bytes: no message is sent while so many bytes of bodies beyond 4 KiB are out, all
-  // peers together. Out means, for libzmq, not yet with the system; over pipe://, not yet dropped
-  // by the receiver. A publisher waits too, then, instead of dropping. 0: messages count alone.
+  // peers together. Out means, over tcp and ipc, not yet with the system; over pipe:// and
+  // inproc://, not yet dropped by the receiver. A publisher waits too, then, instead of dropping. 0: messages count alone.
   std::size_t send_limit_bytes = 0;
 
   // How long messages not yet sent are kept, after the socket is gone.
