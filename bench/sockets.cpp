@@ -3,11 +3,13 @@
 // Our sockets against libzmq's own C interface, over the carriers that leave the process: the same
 // bytes, the same options, one thread a side.
 #include <zmq.h>
+#include <parley/curve.hpp>
 #include <parley/request_reply.hpp>
 #include <parley/socket.hpp>
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -30,6 +32,18 @@ class raw_socket {
   raw_socket(const raw_socket&) = delete;
   raw_socket& operator=(const raw_socket&) = delete;
   ~raw_socket() { zmq_close(handle_); }
+
+  void serve_curve(const curve_keys& keys) {
+    const int yes = 1;
+    require(zmq_setsockopt(handle_, ZMQ_CURVE_SERVER, &yes, sizeof yes) == 0, "no raw CURVE");
+    set(ZMQ_CURVE_SECRETKEY, keys.secret_key);
+  }
+  void use_curve(const curve_keys& server) {
+    const curve_keys own = generate_curve_keys();
+    set(ZMQ_CURVE_SERVERKEY, server.public_key);
+    set(ZMQ_CURVE_PUBLICKEY, own.public_key);
+    set(ZMQ_CURVE_SECRETKEY, own.secret_key);
+  }
 
   std::string bind(const std::string& where) {
     require(zmq_bind(handle_, where.c_str()) == 0, "raw bind failed");
@@ -57,6 +71,11 @@ class raw_socket {
   }
 
  private:
+  void set(int option, const curve_key& key) {
+    require(zmq_setsockopt(handle_, option, key.bytes().data(), curve_key::size) == 0,
+            "a raw CURVE key is refused");
+  }
+
   void* handle_;
 };
 
@@ -73,8 +92,8 @@ std::size_t count_for(std::size_t size) {
   return std::clamp<std::size_t>(400'000'000 / (size + 400), 300, 600'000);
 }
 
-double rate(std::size_t size, double seconds) {
-  return static_cast<double>(count_for(size)) / seconds / 1e6;
+double rate(std::size_t count, double seconds) {
+  return static_cast<double>(count) / seconds / 1e6;
 }
 
 // Until the sender has found out that its peer unpacks batches.
@@ -89,12 +108,16 @@ void await_batching(parley::socket& push, parley::socket& pull, const std::strin
   }
 }
 
-double ours_push_pull(const std::string& where, std::size_t size, const batching& batch = {}) {
+// Server: the keys of the one who pulls, for CURVE.
+double ours_push_pull(const std::string& where, std::size_t size, const batching& batch = {},
+                      const curve_keys* server = nullptr) {
   context owner;
   socket_options options;
   options.linger = std::chrono::milliseconds{0};
-  options.batch = batch;
+  options.curve = server == nullptr ? curve_security{} : curve_security{*server};
   parley::socket pull{owner, socket_kind::pull, options};
+  options.curve = server == nullptr ? curve_security{} : curve_security{server->public_key};
+  options.batch = batch;
   parley::socket push{owner, socket_kind::push, options};
   push.connect(pull.bind(where));
   const std::string bytes(size, 'x');
@@ -103,38 +126,45 @@ double ours_push_pull(const std::string& where, std::size_t size, const batching
   if (batch.bytes > 0) {
     await_batching(push, pull, bytes);
   }
-  return rate(size, time_two_threads(
-                        [&] {
-                          for (std::size_t i = 0; i < count_for(size); ++i) {
-                            push.send(frame{bytes});
-                          }
-                        },
-                        [&] {
-                          for (std::size_t i = 0; i < count_for(size); ++i) {
-                            require(pull.receive().bytes() == size, "a message changed its size");
-                          }
-                        }));
+  const std::size_t count = count_for(size) * (batch.bytes > 0 ? 4 : 1);
+  return rate(count, time_two_threads(
+                         [&] {
+                           for (std::size_t i = 0; i < count; ++i) {
+                             push.send(frame{bytes});
+                           }
+                         },
+                         [&] {
+                           for (std::size_t i = 0; i < count; ++i) {
+                             require(pull.receive().bytes() == size, "a message changed its size");
+                           }
+                         }));
 }
 
-double raw_push_pull(const std::string& where, std::size_t size) {
+double raw_push_pull(const std::string& where, std::size_t size,
+                     const curve_keys* server = nullptr) {
   raw_context owner;
   raw_socket pull{owner.handle, ZMQ_PULL};
   raw_socket push{owner.handle, ZMQ_PUSH};
+  if (server != nullptr) {
+    pull.serve_curve(*server);
+    push.use_curve(*server);
+  }
   push.connect(pull.bind(where));
   const std::string bytes(size, 'x');
   push.send(bytes);
   pull.receive();
-  return rate(size, time_two_threads(
-                        [&] {
-                          for (std::size_t i = 0; i < count_for(size); ++i) {
-                            push.send(bytes);
-                          }
-                        },
-                        [&] {
-                          for (std::size_t i = 0; i < count_for(size); ++i) {
-                            require(pull.receive() == size, "a message changed its size");
-                          }
-                        }));
+  const std::size_t count = count_for(size);
+  return rate(count, time_two_threads(
+                         [&] {
+                           for (std::size_t i = 0; i < count; ++i) {
+                             push.send(bytes);
+                           }
+                         },
+                         [&] {
+                           for (std::size_t i = 0; i < count; ++i) {
+                             require(pull.receive() == size, "a message changed its size");
+                           }
+                         }));
 }
 
 constexpr int round_trips = 4000;
@@ -227,6 +257,13 @@ std::vector<bench_case> sockets() {
            {{"raw libzmq", [=, where = where] { return raw_push_pull(where, size); }, 3}}});
     }
   }
+  const auto keys = std::make_shared<const curve_keys>(generate_curve_keys());
+  cases.push_back({"push-pull tcp 64 B CURVE batching",
+                   "M/s",
+                   better::more,
+                   [=] { return ours_push_pull("tcp://127.0.0.1:*", 64, batch, keys.get()); },
+                   {{"raw libzmq CURVE",
+                     [=] { return raw_push_pull("tcp://127.0.0.1:*", 64, keys.get()); }, 4}}});
   cases.push_back({"REQ-REP round trip tcp",
                    "us",
                    better::less,

@@ -8,6 +8,12 @@ if(NOT TARGET cppzmq)
   find_dependency(cppzmq)
 endif()
 
+# For CURVE's handshake where Parley speaks it itself; libzmq speaks it with the same library.
+if(NOT TARGET PkgConfig::sodium)
+  find_dependency(PkgConfig)
+  pkg_check_modules(sodium REQUIRED IMPORTED_TARGET GLOBAL libsodium)
+endif()
+
 # msgpack-c renamed both its package and its target in version 5.
 if(NOT TARGET parley::msgpack)
   find_package(msgpack-cxx QUIET)

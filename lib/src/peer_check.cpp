@@ -24,6 +24,18 @@ bool try_receive(zmq::socket_t& socket, zmq::message_t& first, zmq::message_t& s
          socket.recv(second, zmq::recv_flags::dontwait).has_value();
 }
 
+void send(zmq::socket_t& stream, zmq::message_t& connection, const std::string& bytes) {
+  try {
+    static_cast<void>(
+        stream.send(connection, zmq::send_flags::sndmore | zmq::send_flags::dontwait));
+    static_cast<void>(stream.send(zmq::buffer(bytes), zmq::send_flags::dontwait));
+  } catch (const zmq::error_t& failure) {
+    if (failure.num() != EHOSTUNREACH) {  // it is gone already
+      throw;
+    }
+  }
+}
+
 }  // namespace
 
 peer_check::peer_check(zmq::context_t& context, zmq::socket_t& watched,
@@ -126,7 +138,7 @@ void peer_check::ask_again() {
 
 // A stream socket carries bytes as they are, and connects again by itself.
 void peer_check::ask(const endpoint& where) {
-  question next{where, zmq::socket_t{context_, ZMQ_STREAM}};
+  question next{where, zmq::socket_t{context_, ZMQ_STREAM}, zmtp_probe{options_.curve}};
   next.stream.set(zmq::sockopt::linger, 0);
   next.stream.set(zmq::sockopt::ipv6, where.is_ipv6());
   next.stream.set(zmq::sockopt::reconnect_ivl, static_cast<int>(options_.reconnect.count()));
@@ -143,19 +155,12 @@ void peer_check::go_on(question& asked) {
   zmq::message_t connection, bytes;
   while (asked.answer == answer::pending && try_receive(asked.stream, connection, bytes)) {
     if (bytes.empty()) {  // connected, or disconnected and about to connect again
-      asked.probe = zmtp_probe{};
-      const std::string greeting = zmtp_probe::greeting();
-      try {
-        static_cast<void>(
-            asked.stream.send(connection, zmq::send_flags::sndmore | zmq::send_flags::dontwait));
-        static_cast<void>(asked.stream.send(zmq::buffer(greeting), zmq::send_flags::dontwait));
-      } catch (const zmq::error_t& failure) {
-        if (failure.num() != EHOSTUNREACH) {
-          throw;
-        }
-      }
+      asked.probe = zmtp_probe{options_.curve};
     } else {
       asked.answer = asked.probe.receive({bytes.data<char>(), bytes.size()});
+    }
+    if (const std::string reply = asked.probe.take_reply(); !reply.empty()) {
+      send(asked.stream, connection, reply);
     }
   }
   if (asked.answer != answer::pending) {

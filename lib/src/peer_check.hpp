@@ -53,7 +53,7 @@ class peer_check {
   struct question {
     endpoint where;
     zmq::socket_t stream;
-    zmtp_probe probe{};
+    zmtp_probe probe;
     zmtp_probe::answer answer = zmtp_probe::answer::pending;
   };
 

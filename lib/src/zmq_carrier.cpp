@@ -159,8 +159,12 @@ bool can_unpack(socket_kind kind) {
   return kind == socket_kind::pull || kind == socket_kind::pair || kind == socket_kind::dealer;
 }
 
-bool can_pack(socket_kind kind) {
-  return kind == socket_kind::push || kind == socket_kind::pair || kind == socket_kind::dealer;
+// Under CURVE only a client of its peers can ask what they are, and only push sockets can be asked
+// for without becoming somebody that messages are sent to.
+bool can_pack(socket_kind kind, const curve_security& curve) {
+  return kind == socket_kind::push
+             ? !curve.own() || curve.server()
+             : (kind == socket_kind::pair || kind == socket_kind::dealer) && !curve.own();
 }
 
 }  // namespace
@@ -200,7 +204,7 @@ zmq_carrier::zmq_carrier(const context& owner, socket_kind kind, const socket_op
     if (can_unpack(kind)) {
       announce(native_, unpacks_property, unpacks_version);
     }
-    if (options.batch.bytes > 0 && can_pack(kind)) {
+    if (options.batch.bytes > 0 && can_pack(kind, options.curve)) {
       const batch_label label = fresh_batch_label();
       if (announce(native_, label_property, {label.data(), label.size()})) {
         batch_ = std::make_unique<batch_sender>(owner.native(), native_, keeper_, label, options,

@@ -58,65 +58,106 @@ bool tells_that_it_unpacks(std::string_view metadata) {
   return false;
 }
 
+std::string mechanism(bool is_curve) {
+  std::string name{is_curve ? "CURVE" : "NULL"};
+  name.resize(mechanism_size);
+  return name;
+}
+
 }  // namespace
 
-std::string zmtp_probe::greeting() {
-  std::string made(greeting_size, '\0');
-  made[0] = '\xff';
-  made[9] = '\x7f';
-  made[10] = 3;
-  made.replace(mechanism_at, 4, "NULL");
-  return made;
+zmtp_probe::zmtp_probe(const curve_security& security) {
+  if (security.own()) {
+    curve_.emplace(security);
+  }
+  reply_.assign(greeting_size, '\0');
+  reply_[0] = '\xff';
+  reply_[9] = '\x7f';
+  reply_[10] = 3;
+  reply_.replace(mechanism_at, mechanism_size, mechanism(curve_.has_value()));
 }
 
+// command = command-size command-body, command-size = %x04 OCTET | %x06 8OCTET
 zmtp_probe::answer zmtp_probe::receive(std::string_view bytes) {
   unread_.append(bytes);
-  return read();
+  answer known = answer::pending;
+  for (std::string_view left = unread_; known == answer::pending; left = unread_) {
+    if (!is_greeted_) {
+      const auto greeting = take(left, greeting_size);
+      if (!greeting) {
+        return answer::pending;
+      }
+      known = read_greeting(*greeting);
+    } else {
+      const auto kind = take(left, 1);
+      if (!kind) {
+        return answer::pending;
+      }
+      if (kind->front() != short_command && kind->front() != long_command) {
+        return answer::plain;
+      }
+      const auto octets = take(left, kind->front() == short_command ? 1 : 8);
+      if (!octets) {
+        return answer::pending;
+      }
+      const std::uint64_t size = read_size(*octets);
+      if (size > longest_command) {
+        return answer::plain;
+      }
+      const auto body = take(left, size);
+      if (!body) {
+        return answer::pending;
+      }
+      known = read_command(*body);
+    }
+    unread_.erase(0, unread_.size() - left.size());
+  }
+  return known;
 }
 
-zmtp_probe::answer zmtp_probe::read() {
-  std::string_view left = unread_;
-  if (!is_greeted_) {
-    const auto greeted = take(left, greeting_size);
-    if (!greeted) {
-      return answer::pending;
-    }
-    std::string mechanism{"NULL"};
-    mechanism.resize(mechanism_size);
-    if ((*greeted)[0] != '\xff' || (*greeted)[9] != '\x7f' || (*greeted)[10] < 3 ||
-        greeted->substr(mechanism_at, mechanism_size) != mechanism) {
-      return answer::plain;
-    }
-    is_greeted_ = true;
-    unread_.erase(0, greeting_size);
-    left = unread_;
-  }
-  // command = command-size command-body, command-size = %x04 OCTET | %x06 8OCTET
-  const auto kind = take(left, 1);
-  if (!kind) {
-    return answer::pending;
-  }
-  if (kind->front() != short_command && kind->front() != long_command) {
+zmtp_probe::answer zmtp_probe::read_greeting(std::string_view greeting) {
+  if (greeting[0] != '\xff' || greeting[9] != '\x7f' || greeting[10] < 3 ||
+      greeting.substr(mechanism_at, mechanism_size) != mechanism(curve_.has_value())) {
     return answer::plain;
   }
-  const auto octets = take(left, kind->front() == short_command ? 1 : 8);
-  if (!octets) {
-    return answer::pending;
+  is_greeted_ = true;
+  if (curve_) {
+    reply(curve_->hello());
   }
-  const std::uint64_t size = read_size(*octets);
-  if (size > longest_command) {
-    return answer::plain;
-  }
-  const auto body = take(left, size);
-  return body ? read_command(*body) : answer::pending;
+  return answer::pending;
 }
 
 // ready = %d5 "READY" metadata
 zmtp_probe::answer zmtp_probe::read_command(std::string_view body) {
-  constexpr std::string_view ready{"\5READY"};
-  return body.starts_with(ready) && tells_that_it_unpacks(body.substr(ready.size()))
-             ? answer::unpacks
-             : answer::plain;
+  if (!curve_) {
+    constexpr std::string_view ready{"\5READY"};
+    return body.starts_with(ready) && tells_that_it_unpacks(body.substr(ready.size()))
+               ? answer::unpacks
+               : answer::plain;
+  }
+  if (!is_welcome_) {
+    constexpr std::string_view push{"\13Socket-Type\0\0\0\4PUSH", 20};
+    const auto initiate = curve_->initiate(body, push);
+    if (!initiate) {
+      return answer::plain;
+    }
+    is_welcome_ = true;
+    reply(*initiate);
+    return answer::pending;
+  }
+  const auto metadata = curve_->open_ready(body);
+  return metadata && tells_that_it_unpacks(*metadata) ? answer::unpacks : answer::plain;
+}
+
+void zmtp_probe::reply(std::string_view command) {
+  const std::size_t size = command.size();
+  if (size <= 255) {
+    reply_.append({short_command, static_cast<char>(size)});
+  } else {
+    reply_.append(1, long_command).append(6, '\0');
+    reply_.append({static_cast<char>(size >> 8), static_cast<char>(size)});
+  }
+  reply_.append(command);
 }
 
 }  // namespace parley::detail

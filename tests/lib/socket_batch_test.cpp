@@ -85,6 +85,11 @@ class plain_socket {
   void announce(const std::string& property) {
     REQUIRE(zmq_setsockopt(socket_.handle(), 95, property.data(), property.size()) == 0);
   }
+  void serve_curve(const curve_keys& keys) {
+    socket_.set(zmq::sockopt::curve_server, true);
+    socket_.set(zmq::sockopt::curve_secretkey,
+                zmq::const_buffer{keys.secret_key.bytes().data(), curve_key::size});
+  }
   endpoint bind(const std::string& where = "tcp://127.0.0.1:*") {
     socket_.bind(where);
     return endpoint{socket_.get(zmq::sockopt::last_endpoint)};
@@ -378,6 +383,33 @@ TEST_CASE("a sender finds out anew when its peer comes back") {
     }
   }
   CHECK(pull->statistics().dropped_unwanted == 0);
+}
+
+TEST_CASE("a push that is a CURVE client batches, and knows a plain peer under CURVE") {
+  context owner;
+  const curve_keys server = generate_curve_keys();
+  socket_options secret;
+  secret.curve = server;
+  socket_options client = packing();
+  client.curve = server.public_key;
+  socket pull{owner, socket_kind::pull, secret};
+  socket push{owner, socket_kind::push, client};
+  push.connect(pull.bind("tcp://127.0.0.1:*"));
+  await_batching(push, pull);
+
+  plain_socket plain{owner, ZMQ_PULL};
+  plain.serve_curve(server);
+  plain.watch(owner);
+  socket other{owner, socket_kind::push, client};
+  other.connect(plain.bind());
+  plain.await_probe();
+  for (std::size_t count = 0; count < 500; ++count) {
+    other.send(text(count));
+  }
+  for (std::size_t count = 0; count < 500; ++count) {
+    CHECK(plain.receive() == std::to_string(count));
+  }
+  CHECK(other.statistics().batches_sent == 0);
 }
 
 TEST_CASE("a socket that binds, or shares its libzmq socket, sends message by message") {

@@ -8,6 +8,7 @@
 using namespace parley;
 using detail::zmtp_probe;
 using answer = zmtp_probe::answer;
+using namespace std::string_literals;
 using support::zmtp_greeting;
 
 namespace {
@@ -45,7 +46,7 @@ answer answer_to(const std::string& bytes) {
 }  // namespace
 
 TEST_CASE("a probe greets as a client of ZMTP 3 without security") {
-  CHECK(zmtp_probe::greeting() == zmtp_greeting("NULL"));
+  CHECK(zmtp_probe{}.take_reply() == zmtp_greeting("NULL"));
 }
 
 TEST_CASE("a socket that says so unpacks") {
@@ -81,4 +82,21 @@ TEST_CASE("damaged metadata is plain, and a command without end is not waited fo
   CHECK(answer_to(zmtp_greeting() + ready(pull + unpacks.substr(0, 18))) == answer::plain);
   CHECK(answer_to(zmtp_greeting() + ready(pull + unpacks.substr(0, 21))) == answer::plain);
   CHECK(answer_to(zmtp_greeting() + "\6" + std::string(8, '\x7f')) == answer::plain);
+}
+
+// RFC 26: "The greeting shall specify the CURVE mechanism"; "hello" has 200 octets.
+TEST_CASE("under CURVE a probe says hello once it is greeted, and is not misled by nonsense") {
+  const curve_security security{generate_curve_keys().public_key};
+  for (const std::string& welcome : {std::string{"\4\3\2no"}, "\4\10\7WELCOME"s,
+                                     "\4\xa8\7WELCOME" + std::string(160, 'w'), "\4\6\5READY"s}) {
+    zmtp_probe probe{security};
+    CHECK(probe.take_reply() == zmtp_greeting("CURVE"));
+    CHECK(probe.receive(zmtp_greeting("CURVE")) == answer::pending);
+    const std::string hello = probe.take_reply();
+    CHECK(hello.size() == 2 + 200);
+    CHECK(hello.substr(0, 10) == std::string{"\4\xc8\5HELLO\1\0", 10});
+    CHECK(probe.receive(welcome) == answer::plain);
+    CHECK(probe.take_reply().empty());
+  }
+  CHECK(zmtp_probe{security}.receive(zmtp_greeting("NULL")) == answer::plain);
 }
