@@ -17,11 +17,6 @@ namespace parley::detail {
 
 using clock = std::chrono::steady_clock;
 
-shared_socket::time_point deadline_after(clock::duration limit) noexcept {
-  const auto now = clock::now();
-  return limit > clock::time_point::max() - now ? clock::time_point::max() : now + limit;
-}
-
 shared_socket::side::side() : wake_fd{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)} {
   if (wake_fd < 0) {
     throw error{errc::out_of_resources, "make a wake-up descriptor"};

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <parley/monitor.hpp>
+#include <parley/pipe/doorbell.hpp>  // deadline_after
 #include <parley/socket.hpp>
 
 #include <chrono>
@@ -90,9 +91,5 @@ class shared_socket {
   side output_;
   std::condition_variable all_left_;
 };
-
-// now + limit, without overflow.
-[[nodiscard]] shared_socket::time_point deadline_after(
-    std::chrono::steady_clock::duration limit) noexcept;
 
 }  // namespace parley::detail
