@@ -79,11 +79,6 @@ void runtime::wait_until_stopped() const {
   }
 }
 
-bool runtime::stopped() const {
-  pollfd waited{stop_fd_, POLLIN, 0};
-  return ::poll(&waited, 1, 0) > 0;
-}
-
 exit_code runtime::stopped_code() const noexcept {
   return endless_ || signal_ == 0 ? exit_code::done : interrupted_by(signal_);
 }

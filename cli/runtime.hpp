@@ -35,7 +35,6 @@ class runtime {
 
   // Waits for the end that a signal brings.
   void wait_until_stopped() const;
-  [[nodiscard]] bool stopped() const;
   // Readable from the moment that the command has to end.
   [[nodiscard]] int stop_fd() const noexcept { return stop_fd_; }
 
