@@ -106,7 +106,7 @@ struct allow_list::state {
     const auto request = detail::parse_zap_request(*received);
     if (!request) {
       // A reply is due all the same, else the socket is stuck; libzmq refuses what it cannot read.
-      requests.send(frame{});
+      requests.send(message{""});
       return;
     }
     if (request->is_plain) {

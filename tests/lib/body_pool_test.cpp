@@ -45,7 +45,8 @@ constexpr bool recycles = !parley::support::address_sanitizer;
 TEST_CASE("A body pool gives blocks of the size asked for", "[body_pool]") {
   in_new_thread([] {
     std::vector<void*> taken;
-    for (const std::size_t bytes : {0, 1, 111, 112, 113, 176, 1000, 65536, 98288, 98289, 1 << 20}) {
+    const std::size_t sizes[]{0, 1, 111, 112, 113, 176, 1000, 65536, 98288, 98289, 1 << 20};
+    for (const std::size_t bytes : sizes) {
       taken.push_back(body_pool::take(bytes));
       std::memset(taken.back(), 'x', bytes);  // the sanitizers look at this
     }
