@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "output.hpp"
 
-#include "text.hpp"
+#include <parley/text.hpp>
 
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <system_error>
+
+using parley::detail::is_utf8;
+using parley::detail::to_base64;
 
 namespace {
 

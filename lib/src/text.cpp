@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "text.hpp"
+#include <parley/text.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+
+namespace parley::detail {
 
 bool is_utf8(std::string_view bytes) noexcept {
   std::size_t at = 0;
@@ -52,3 +54,5 @@ std::string to_base64(std::string_view bytes) {
   }
   return text;
 }
+
+}  // namespace parley::detail

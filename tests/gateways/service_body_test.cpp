@@ -57,12 +57,3 @@ TEST_CASE("a result becomes JSON") {
   CHECK(to_json("\xa1\xff") == "\"\xef\xbf\xbd\"");
   CHECK(to_json("\xff\x01").empty());
 }
-
-TEST_CASE("UTF-8 is told from other bytes") {
-  CHECK(is_utf8("h\xc3\xa9llo \xe2\x82\xac \xf0\x9f\x98\x80"));
-  CHECK(is_utf8(""));
-  for (const char* const wrong : {"\xff", "\xc3", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80",
-                                  "\xf4\x90\x80\x80", "\x80", "\xe2\x82"}) {
-    CHECK_FALSE(is_utf8(wrong));
-  }
-}

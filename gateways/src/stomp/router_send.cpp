@@ -3,6 +3,8 @@
 // What a SEND leads to: whether there is room for it, and where it goes.
 #include "stomp/router.hpp"
 
+#include <parley/text.hpp>
+
 #include <algorithm>
 #include <utility>
 
@@ -182,7 +184,7 @@ void router::publish(std::string_view topic, std::string_view body) {
     return;
   }
   if (!topics_.match(topic).empty()) {
-    const std::string_view type = is_utf8(body) ? "text/plain" : "application/octet-stream";
+    const std::string_view type = detail::is_utf8(body) ? "text/plain" : "application/octet-stream";
     route_topic(topic, message::make(std::string{topic_word}.append(topic),
                                      {{"content-type", type}}, body));
   }
@@ -190,7 +192,7 @@ void router::publish(std::string_view topic, std::string_view body) {
 
 bool router::push(std::string_view queue_name, std::string_view body, waiter& by, bool again) {
   named_queue* const into = find_queue(queue_name);
-  const std::string_view type = is_utf8(body) ? "text/plain" : "application/octet-stream";
+  const std::string_view type = detail::is_utf8(body) ? "text/plain" : "application/octet-stream";
   message_ptr content =
       message::make(std::string{"/queue/"}.append(queue_name), {{"content-type", type}}, body);
   const std::size_t size = content->size();

@@ -2,6 +2,7 @@
 #include "stomp/service_body.hpp"
 
 #include <parley/codec.hpp>
+#include <parley/text.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -64,22 +65,6 @@ service_parameters from_json(std::string_view body) {
   return {to_string(json::to_msgpack(value)), {}};
 }
 
-std::string base64(std::string_view bytes) {
-  static constexpr char digits[] =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t group = 0;
-    for (std::size_t j = 0; j < 3; ++j) {
-      group = group << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0U);
-    }
-    for (std::size_t j = 0; j < 4; ++j) {
-      out += i + j > bytes.size() ? '=' : digits[group >> (18 - 6 * j) & 63];
-    }
-  }
-  return out;
-}
-
 std::string dump(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
@@ -100,9 +85,9 @@ json to_value(const msgpack::object& packed) {
     case msgpack::type::STR:
       return std::string{packed.via.str.ptr, packed.via.str.size};
     case msgpack::type::BIN:
-      return base64({packed.via.bin.ptr, packed.via.bin.size});
+      return detail::to_base64({packed.via.bin.ptr, packed.via.bin.size});
     case msgpack::type::EXT:
-      return base64({packed.via.ext.data(), packed.via.ext.size});
+      return detail::to_base64({packed.via.ext.data(), packed.via.ext.size});
     case msgpack::type::ARRAY: {
       json all = json::array();
       for (const msgpack::object& each : packed.via.array)
@@ -158,26 +143,6 @@ std::string to_json(std::string_view packed) {
   } catch (const protocol_error&) {
     return {};
   }
-}
-
-bool is_utf8(std::string_view bytes) noexcept {
-  std::size_t i = 0;
-  while (i < bytes.size()) {
-    const auto first = static_cast<unsigned char>(bytes[i++]);
-    if (first < 0x80) continue;
-    const std::size_t more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
-    if (first < 0xc2 || first > 0xf4 || bytes.size() - i < more) return false;
-    // Overlong forms, surrogates and what is beyond Unicode show in the second byte.
-    const auto second = static_cast<unsigned char>(bytes[i]);
-    if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
-        (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f)) {
-      return false;
-    }
-    for (std::size_t j = 0; j < more; ++j, ++i) {
-      if ((static_cast<unsigned char>(bytes[i]) & 0xc0) != 0x80) return false;
-    }
-  }
-  return true;
 }
 
 }  // namespace parley::stomp

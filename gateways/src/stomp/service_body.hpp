@@ -35,7 +35,4 @@ struct service_parameters {
 
 [[nodiscard]] bool is_msgpack(std::string_view content_type) noexcept;
 
-// Whether bytes can be shown as text.
-[[nodiscard]] bool is_utf8(std::string_view bytes) noexcept;
-
 }  // namespace parley::stomp
