@@ -225,7 +225,6 @@ void proxy::start() {
     state_->thread.join();  // it has ended
   }
   state_->failure = nullptr;
-  state_->is_running = true;
   state_->thread = std::jthread{[this](const std::stop_token& stop) {
     std::exception_ptr failure;
     try {
@@ -240,6 +239,7 @@ void proxy::start() {
     state_->is_running = false;
     state_->ended.notify_all();
   }};
+  state_->is_running = true;  // not before there is a thread that will end: making one may fail
 }
 
 void proxy::stop() {
