@@ -430,6 +430,13 @@ bool socket::state::carriers_can_send() {
       (zmq_is_asked_ || pipes_->in_turn_to_receive())) {
     return false;
   }
+  if (kind_ == socket_kind::pair) {
+    // Both are looked at in any case: one takes up who came and went, the other's descriptor falls
+    // silent.
+    const bool pipe_can = pipes_->can_send();
+    const bool zmq_can = zmq_->can_send();
+    return pipes_->targets() > 0 ? pipe_can : zmq_can;
+  }
   return pipes_->can_send() || zmq_->can_send();
 }
 
@@ -480,7 +487,8 @@ bool socket::state::both_try_send(message& outgoing) {
       return pipes_->knows(outgoing.front().view()) ? pipes_->try_send(outgoing)
                                                     : zmq_try_send(outgoing);
     case socket_kind::pair:
-      return pipes_->targets() > 0 ? pipes_->try_send(outgoing) : zmq_try_send(outgoing);
+      // In this order: trying takes up who came and went.
+      return pipes_->try_send(outgoing) || (pipes_->targets() == 0 && zmq_try_send(outgoing));
     default:
       return in_turn();
   }
@@ -521,6 +529,15 @@ bool socket::state::both_try_receive(message& into) {
 
 // True: look again. False: the deadline has passed.
 bool socket::state::both_wait(bool for_reading, time_point deadline) {
+  int limit = -1;
+  if (deadline != never) {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (left.count() <= 0) {
+      return false;
+    }
+    limit = static_cast<int>(std::min<std::int64_t>(left.count(), 86'400'000));
+  }
   if (for_reading ? can_receive() : can_send()) {
     return true;
   }
@@ -530,15 +547,6 @@ bool socket::state::both_wait(bool for_reading, time_point deadline) {
   waited.reserve(fds.size());
   for (const int fd : fds) {
     waited.push_back({fd, POLLIN, 0});
-  }
-  int limit = -1;
-  if (deadline != never) {
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-    if (left.count() <= 0) {
-      return false;
-    }
-    limit = static_cast<int>(std::min<std::int64_t>(left.count(), 86'400'000));
   }
   static_cast<void>(::poll(waited.data(), waited.size(), limit));
   return true;

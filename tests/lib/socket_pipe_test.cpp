@@ -303,6 +303,25 @@ TEST_CASE("one socket serves pipes and tcp at once") {
   }
 }
 
+TEST_CASE("a pair with both carriers can send when the peer that it sends to has room") {
+  context owner;
+  socket pair{owner, socket_kind::pair, limits(1)};
+  socket near{owner, socket_kind::pair, limits(1)};
+  socket far{owner, socket_kind::pair, limits(1)};
+  far.connect(pair.bind("inproc://far"));
+  near.connect(pair.bind("pipe://near"));
+  int sent = 0;
+  while (sent < 100 && pair.try_send(text(std::to_string(sent)))) {
+    ++sent;
+  }
+  REQUIRE(sent < 100);
+  CHECK_FALSE(pair.can_send());
+  CHECK_FALSE(pair.ready().send);
+  CHECK_FALSE(pair.send_for(text("no room"), 1ms));
+  CHECK(next(near) == "0");
+  CHECK(pair.send_for(text("room"), patience));
+}
+
 TEST_CASE("a message goes to subscribers of both carriers, whichever came first") {
   context owner;
   socket xpub{owner, socket_kind::xpub};
