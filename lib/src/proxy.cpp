@@ -25,6 +25,12 @@ constexpr int burst = 64;
 bool receives(socket_kind kind) { return kind != socket_kind::push && kind != socket_kind::pub; }
 bool sends(socket_kind kind) { return kind != socket_kind::pull && kind != socket_kind::sub; }
 
+// Sends and receives by turns, so that it can only be joined to one whose turns are the opposite.
+bool takes_turns(socket_kind kind) { return kind == socket_kind::req || kind == socket_kind::rep; }
+bool go_together(socket_kind one, socket_kind other) {
+  return takes_turns(one) ? takes_turns(other) && one != other : !takes_turns(other);
+}
+
 // One direction. Used by the forwarding thread, its counters by any.
 class lane {
  public:
@@ -90,7 +96,8 @@ class lane {
     if (!hand_.empty()) {
       return true;
     }
-    if (!has_way()) {
+    // A relaxed req can always send, also while the rep must not be asked for the next request.
+    if (!has_way() || (from_.kind() == socket_kind::rep && !from_.can_receive())) {
       return false;
     }
     auto incoming = from_.try_receive();
@@ -192,7 +199,8 @@ void proxy::state::run(const std::stop_token& stop) {
 proxy::proxy(socket& front, socket& back, capture on_message)
     : state_{new state{front, back, std::move(on_message)}} {
   assert(&front != &back);
-  if (!state_->to_back.is_used() && !state_->to_front.is_used()) {
+  const bool has_way = state_->to_back.is_used() || state_->to_front.is_used();
+  if (!has_way || !go_together(front.kind(), back.kind())) {
     throw error{errc::unsupported, std::string{"proxy between "}
                                        .append(to_string(front.kind()))
                                        .append(" and ")

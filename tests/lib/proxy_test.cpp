@@ -393,3 +393,40 @@ TEST_CASE("a proxy needs two sockets that messages can pass") {
   socket sub{owner, socket_kind::sub};
   CHECK_THROWS_WITH((proxy{pull, sub}), Catch::Contains("pull and sub"));
 }
+
+TEST_CASE("a proxy refuses to join a kind that takes turns with one that does not") {
+  context owner;
+  for (const socket_kind by_turns : {socket_kind::req, socket_kind::rep}) {
+    for (const socket_kind kind : {socket_kind::dealer, socket_kind::router, socket_kind::push,
+                                   socket_kind::pull, by_turns}) {
+      socket one{owner, by_turns};
+      socket other{owner, kind};
+      CHECK_THROWS_AS((proxy{one, other}), error);
+      CHECK_THROWS_AS((proxy{other, one}), error);
+    }
+  }
+}
+
+TEST_CASE("requests pass a proxy of rep and req, one at a time, also with a relaxed req") {
+  for (const auto& [front_at, back_at] : everywhere) {
+    for (const bool relaxed : {false, true}) {
+      INFO(front_at << " " << back_at << " " << relaxed);
+      context owner;
+      socket front{owner, socket_kind::rep};
+      socket back{owner, socket_kind::req, {.relaxed = relaxed}};
+      socket client{owner, socket_kind::req};
+      socket server{owner, socket_kind::rep};
+      client.connect(front.bind(front_at));
+      server.connect(back.bind(back_at));
+      proxy middle{front, back};
+      middle.start();
+      for (int round = 0; round < 10; ++round) {
+        client.send(numbered(round));
+        CHECK(text_of(server.receive_for(patience)) == std::to_string(round));
+        server.send(numbered(round + 100));
+        CHECK(text_of(client.receive_for(patience)) == std::to_string(round + 100));
+      }
+      CHECK_NOTHROW(middle.stop());
+    }
+  }
+}

@@ -5,7 +5,8 @@
 // Threads: any may call start, pause, resume, stop and statistics. The sockets, which must outlive
 // the proxy, belong to it from start to stop, and while run runs. Full: it reads from one side only
 // when the other can take a message, and keeps no queue; see docs/proxy.md for the one in hand.
-// Kinds: messages go in the directions that both sockets have (pull to push: one way).
+// Kinds: messages go in the directions that both sockets have (pull to push: one way). req and rep,
+// which send and receive by turns, go with each other only.
 #pragma once
 
 #include <parley/home_process.hpp>
@@ -38,7 +39,7 @@ class proxy {
   // Sees each message once, before it is passed on, on the thread that forwards.
   using capture = std::function<void(proxy_way, const message&)>;
 
-  // Throws error (unsupported) when neither direction is possible. Requires: two sockets.
+  // Throws error (unsupported) for kinds that do not go together. Requires: two sockets.
   proxy(socket& front, socket& back, capture on_message = {});
   // Stops.
   ~proxy();
