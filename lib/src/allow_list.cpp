@@ -21,6 +21,8 @@ using key_set = std::set<curve_key>;
 
 constexpr std::size_t z85_size = 40;
 
+constexpr const char* zap_handler = "inproc://zeromq.zap.01";  // where libzmq asks
+
 key_set read_file(const std::filesystem::path& path) {
   std::ifstream file{path};
   if (!file) {
@@ -69,7 +71,7 @@ struct allow_list::state {
       throw error{errc::out_of_resources, "make an allow list"};
     }
     try {
-      requests.bind("inproc://zeromq.zap.01");
+      requests.bind(zap_handler);
       thread = std::thread{[this] { answer(); }};
     } catch (...) {
       ::close(stop_fd);
@@ -89,33 +91,38 @@ struct allow_list::state {
       bool stopping = false;
       poller waiting;
       waiting.add(stop_fd, interest::input, [&] { stopping = true; });
-      waiting.add(requests, interest::input, [&] { answer_one(); });
+      waiting.add(requests, interest::input, [&] { static_cast<void>(answer_one()); });
       while (!stopping) {
         waiting.wait();
+      }
+      // Who has asked gets an answer, or its handshake would stand until libzmq gives it up, after
+      // 30 s.
+      requests.unbind(zap_handler);
+      while (answer_one()) {
       }
     } catch (const closed&) {
       // The context was shut down: nobody asks any more.
     }
   }
 
-  void answer_one() {
+  // False: nobody asks.
+  [[nodiscard]] bool answer_one() {
     const auto received = requests.try_receive();
     if (!received) {
-      return;
+      return false;
     }
     const auto request = detail::parse_zap_request(*received);
     if (!request) {
       // A reply is due all the same, else the socket is stuck; libzmq refuses what it cannot read.
       requests.send(message{""});
-      return;
-    }
-    if (request->is_plain) {
+    } else if (request->is_plain) {
       requests.send(detail::zap_reply(*request, true, ""));  // none of our business
-      return;
+    } else {
+      const bool known = request->client && contains(*request->client);
+      (known ? allowed : refused).fetch_add(1, std::memory_order_relaxed);  // only a count
+      requests.send(detail::zap_reply(*request, known, known ? request->client->z85() : ""));
     }
-    const bool known = request->client && contains(*request->client);
-    (known ? allowed : refused).fetch_add(1, std::memory_order_relaxed);  // only a count
-    requests.send(detail::zap_reply(*request, known, known ? request->client->z85() : ""));
+    return true;
   }
 
   [[nodiscard]] bool contains(const curve_key& client) const {

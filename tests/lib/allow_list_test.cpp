@@ -5,6 +5,8 @@
 #include <parley/socket.hpp>
 
 #include <fstream>
+#include <string>
+#include <vector>
 
 #include "support/catch.hpp"
 #include "support/connected.hpp"
@@ -114,6 +116,34 @@ TEST_CASE("one context has one list") {
   context owner;
   const allow_list first{owner, std::vector<curve_key>{}};
   CHECK_THROWS_AS(allow_list(owner, std::vector<curve_key>{}), error);
+}
+
+TEST_CASE("a list that goes away answers who has asked before") {
+  context owner;
+  const temporary_directory home;
+  const auto file = home / "allowed";
+  {
+    std::ofstream lines{file};
+    const std::string key = generate_curve_keys().public_key.z85();
+    for (int number = 0; number < 20'000; ++number) {  // reading it takes longer than asking
+      lines << key << '\n';
+    }
+  }
+  const auto key = generate_curve_keys().public_key.bytes();
+  std::vector<parley::socket> askers;
+  {
+    const allow_list list{owner, file};
+    for (int number = 0; number < 20; ++number) {
+      askers.emplace_back(owner, socket_kind::req).connect("inproc://zeromq.zap.01");
+      askers.back().send(
+          message{"1.0", "1", "", "127.0.0.1", "", "CURVE", frame{key.data(), key.size()}});
+    }
+  }
+  for (auto& asker : askers) {
+    const auto answer = asker.receive_for(patience);
+    REQUIRE(answer.has_value());
+    CHECK((*answer)[2] == "400");
+  }
 }
 
 TEST_CASE("shutting the context down ends the list's thread") {
