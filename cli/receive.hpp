@@ -8,9 +8,7 @@
 #include "output.hpp"
 #include "runtime.hpp"
 
-#include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <string>
 
 struct receive_args {
@@ -29,9 +27,6 @@ struct receive_args {
     add_json(command, json, "print each " + noun + " as a JSON object on a line of its own");
   }
 };
-
-// What is printed may be as large as its sender likes.
-inline constexpr std::size_t any_size = std::numeric_limits<std::size_t>::max();
 
 // To be called first: what stopping the command means, and that it prints.
 inline void begin_receiving(runtime& run, const receive_args& args) {

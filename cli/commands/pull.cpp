@@ -12,7 +12,7 @@ exit_code pull(runtime& run, const receive_args& args) {
   begin_receiving(run, args);
   const output out{args.json};
   const auto friends = args.curve.list(run.context());
-  parley::worker worker{run.context(), {.max_frame_bytes = any_size, .curve = args.curve.get()}};
+  parley::worker worker{run.context(), {.curve = args.curve.get()}};
   const handshake_watch watch{args.curve, worker};
   take_places(worker, args.places.parse(), [&](const parley::endpoint& at) { out.bound(at); });
   return receive_all(args, [&](auto limit) {

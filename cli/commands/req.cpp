@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "commands.hpp"
-#include "receive.hpp"
 #include "send.hpp"
 
 #include <parley/error.hpp>
@@ -56,7 +55,7 @@ exit_code req(runtime& run, const req_args& args) {
   input requests{args.input, run.stop_fd()};
   const output out{args.json};
   const auto friends = args.curve.list(run.context());
-  parley::client client{run.context(), {.max_frame_bytes = any_size, .curve = args.curve.get()}};
+  parley::client client{run.context(), {.curve = args.curve.get()}};
   const handshake_watch watch{args.curve, client};
   take_places(client, args.places.parse(), [&](const parley::endpoint& at) { out.bound(at); });
   while (const auto body = requests.next()) {

@@ -18,7 +18,7 @@ exit_code sub(runtime& run, const sub_args& args) {
   begin_receiving(run, args);
   const output out{args.json};
   const auto friends = args.curve.list(run.context());
-  parley::subscriber feed{run.context(), {.max_frame_bytes = any_size, .curve = args.curve.get()}};
+  parley::subscriber feed{run.context(), {.curve = args.curve.get()}};
   const handshake_watch watch{args.curve, feed};
   for (const std::string& prefix : args.prefixes) {
     feed.subscribe(prefix);

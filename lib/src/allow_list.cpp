@@ -132,7 +132,7 @@ struct allow_list::state {
     try {
       return read_keys(source).contains(client);
     } catch (const std::exception&) {
-      return false;  // being edited, or damaged: whoever is refused tries again
+      return false;  // being edited, or damaged
     }
   }
 

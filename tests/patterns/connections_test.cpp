@@ -150,6 +150,22 @@ TEST_CASE("a server cuts off a client that asks with too large a frame, and serv
   CHECK(polite.call_for<std::size_t>(patience, "size", std::string(100, 'x')) == 100);
 }
 
+TEST_CASE("who connects takes frames of any size, a server none beyond 64 MiB") {
+  context owner;
+  const std::string large((std::size_t{64} << 20) + 1, 'x');
+  source tasks{owner};
+  worker working{owner};
+  working.connect(tasks.bind("tcp://127.0.0.1:0"));
+  REQUIRE(tasks.push_for(large, patience));
+  const auto received = working.receive_for(patience);
+  REQUIRE(received.has_value());
+  CHECK(received->body.size() == large.size());
+
+  CHECK(subscriber_options{}.max_frame_bytes == any_frame_bytes);
+  CHECK(client_options{}.max_frame_bytes == any_frame_bytes);
+  CHECK(server_options{}.max_frame_bytes == std::size_t{64} << 20);
+}
+
 TEST_CASE("a subscriber cuts off a publisher that publishes too large a frame") {
   context owner;
   publisher rude{owner};

@@ -76,7 +76,9 @@ class socket {
 
   // Returns what was really bound: wildcard ports and paths are filled in.
   endpoint bind(const endpoint& where);
-  // Returns at once; the connection is made, and remade whenever it is lost, in the background.
+  // Returns at once; the connection is made in the background, and made again when it is lost. But
+  // libzmq does not try again after the peer broke the protocol, or refused us: see
+  // docs/sockets.md.
   void connect(const endpoint& where);
   void unbind(const endpoint& where);
   void disconnect(const endpoint& where);

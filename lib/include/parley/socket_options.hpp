@@ -12,7 +12,9 @@
 
 namespace parley {
 
-// Of the patterns, whose peers' messages are kept whole in memory.
+// A frame is kept whole in memory. Who connects chose its peer, and takes any; who serves strangers
+// does not.
+inline constexpr std::size_t any_frame_bytes = std::numeric_limits<std::size_t>::max();
 inline constexpr std::size_t default_max_frame_bytes = std::size_t{64} << 20;
 
 // When small messages travel together. Of the kinds, push, pair and dealer batch.
@@ -32,14 +34,16 @@ struct socket_options {
   int receive_limit = 1000;
   // The same in bytes: no message is sent while so many bytes of bodies beyond 4 KiB are out, all
   // peers together. Out means, over tcp and ipc, not yet with the system; over pipe:// and
-  // inproc://, not yet dropped by the receiver. A publisher waits too, then, instead of dropping. 0: messages count alone.
+  // inproc://, not yet dropped by the receiver. A publisher waits too, then, instead of dropping.
+  // 0: messages count alone.
   std::size_t send_limit_bytes = 0;
 
   // How long messages not yet sent are kept, after the socket is gone.
   std::chrono::milliseconds linger{1000};
 
-  // A peer that sends a larger frame is cut off.
-  std::size_t max_frame_bytes = std::numeric_limits<std::size_t>::max();
+  // A peer that sends a larger frame is cut off. If this socket had connected to it, libzmq does
+  // not connect again.
+  std::size_t max_frame_bytes = any_frame_bytes;
 
   // For peers that are found to be Parley's; the others get each message by itself.
   batching batch{};

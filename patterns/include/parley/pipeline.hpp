@@ -89,8 +89,8 @@ struct worker_options {
   int limit = 1000;  // tasks received ahead of the program, from each source
   // A task whose handler threw, with what it threw. Default: one line on stderr.
   std::function<void(const task&, const std::exception&)> on_failure{};
-  std::size_t max_frame_bytes =
-      default_max_frame_bytes;  // a source that sends a larger one is cut off
+  // A source that sends a larger frame is cut off, and not connected to again.
+  std::size_t max_frame_bytes = any_frame_bytes;
   // Encryption and authentication over tcp and ipc; see docs/security.md.
   curve_security curve{};
 };

@@ -87,8 +87,8 @@ struct publication {
 
 struct subscriber_options {
   int limit = 100'000;  // messages kept for a program that does not receive
-  std::size_t max_frame_bytes =
-      default_max_frame_bytes;  // a publisher that sends a larger one is cut off
+  // A publisher that sends a larger frame is cut off, and not connected to again.
+  std::size_t max_frame_bytes = any_frame_bytes;
   // Encryption and authentication over tcp and ipc; see docs/security.md.
   curve_security curve{};
 };

@@ -39,8 +39,9 @@ struct server_options {
   unsigned workers = 1;  // threads that run handlers
   int limit = 1000;      // requests, and replies, kept for each client
   std::chrono::milliseconds linger{1000};
-  std::size_t max_frame_bytes =
-      default_max_frame_bytes;  // a client that sends a larger one is cut off
+  // A client that sends a larger frame is cut off, and not connected to again by a server that
+  // connects.
+  std::size_t max_frame_bytes = default_max_frame_bytes;
   // Encryption and authentication over tcp and ipc; see docs/security.md.
   curve_security curve{};
 };
@@ -109,8 +110,8 @@ class server {
 struct client_options {
   std::chrono::milliseconds timeout{5000};  // of each call, unless the call has its own
   int limit = 1000;                         // requests kept for each server that lags behind
-  std::size_t max_frame_bytes =
-      default_max_frame_bytes;  // a server that sends a larger one is cut off
+  // A server that sends a larger frame is cut off, and not connected to again.
+  std::size_t max_frame_bytes = any_frame_bytes;
   // Encryption and authentication over tcp and ipc; see docs/security.md.
   curve_security curve{};
 };
