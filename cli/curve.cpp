@@ -43,12 +43,16 @@ parley::curve_security curve_arg::as_client() const {
                        : parley::curve_security{server, parley::read_curve_keys(keys_)};
 }
 
-std::optional<parley::allow_list> curve_arg::list(parley::context& owner) const {
+std::optional<parley::allow_list> curve_arg::list(parley::context& owner, bool is_server) const {
   if (allowed_.empty()) {
     return std::nullopt;
   }
   if (keys_.empty()) {
     throw parley::config_error{"--curve-allow is of use with --curve-keys only"};
+  }
+  if (!server_.empty() && !is_server) {
+    throw parley::config_error{
+        "--curve-allow is of use to a server only, and --curve-server makes this a client"};
   }
   return parley::allow_list{owner, std::filesystem::path{allowed_}};
 }

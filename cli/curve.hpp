@@ -27,8 +27,10 @@ class curve_arg {
   [[nodiscard]] parley::curve_security get() const;
   [[nodiscard]] parley::curve_security as_server() const;
   [[nodiscard]] parley::curve_security as_client() const;
-  // To live longer than the sockets of the context that it guards.
-  [[nodiscard]] std::optional<parley::allow_list> list(parley::context& owner) const;
+  // To live longer than the sockets of the context that it guards. is_server: of a command that is
+  // both, the gateway, whether anything in it is a server.
+  [[nodiscard]] std::optional<parley::allow_list> list(parley::context& owner,
+                                                       bool is_server = false) const;
 
  private:
   std::string keys_;

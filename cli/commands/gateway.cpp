@@ -83,7 +83,8 @@ parley::stomp_gateway_options listen_at(const gateway_args& args) {
 exit_code gateway(runtime& run, const gateway_args& args) {
   run.set_endless();
   const output out{args.json};
-  const auto friends = args.curve.list(run.context());
+  const auto friends =
+      args.curve.list(run.context(), !args.publish.empty() || !args.sources.empty());
   parley::stomp_gateway gateway{run.context(), listen_at(args)};
 
   const auto announce = [&](const parley::endpoint& at) { out.bound(at); };

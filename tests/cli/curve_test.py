@@ -113,6 +113,23 @@ class Test(ProgramTest):
             result = self.parley("gateway", "--stomp", "127.0.0.1:0", *words)
             self.assert_fails(result, 1, "--curve-")
 
+    def test_a_list_is_of_no_use_to_a_client(self):
+        result = self.parley(*self.client("sub", "tcp://127.0.0.1:1"), *self.allow("client"))
+        self.assert_fails(result, 1, "--curve-allow is of use to a server only")
+        result = self.parley(*self.client("gateway", "--stomp", "127.0.0.1:0", "--subscribe",
+                                          "tcp://127.0.0.1:1"), *self.allow("client"))
+        self.assert_fails(result, 1, "--curve-allow is of use to a server only")
+
+    def test_a_gateway_that_is_both_may_have_a_list(self):
+        gateway = self.start_parley(*self.client("gateway", "--stomp", "127.0.0.1:0", "--source",
+                                                 "jobs=tcp://127.0.0.1:0", "--subscribe",
+                                                 "tcp://127.0.0.1:1"), *self.allow("client"))
+        there = gateway.bound()
+        self.stomp(gateway).sendall(b"SEND\ndestination:/queue/jobs\n\none\0")
+        self.assert_done(self.parley("pull", there, "--count", 1, "--curve-keys",
+                                     self.path("client"), "--curve-server",
+                                     self.path("client")), "one\n")
+
     def test_a_file_that_holds_no_key_is_a_usage_error(self):
         with open(self.path("empty"), "w", encoding="utf-8"):
             pass
