@@ -41,8 +41,13 @@ class curve_arg {
 // Says each reason why handshakes fail once. To live shorter than what it watches.
 class handshake_watch {
  public:
+  // What we are to the peers of watched: what the options say, or, in a command that is both, a
+  // server.
+  enum class role { by_options, server };
+
   template<class Pattern>
-  handshake_watch(const curve_arg& curve, Pattern& watched) : server_{curve.server()} {
+  handshake_watch(const curve_arg& curve, Pattern& watched, role ours = role::by_options)
+      : server_{ours == role::server ? std::string{} : curve.server()} {
     if (curve.is_set()) {
       start(std::unique_ptr<parley::monitor>{new parley::monitor{watched.watch()}});
     }

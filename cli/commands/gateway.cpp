@@ -10,7 +10,9 @@
 #include <arpa/inet.h>
 
 #include <chrono>
+#include <list>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -88,26 +90,35 @@ exit_code gateway(runtime& run, const gateway_args& args) {
   parley::stomp_gateway gateway{run.context(), listen_at(args)};
 
   const auto announce = [&](const parley::endpoint& at) { out.bound(at); };
-  const auto join = [&](parley::stomp_gateway::link link, const place& where) {
+  std::list<handshake_watch> watches;
+  std::set<std::string> watched;
+  // name: of the socket behind the link, which is watched once, however many places it has.
+  const auto join = [&](const std::string& name, parley::stomp_gateway::link link,
+                        handshake_watch::role ours, const place& where) {
+    if (watched.insert(name).second) {
+      watches.emplace_back(args.curve, link, ours);
+    }
     take_places(link, {where}, announce);
   };
+  constexpr auto server = handshake_watch::role::server;
+  constexpr auto client = handshake_watch::role::by_options;
   for (const std::string& text : args.publish) {
-    join(gateway.topics_out(), place::parse(text, side::bind));
+    join("--publish", gateway.topics_out(), server, place::parse(text, side::bind));
   }
   for (const std::string& text : args.subscribe) {
-    join(gateway.topics_in(), place::parse(text, side::connect));
+    join("--subscribe", gateway.topics_in(), client, place::parse(text, side::connect));
   }
   for (const std::string& text : args.sources) {
     const auto [queue, where] = parse_named("--source", text, side::bind);
-    join(gateway.queue_out(queue), where);
+    join("--source " + queue, gateway.queue_out(queue), server, where);
   }
   for (const std::string& text : args.workers) {
     const auto [queue, where] = parse_named("--worker", text, side::connect);
-    join(gateway.queue_in(queue), where);
+    join("--worker " + queue, gateway.queue_in(queue), client, where);
   }
   for (const std::string& text : args.services) {
     const auto [name, where] = parse_named("--service", text, side::connect);
-    join(gateway.service(name), where);
+    join("--service " + name, gateway.service(name), client, where);
   }
 
   out.listening("stomp", gateway.host(), gateway.port());

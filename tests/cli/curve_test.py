@@ -107,6 +107,21 @@ class Test(ProgramTest):
         self.assertTrue(client.recv(4096).endswith(b"\n\none\0"))
         self.assert_done(source.finish())
 
+    def test_a_gateway_tells_of_keys_that_do_not_fit(self):
+        source = self.start_parley(*self.server("push", "tcp://127.0.0.1:0", "one"))
+        gateway = self.start_parley(*self.client("gateway", "--stomp", "127.0.0.1:0",
+                                                 "--worker", "jobs=" + source.bound(),
+                                                 "--source", "other=tcp://127.0.0.1:0",
+                                                 server="stranger"))
+        there = gateway.bound()
+        hint = f"is '{self.path('stranger')}' that server's key"
+        while hint not in gateway.line("err"):
+            pass
+        self.assertEqual(self.parley("pull", there, "--timeout", 0.5).code, 2)
+        while f"no secure connection at {there}: one side asks" not in gateway.line("err"):
+            pass
+        self.assertEqual(gateway.stop().code, 0)
+
     def test_a_gateway_with_half_of_its_keys_does_not_begin(self):
         for words in (["--subscribe", "tcp://127.0.0.1:1", "--curve-keys", self.path("server")],
                       ["--publish", "tcp://127.0.0.1:0", "--curve-server", self.path("server")]):

@@ -25,6 +25,8 @@
 
 namespace parley {
 
+class monitor;
+
 namespace stomp {
 class native_link;
 }
@@ -87,6 +89,8 @@ class stomp_gateway {
    public:
     endpoint bind(const endpoint& where);  // returns what was really bound
     void connect(const endpoint& where);
+    // Its connections; one monitor a socket. Requires: the monitor goes before the gateway does.
+    [[nodiscard]] monitor watch();
 
    private:
     friend class stomp_gateway;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 #include <parley/error.hpp>
+#include <parley/monitor.hpp>
 #include <parley/stomp_gateway.hpp>
 
 #include <boost/asio/io_context.hpp>
@@ -199,6 +200,7 @@ std::uint16_t stomp_gateway::port() const noexcept { return state_.get()->port; 
 
 endpoint stomp_gateway::link::bind(const endpoint& where) { return to_->bind(where); }
 void stomp_gateway::link::connect(const endpoint& where) { to_->connect(where); }
+monitor stomp_gateway::link::watch() { return to_->watch(); }
 
 stomp_gateway::link stomp_gateway::topics_in() {
   return link{state_->on_thread([&]() -> auto& { return state_->outside.topics_in(); })};

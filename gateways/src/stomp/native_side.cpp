@@ -2,6 +2,7 @@
 #include "stomp/native_side.hpp"
 
 #include <parley/error.hpp>
+#include <parley/monitor.hpp>
 
 #include <boost/asio/post.hpp>
 
@@ -54,6 +55,7 @@ class link_of : public native_link {
  public:
   endpoint bind(const endpoint& where) override { return pattern_.bind(where); }
   void connect(const endpoint& where) override { pattern_.connect(where); }
+  monitor watch() override { return pattern_.watch(); }
 
  protected:
   explicit link_of(Pattern pattern) : pattern_{std::move(pattern)} {}

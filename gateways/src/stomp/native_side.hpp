@@ -27,12 +27,13 @@
 
 namespace parley::stomp {
 
-// One pattern object's socket; may be bound and connected from any thread.
+// One pattern object's socket; may be bound, connected and watched from any thread.
 class native_link {
  public:
   virtual ~native_link() = default;
   virtual endpoint bind(const endpoint& where) = 0;
   virtual void connect(const endpoint& where) = 0;
+  virtual monitor watch() = 0;
 };
 
 class native_side final : public native {
