@@ -80,6 +80,11 @@ class pipe_carrier {
     return conversation_.has_turn_to_receive();
   }
   [[nodiscard]] bool in_turn_to_send() const noexcept { return conversation_.has_turn_to_send(); }
+  // req: libzmq's side was asked instead.
+  void abandon_request() noexcept {
+    conversation_.abandon();
+    fetched_.reset();
+  }
 
   // From now on each "no" of try_x and can_x arms the bell of its direction: the next change makes
   // the bell's descriptor readable. Bells: reading, writing; the same one for subscribers.

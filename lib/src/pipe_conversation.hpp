@@ -24,6 +24,13 @@ class pipe_conversation {
   // Either turn, or no turns at all.
   [[nodiscard]] bool may_send() const noexcept { return turn_ != turn::receive || asks_anew_; }
   [[nodiscard]] bool may_receive() const noexcept { return turn_ != turn::send; }
+  // req: somebody else was asked meanwhile, so the reply that was waited for is late.
+  void abandon() noexcept {
+    if (turn_ == turn::receive) {
+      turn_ = turn::send;
+      talking_to_ = nullptr;
+    }
+  }
   // The program has what was fetched.
   void received() noexcept {
     if (turn_ == turn::receive) {

@@ -456,14 +456,16 @@ socket_readiness socket::state::ready() {
 bool socket::state::both_try_send(message& outgoing) {
   const auto in_turn = [&] {
     const bool zmq_first = turn_++ % (pipes_->targets() + 1) == 0;
-    if (zmq_first && zmq_try_send(outgoing)) {
-      return zmq_is_asked_ = true;
+    const bool by_zmq_first = zmq_first && zmq_try_send(outgoing);
+    const bool by_pipe = !by_zmq_first && pipes_->try_send(outgoing);
+    const bool by_zmq = by_zmq_first || (!zmq_first && !by_pipe && zmq_try_send(outgoing));
+    if (by_zmq && kind_ == socket_kind::req) {
+      pipes_->abandon_request();
     }
-    if (pipes_->try_send(outgoing)) {
-      zmq_is_asked_ = false;
-      return true;
+    if (by_zmq || by_pipe) {
+      zmq_is_asked_ = by_zmq;
     }
-    return !zmq_first && zmq_try_send(outgoing) && (zmq_is_asked_ = true);
+    return by_zmq || by_pipe;
   };
   switch (kind_) {
     case socket_kind::pub:

@@ -625,3 +625,30 @@ TEST_CASE("two threads that use a socket at once are found, and told in words") 
   CHECK(words.find("pull socket is used by two threads at the same time") != std::string::npos);
 }
 #endif
+
+TEST_CASE("a relaxed request by tcp ends the one over pipe:// before it") {
+  context owner;
+  socket_options relaxed;
+  relaxed.relaxed = true;
+  parley::socket by_pipe{owner, socket_kind::rep};
+  parley::socket by_tcp{owner, socket_kind::rep};
+  parley::socket req{owner, socket_kind::req, relaxed};
+  req.connect(by_pipe.bind("pipe://relaxed"));
+  req.connect(by_tcp.bind("tcp://127.0.0.1:0"));
+  // In turn, so each is asked once; the one by tcp last, asked again if it was the first.
+  req.send("early");
+  req.send("late");
+  const bool tcp_was_first = by_pipe.receive_for(patience)->front() == "late";
+  by_pipe.send("too late");
+  if (tcp_was_first) {
+    req.send("late");
+    REQUIRE(by_tcp.receive_for(patience));
+    by_tcp.send("too late");
+  }
+  REQUIRE(by_tcp.receive_for(patience));
+  by_tcp.send("in time");
+  const auto reply = req.receive_for(patience);
+  REQUIRE(reply);
+  CHECK(reply->front() == "in time");
+  CHECK_THROWS_AS(req.try_receive(), error);  // out of turn
+}
