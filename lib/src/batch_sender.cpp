@@ -57,7 +57,7 @@ inline bool batch_sender::has_just_sent() const noexcept {
   return clock::now() - last_sent_ < lull;
 }
 
-int batch_sender::send(message& outgoing) {
+int batch_sender::send(const message& outgoing) {
   const auto held = hold();
   if (peers_.all_unpack() && batch_.is_small(outgoing) && (!batch_.empty() || has_just_sent())) {
     if (!batch_.add(outgoing)) {
@@ -83,7 +83,6 @@ int batch_sender::send(message& outgoing) {
     }
     last_sent_ = clock::now();
   }
-  outgoing.clear();
   return 0;
 }
 

@@ -45,7 +45,7 @@ class batch_sender {
 
   // The socket's thread. The lock is not held. Zero is success, otherwise libzmq's errno; EAGAIN
   // says that there is no room.
-  [[nodiscard]] int send(message& outgoing);
+  [[nodiscard]] int send(const message& outgoing);
   [[nodiscard]] int flush();
 
   // Becomes readable when the keeper has used the socket, which may have taken away the news that

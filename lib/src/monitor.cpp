@@ -2,10 +2,10 @@
 #include <parley/error.hpp>
 #include <parley/monitor.hpp>
 
-#include <atomic>
 #include <cstdint>
 #include <cstring>
 
+#include "inproc_name.hpp"
 #include "zmq_error.hpp"
 
 namespace parley {
@@ -79,11 +79,6 @@ std::optional<connection_event> translate(const reported& what, std::string wher
   }
 }
 
-std::string fresh_name() {
-  static std::atomic<std::uint64_t> count{0};
-  return "inproc://parley.monitor." + std::to_string(++count);
-}
-
 }  // namespace
 
 std::string_view to_string(connection_change change) noexcept {
@@ -117,7 +112,7 @@ std::string_view to_string(connection_change change) noexcept {
 monitor::monitor(context& owner, socket& watched)
     : watched_{watched.native().handle()},
       events_{owner, socket_kind::pair, {.receive_limit = 1'000'000}} {
-  const std::string name = fresh_name();
+  const std::string name = detail::fresh_inproc_name("monitor");
   if (::zmq_socket_monitor(watched_, name.c_str(), ZMQ_EVENT_ALL) != 0) {
     detail::throw_zmq_error(::zmq_errno(), "monitor socket");
   }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "peer_check.hpp"
 
+#include "inproc_name.hpp"
+
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -11,11 +13,6 @@ namespace parley::detail {
 namespace {
 
 constexpr int watched_events = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_DISCONNECTED;
-
-std::string fresh_name() {
-  static std::atomic<std::uint64_t> count{0};
-  return "inproc://parley.peer-check." + std::to_string(++count);
-}
 
 pollfd readable(const zmq::socket_t& socket) { return {socket.get(zmq::sockopt::fd), POLLIN, 0}; }
 
@@ -42,7 +39,7 @@ peer_check::peer_check(zmq::context_t& context, zmq::socket_t& watched,
                        const socket_options& options)
     : context_{context}, watched_{watched.handle()}, options_{options}, events_{context, ZMQ_PAIR} {
   events_.set(zmq::sockopt::linger, 0);
-  const std::string name = fresh_name();
+  const std::string name = fresh_inproc_name("peer-check");
   if (::zmq_socket_monitor(watched.handle(), name.c_str(),
                            watched_events | ZMQ_EVENT_MONITOR_STOPPED) != 0) {
     throw zmq::error_t{};

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "zmq_departure.hpp"
 
+#include "inproc_name.hpp"
+
 #include <poll.h>
 
 #include <algorithm>
-#include <atomic>
-#include <cstdint>
 #include <limits>
 #include <string>
 
@@ -26,11 +26,6 @@ int time_left(zmq_departure::time_point deadline) {
   return static_cast<int>(std::min<milliseconds::rep>(left.count(), longest));
 }
 
-std::string fresh_name() {
-  static std::atomic<std::uint64_t> count{0};
-  return "inproc://parley.departure." + std::to_string(++count);
-}
-
 }  // namespace
 
 zmq_departure::zmq_departure(zmq::context_t& owner, zmq::socket_t& leaving,
@@ -39,7 +34,7 @@ zmq_departure::zmq_departure(zmq::context_t& owner, zmq::socket_t& leaving,
   try {
     zmq::socket_t watch{owner, ZMQ_PAIR};
     watch.set(zmq::sockopt::linger, 0);
-    const std::string name = fresh_name();
+    const std::string name = fresh_inproc_name("departure");
     if (::zmq_socket_monitor(leaving.handle(), name.c_str(), 0) == 0) {
       watch.connect(name);
       const int left = time_left(deadline);
