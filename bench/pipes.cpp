@@ -57,33 +57,17 @@ double throughput(std::uint64_t count, Put put, Take take) {
   return static_cast<double>(count) / seconds / 1e6;
 }
 
-template<std::size_t Size>
-measure ours(wait_mode mode) {
-  return [mode] {
-    constexpr std::uint64_t count = 5'000'000;
-    spsc_pipe<item<Size>> pipe{capacity, {.mode = mode}};
-    const double seconds = time_two_threads(
-        [&] {
-          for (std::uint64_t i = 0; i < count; ++i)
-            pipe.push(item<Size>{i});
-          pipe.close();
-        },
-        [&] {
-          std::uint64_t expected = 0;
-          while (const auto got = pipe.pop()) {
-            require(got->is(expected++), "an item came out of order");
-          }
-          require(expected == count, "an item was lost");
-        });
-    return static_cast<double>(count) / seconds / 1e6;
-  };
-}
+enum class reading {
+  by_pop,
+  // As much as there is: what a reader does that has nothing else to do. It spares small items the
+  // std::optional, which g++ 12 copies by way of memory.
+  by_pop_n,
+};
 
-// Pushed one by one, read as much as there is: what a reader does that has nothing else to do. It
-// spares small items the std::optional, which g++ 12 copies by way of memory.
+// Pushed one by one.
 template<std::size_t Size>
-measure ours_read_by_all(wait_mode mode) {
-  return [mode] {
+measure ours(wait_mode mode, reading how = reading::by_pop) {
+  return [mode, how] {
     constexpr std::uint64_t count = 5'000'000;
     spsc_pipe<item<Size>> pipe{capacity, {.mode = mode}};
     const double seconds = time_two_threads(
@@ -94,10 +78,15 @@ measure ours_read_by_all(wait_mode mode) {
         },
         [&] {
           std::uint64_t expected = 0;
+          if (how == reading::by_pop) {
+            while (const auto got = pipe.pop()) {
+              require(got->is(expected++), "an item came out of order");
+            }
+          }
           const auto take = [&](item<Size>&& got) {
             require(got.is(expected++), "an item came out of order");
           };
-          while (pipe.pop_n(take) != 0) {
+          while (how == reading::by_pop_n && pipe.pop_n(take) != 0) {
           }
           require(expected == count, "an item was lost");
         });
@@ -432,7 +421,7 @@ std::vector<bench_case> pipes() {
       {"8 B, may sleep", rate, better::more, ours<8>(wait_mode::adaptive),
        sleeping_peers<8>(8, 1.5)},
       {"8 B, may sleep, read by pop_n", rate, better::more,
-       ours_read_by_all<8>(wait_mode::adaptive), sleeping_peers<8>(8, 1.5)},
+       ours<8>(wait_mode::adaptive, reading::by_pop_n), sleeping_peers<8>(8, 1.5)},
       {"64 B, batches of 50, may sleep",
        rate,
        better::more,
@@ -440,8 +429,8 @@ std::vector<bench_case> pipes() {
        {{"libzmq inproc PAIR", libzmq<64>, {}}}},
       {"64 B, spinning", rate, better::more, ours<64>(wait_mode::spin), spinning_peers<64>(0.9)},
       {"8 B, spinning", rate, better::more, ours<8>(wait_mode::spin), spinning_peers<8>(0.7)},
-      {"8 B, spinning, read by pop_n", rate, better::more, ours_read_by_all<8>(wait_mode::spin),
-       spinning_peers<8>(0.7)},
+      {"8 B, spinning, read by pop_n", rate, better::more,
+       ours<8>(wait_mode::spin, reading::by_pop_n), spinning_peers<8>(0.7)},
       {"1 KiB with ownership",
        rate,
        better::more,
