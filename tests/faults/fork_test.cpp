@@ -31,8 +31,6 @@ namespace {
 
 const std::string carriers[] = {"pipe://fork", "inproc://fork", "ipc://*", "tcp://127.0.0.1:*"};
 
-message text(const std::string& words) { return message{frame{words}}; }
-
 // In the child, where Catch2's macros are of no use.
 void expect(bool truth, const std::string& what) {
   if (!truth) {
@@ -56,7 +54,7 @@ void use_a_context_of_its_own() {
   for (const std::string& where : carriers) {
     context own;
     auto sockets = join(own, socket_kind::pull, socket_kind::push, where);
-    sockets.connected.send(text("hello"));
+    sockets.connected.send(message("hello"));
     const auto received = sockets.bound.receive_for(patience);
     expect(received.has_value(), "nothing came over " + where);
   }
@@ -78,9 +76,9 @@ TEST_CASE("whatever a child does with its parent's socket is an error, and does 
     std::optional sockets = join(owner, socket_kind::pair, socket_kind::pair, where);
     child forked{[&](child::line) {
       parley::socket& mine = sockets->connected;
-      expect_forked("send", [&] { mine.send(text("x")); });
-      expect_forked("try_send", [&] { static_cast<void>(mine.try_send(text("x"))); });
-      expect_forked("send_for", [&] { static_cast<void>(mine.send_for(text("x"), 1h)); });
+      expect_forked("send", [&] { mine.send(message("x")); });
+      expect_forked("try_send", [&] { static_cast<void>(mine.try_send(message("x"))); });
+      expect_forked("send_for", [&] { static_cast<void>(mine.send_for(message("x"), 1h)); });
       expect_forked("receive", [&] { static_cast<void>(mine.receive()); });
       expect_forked("receive_for", [&] { static_cast<void>(mine.receive_for(1h)); });
       expect_forked("can_receive", [&] { static_cast<void>(mine.can_receive()); });
@@ -96,8 +94,8 @@ TEST_CASE("whatever a child does with its parent's socket is an error, and does 
       sockets.reset();  // the destructors return
     }};
     CHECK(forked.finish() == 0);
-    sockets->connected.send(text("the parent goes on"));
-    CHECK(sockets->bound.receive_for(patience) == text("the parent goes on"));
+    sockets->connected.send(message("the parent goes on"));
+    CHECK(sockets->bound.receive_for(patience) == message("the parent goes on"));
   }
 }
 
@@ -139,8 +137,8 @@ TEST_CASE(
     middle.reset();
   }};
   CHECK(forked.finish() == 0);
-  source.send(text("the parent goes on"));
-  CHECK(worker.receive_for(patience) == text("the parent goes on"));
+  source.send(message("the parent goes on"));
+  CHECK(worker.receive_for(patience) == message("the parent goes on"));
 }
 
 TEST_CASE("the sentence says what to do instead") {

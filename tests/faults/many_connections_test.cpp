@@ -67,8 +67,6 @@ void check_nothing_stays(Visit visit) {
   }
 }
 
-message text(const std::string& words) { return message{frame{words}}; }
-
 }  // namespace
 
 TEST_CASE("ten thousand sockets that connect, send and go leave nothing behind") {
@@ -79,7 +77,7 @@ TEST_CASE("ten thousand sockets that connect, send and go leave nothing behind")
     check_nothing_stays([&](int count) {
       parley::socket passing{owner, socket_kind::dealer, {.linger = 0ms}};
       passing.connect(where);
-      passing.send(text(std::to_string(count)));
+      passing.send(message(std::to_string(count)));
       const auto received = router.receive_for(patience);
       REQUIRE(received.has_value());
       REQUIRE((*received)[1] == std::to_string(count));
@@ -95,8 +93,8 @@ TEST_CASE("one socket that connects and disconnects ten thousand times keeps not
     parley::socket push{owner, socket_kind::push, {.linger = 0ms}};
     check_nothing_stays([&](int count) {
       push.connect(where);
-      push.send(text(std::to_string(count)));
-      REQUIRE(pull.receive_for(patience) == text(std::to_string(count)));
+      push.send(message(std::to_string(count)));
+      REQUIRE(pull.receive_for(patience) == message(std::to_string(count)));
       push.disconnect(where);
     });
   }
@@ -121,8 +119,8 @@ TEST_CASE("thousands of names that are bound and unbound leave nothing behind") 
     pull.bind(where);
     parley::socket push{owner, socket_kind::push};
     push.connect(where);
-    push.send(text("hello"));
-    REQUIRE(pull.receive_for(patience) == text("hello"));
+    push.send(message("hello"));
+    REQUIRE(pull.receive_for(patience) == message("hello"));
     pull.unbind(where);
   });
 }

@@ -27,8 +27,6 @@ namespace {
 const std::string no_handshake =
     "no handshake: the peer does not speak ZMTP 3, or is a kind of socket that does not fit";
 
-message text(const std::string& words) { return message{frame{words}}; }
-
 // A receiver with a limit on frames, a peer that behaves, and a monitor.
 class world {
  public:
@@ -53,8 +51,8 @@ class world {
 
   // Nothing came but what the peer that behaves sends.
   void check_nobody_noticed() {
-    behaving_.send(text("still here"));
-    CHECK(receiving_.receive_for(patience) == text("still here"));
+    behaving_.send(message("still here"));
+    CHECK(receiving_.receive_for(patience) == message("still here"));
   }
 
   // Through with the handshake, as any pushing peer.
@@ -180,13 +178,13 @@ TEST_CASE("a frame of max_frame_bytes passes, one more byte does not") {
   const endpoint where = pull.bind("tcp://127.0.0.1:0");
   parley::socket push{owner, socket_kind::push, {.reconnect = 1ms}};
   push.connect(where);
-  push.send(text(std::string(1000, 'x')));
-  CHECK(pull.receive_for(patience) == text(std::string(1000, 'x')));
-  push.send(text(std::string(1001, 'x')));
+  push.send(message(std::string(1000, 'x')));
+  CHECK(pull.receive_for(patience) == message(std::string(1000, 'x')));
+  push.send(message(std::string(1001, 'x')));
   parley::socket other{owner, socket_kind::push};
   other.connect(where);
-  other.send(text("next"));
-  CHECK(pull.receive_for(patience) == text("next"));
+  other.send(message("next"));
+  CHECK(pull.receive_for(patience) == message("next"));
 }
 
 TEST_CASE("a message that breaks off in its middle is not received") {
@@ -218,7 +216,7 @@ TEST_CASE("an allow list lets plain sockets of its context be") {
   context owner;
   allow_list friends{owner, std::vector<curve_key>{}};
   auto sockets = support::join(owner, socket_kind::pull, socket_kind::push, "tcp://127.0.0.1:*");
-  sockets.connected.send(text("hello"));
-  CHECK(sockets.bound.receive_for(patience) == text("hello"));
+  sockets.connected.send(message("hello"));
+  CHECK(sockets.bound.receive_for(patience) == message("hello"));
   CHECK(friends.allowed() + friends.refused() == 0);
 }

@@ -19,8 +19,6 @@ using support::patience;
 
 namespace {
 
-message text(const std::string& words) { return message{frame{words}}; }
-
 socket_options quick() {
   socket_options options;
   options.reconnect = 1ms;
@@ -55,8 +53,8 @@ TEST_CASE("an endpoint unbound takes nobody, and bound again it takes everybody 
     const endpoint where = pull.bind(wanted);
     socket early{owner, socket_kind::push, quick()};
     early.connect(where);
-    early.send(text("early"));
-    CHECK(pull.receive_for(patience) == text("early"));
+    early.send(message("early"));
+    CHECK(pull.receive_for(patience) == message("early"));
 
     // libzmq ends the connections of an endpoint with it.
     pull.unbind(where);
@@ -64,18 +62,18 @@ TEST_CASE("an endpoint unbound takes nobody, and bound again it takes everybody 
     socket late{owner, socket_kind::push, quick()};
     monitor attempts{owner, late};
     late.connect(where);
-    late.send(text("late"));
+    late.send(message("late"));
     await(attempts, connection_change::retrying);
     CHECK_FALSE(pull.try_receive().has_value());
 
     CHECK(pull.bind(where).str() == where.str());
-    CHECK(pull.receive_for(patience) == text("late"));
+    CHECK(pull.receive_for(patience) == message("late"));
     std::optional<message> received;
     while (!received) {
-      early.send(text("early again"));  // the first may have gone into the lost connection
+      early.send(message("early again"));  // the first may have gone into the lost connection
       received = pull.receive_for(100ms);
     }
-    CHECK(received == text("early again"));
+    CHECK(received == message("early again"));
   }
 }
 
@@ -88,12 +86,12 @@ TEST_CASE("over pipe:// too, who connects meanwhile waits") {
   pull.unbind("pipe://again");
   socket late{owner, socket_kind::push};
   late.connect("pipe://again");
-  late.send(text("late"));
-  early.send(text("still connected"));
-  CHECK(pull.receive_for(patience) == text("still connected"));
+  late.send(message("late"));
+  early.send(message("still connected"));
+  CHECK(pull.receive_for(patience) == message("still connected"));
   CHECK_FALSE(pull.try_receive().has_value());
   pull.bind("pipe://again");
-  CHECK(pull.receive_for(patience) == text("late"));
+  CHECK(pull.receive_for(patience) == message("late"));
 }
 
 TEST_CASE("a sender follows its endpoint from one receiver to the next, ten times") {
@@ -111,10 +109,10 @@ TEST_CASE("a sender follows its endpoint from one receiver to the next, ten time
     for (int round = 0; round < 10; ++round) {
       std::optional<message> received;
       while (!received) {
-        REQUIRE(push.send_for(text(std::to_string(round)), patience));
+        REQUIRE(push.send_for(message(std::to_string(round)), patience));
         received = pull->receive_for(100ms);  // it may have gone where nobody is any more
       }
-      CHECK(*received == text(std::to_string(round)));
+      CHECK(*received == message(std::to_string(round)));
       static_cast<void>(pull->close_for(0ms));
       pull.emplace(owner, socket_kind::pull);
       // The port is free a moment after libzmq has closed it.

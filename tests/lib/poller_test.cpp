@@ -269,7 +269,8 @@ TEST_CASE("a periodic timer leaves out what it missed") {
   waiting.every(interval, [&] {
     calls.push_back(std::chrono::steady_clock::now());
     if (calls.size() == 2) {
-      std::this_thread::sleep_for(5 * interval);  // misses beats 3 to 7
+      std::this_thread::sleep_for(5 *
+                                  interval);  // the handler under test is late: misses beats 3 to 7
     }
   });
   while (calls.size() < 4) {

@@ -15,10 +15,12 @@
 
 #include "support/catch.hpp"
 #include "support/connected.hpp"
+#include "support/error_code.hpp"
 #include "support/raw_peer.hpp"
 
 using namespace parley;
 using namespace std::chrono_literals;
+using support::code_of;
 using support::join;
 using support::patience;
 using support::raw_peer;
@@ -26,18 +28,6 @@ using support::raw_peer;
 namespace {
 
 using clock_type = std::chrono::steady_clock;
-
-message text(const std::string& words) { return message{frame{words}}; }
-
-template<class Call>
-errc code_of(Call call) {
-  try {
-    call();
-  } catch (const error& caught) {
-    return static_cast<errc>(caught.code().value());
-  }
-  return errc{};
-}
 
 // A tcp endpoint where nobody listens.
 endpoint nobody() { return raw_peer::listening().where(); }
@@ -73,11 +63,11 @@ TEST_CASE("close_for waits until what was sent has left, over every carrier") {
     context owner;
     auto sockets = join(owner, socket_kind::pull, socket_kind::push, where);
     for (int count = 0; count < 100; ++count) {
-      sockets.connected.send(text(std::to_string(count)));
+      sockets.connected.send(message(std::to_string(count)));
     }
     CHECK(sockets.connected.close_for(patience).all_sent());
     for (int count = 0; count < 100; ++count) {
-      CHECK(sockets.bound.receive_for(patience) == text(std::to_string(count)));
+      CHECK(sockets.bound.receive_for(patience) == message(std::to_string(count)));
     }
   }
 }
@@ -88,7 +78,7 @@ TEST_CASE("close_for counts what waits for a bind, and it is gone for good") {
   push.connect("pipe://nobody");
   push.connect("pipe://nobody-either");
   for (int count = 0; count < 7; ++count) {
-    push.send(text("task"));
+    push.send(message("task"));
   }
   const close_result left = push.close_for(1ms);
   CHECK(left.unsent == 7);
@@ -107,19 +97,19 @@ TEST_CASE("a bind while close_for waits takes the messages") {
   context owner;
   parley::socket push{owner, socket_kind::push};
   push.connect("pipe://late");
-  push.send(text("task"));
+  push.send(message("task"));
   auto result = std::async(std::launch::async, [&] { return push.close_for(patience); });
   parley::socket pull{owner, socket_kind::pull};
   pull.bind("pipe://late");
   CHECK(result.get().all_sent());
-  CHECK(pull.receive_for(patience) == text("task"));
+  CHECK(pull.receive_for(patience) == message("task"));
 }
 
 TEST_CASE("close_for never waits longer, and says that libzmq still held something") {
   context owner;
   parley::socket push{owner, socket_kind::push, lingering(60s)};
   push.connect(nobody());
-  push.send(text("task"));
+  push.send(message("task"));
   const auto start = clock_type::now();
   const close_result left = push.close_for(50ms);
   CHECK(clock_type::now() - start < patience);
@@ -132,7 +122,7 @@ TEST_CASE("a peer that takes connections and never reads does not hold close_for
   const raw_peer stuck = raw_peer::listening();
   parley::socket push{owner, socket_kind::push, lingering(60s)};
   push.connect(stuck.where());
-  push.send(text("task"));
+  push.send(message("task"));
   CHECK(push.close_for(50ms).uncounted);
 }
 
@@ -176,7 +166,7 @@ TEST_CASE("a socket with both carriers speaks for both") {
   push.connect("pipe://nobody");
   push.connect(nobody());
   for (int count = 0; count < 4; ++count) {
-    push.send(text("task"));
+    push.send(message("task"));
   }
   const close_result left = push.close_for(1ms);
   CHECK(left.unsent == 2);
@@ -187,9 +177,9 @@ TEST_CASE("after close_for every call throws closed, but the figures can be read
   for (const std::string where : {"pipe://closed", "tcp://127.0.0.1:*"}) {
     context owner;
     auto sockets = join(owner, socket_kind::pair, socket_kind::pair, where);
-    sockets.connected.send(text("hello"));
+    sockets.connected.send(message("hello"));
     CHECK(sockets.connected.close_for(patience).all_sent());
-    CHECK(code_of([&] { sockets.connected.send(text("more")); }) == errc::closed);
+    CHECK(code_of([&] { sockets.connected.send(message("more")); }) == errc::closed);
     CHECK(code_of([&] { static_cast<void>(sockets.connected.try_receive()); }) == errc::closed);
     CHECK(code_of([&] { static_cast<void>(sockets.connected.can_send()); }) == errc::closed);
     CHECK(code_of([&] { sockets.connected.connect(endpoint{"tcp://127.0.0.1:1"}); }) ==
@@ -205,7 +195,7 @@ TEST_CASE("close_for of a context that was shut down returns at once") {
     context owner;
     parley::socket push{owner, socket_kind::push, lingering(20ms)};
     push.connect(where);
-    push.send(text("task"));
+    push.send(message("task"));
     owner.shutdown();
     CHECK_FALSE(push.close_for(parley::socket::duration::max()).all_sent());
   }
@@ -216,7 +206,7 @@ TEST_CASE("a shutdown ends a close_for that waits") {
     context owner;
     parley::socket push{owner, socket_kind::push};
     push.connect("pipe://nobody");
-    push.send(text("task"));
+    push.send(message("task"));
     std::thread other{[&] { owner.shutdown(); }};
     CHECK(push.close_for(parley::socket::duration::max()).unsent == 1);
     other.join();
@@ -232,7 +222,7 @@ TEST_CASE("a context ends though its sockets hold messages for peers that do not
         parley::socket sender{owner, kind, lingering(20ms)};
         sender.connect(where);
         for (int count = 0; count < 100; ++count) {
-          sender.send(text("task"));
+          sender.send(message("task"));
         }
       }));
     }
@@ -263,7 +253,7 @@ TEST_CASE("a context ends though a CURVE server never answers") {
                         socket_kind::push,
                         {.linger = 20ms, .curve = {keys.public_key, generate_curve_keys()}}};
     push.connect(stuck.where());
-    push.send(text("task"));
+    push.send(message("task"));
   }));
 }
 

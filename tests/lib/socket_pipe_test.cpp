@@ -21,15 +21,15 @@
 
 #include "support/catch.hpp"
 #include "support/connected.hpp"
+#include "support/error_code.hpp"
 
 using namespace parley;
 using namespace std::chrono_literals;
+using support::code_of;
 using support::join;
 using support::patience;
 
 namespace {
-
-message text(const std::string& words) { return message{frame{words}}; }
 
 std::string next(socket& from) {
   auto incoming = from.receive_for(patience);
@@ -54,16 +54,6 @@ void sleep_until_readable(socket& waiting) {
     pollfd item{waiting.fd(), POLLIN, 0};
     REQUIRE(::poll(&item, 1, 10'000) == 1);
   }
-}
-
-template<class Call>
-errc code_of(Call call) {
-  try {
-    call();
-  } catch (const error& caught) {
-    return static_cast<errc>(caught.code().value());
-  }
-  return errc{};
 }
 
 }  // namespace
@@ -114,13 +104,13 @@ TEST_CASE("a connect outlives who was bound, and finds the next") {
   for (int round = 0; round < 3; ++round) {
     socket pull{owner, socket_kind::pull};
     pull.bind("pipe://line");
-    push.send(text(std::to_string(round)));
+    push.send(message(std::to_string(round)));
     CHECK(next(pull) == std::to_string(round));
     // Nobody touches the subscriber: who joins the two brings its subscriptions along.
     socket xpub{owner, socket_kind::xpub};
     xpub.bind("pipe://feed");
     CHECK(next(xpub) == "\1a");
-    xpub.send(text("abc"));
+    xpub.send(message("abc"));
     CHECK(next(sub) == "abc");
   }
 }
@@ -130,7 +120,7 @@ TEST_CASE("what was sent to an unbound name is delivered, also when its sender i
   {
     socket push{owner, socket_kind::push};
     push.connect("pipe://later");
-    push.send(text("early"));
+    push.send(message("early"));
   }
   socket pull{owner, socket_kind::pull};
   pull.bind("pipe://later");
@@ -142,30 +132,30 @@ TEST_CASE("an unbound name takes no more than the limit, and nothing when only_c
   socket push{owner, socket_kind::push, limits(3)};
   push.connect("pipe://nobody");
   for (int index = 0; index < 3; ++index) {
-    CHECK(push.try_send(text("x")));
+    CHECK(push.try_send(message("x")));
   }
-  CHECK_FALSE(push.try_send(text("x")));
+  CHECK_FALSE(push.try_send(message("x")));
   CHECK_FALSE(push.can_send());
 
   socket_options careful;
   careful.only_connected = true;
   socket waits{owner, socket_kind::push, careful};
   waits.connect("pipe://nobody");
-  CHECK_FALSE(waits.try_send(text("x")));
+  CHECK_FALSE(waits.try_send(message("x")));
   socket pull{owner, socket_kind::pull};
   pull.bind("pipe://nobody");
-  CHECK(waits.try_send(text("x")));
+  CHECK(waits.try_send(message("x")));
 }
 
 TEST_CASE("an unbind keeps the links that are there, a disconnect ends one") {
   context owner;
   auto sockets = join(owner, socket_kind::pull, socket_kind::push, "pipe://ends");
   sockets.bound.unbind("pipe://ends");
-  sockets.connected.send(text("still here"));
+  sockets.connected.send(message("still here"));
   CHECK(next(sockets.bound) == "still here");
-  sockets.connected.send(text("before it"));
+  sockets.connected.send(message("before it"));
   sockets.connected.disconnect("pipe://ends");
-  CHECK_FALSE(sockets.connected.try_send(text("after it")));
+  CHECK_FALSE(sockets.connected.try_send(message("after it")));
   CHECK(next(sockets.bound) == "before it");
   CHECK_FALSE(sockets.bound.try_receive());
 }
@@ -178,10 +168,10 @@ TEST_CASE("who was linked to a socket that is gone goes over to who has the name
   first->unbind("pipe://handed-on");
   socket second{owner, socket_kind::pull};
   second.bind("pipe://handed-on");
-  push.send(text("first"));
+  push.send(message("first"));
   CHECK(next(*first) == "first");
   first.reset();
-  push.send(text("second"));
+  push.send(message("second"));
   CHECK(next(second) == "second");
 }
 
@@ -195,9 +185,9 @@ TEST_CASE("a peer under a name that is in use is not heard, and refused") {
   socket second{owner, socket_kind::dealer, named};
   first.connect("pipe://names");
   second.connect("pipe://names");
-  CHECK(second.try_send(text("unheard")));  // the router has not looked yet
+  CHECK(second.try_send(message("unheard")));  // the router has not looked yet
   CHECK_FALSE(router.try_receive());
-  CHECK_FALSE(second.try_send(text("refused")));
+  CHECK_FALSE(second.try_send(message("refused")));
   CHECK(second.statistics().dropped_gone == 1);
 }
 
@@ -209,12 +199,12 @@ TEST_CASE("a peer destroyed while its pipe is full or empty leaves the other usa
     {
       socket pull{owner, socket_kind::pull, limits(4)};
       pull.bind("pipe://leaves");
-      while (full && push.try_send(text("lost"))) {
+      while (full && push.try_send(message("lost"))) {
       }
     }
     socket pull{owner, socket_kind::pull, limits(4)};
     pull.bind("pipe://leaves");
-    push.send(text("found"));
+    push.send(message("found"));
     CHECK(next(pull) == "found");
     CHECK(push.statistics().dropped_gone == (full ? 8 : 0));
     CHECK(out_of(push) == 1);
@@ -230,13 +220,13 @@ TEST_CASE("a second peer of a pair is turned away, the next after the first left
   socket second{owner, socket_kind::pair};
   second.connect("pipe://exclusive");
   CHECK_FALSE(bound.try_receive().has_value());
-  CHECK_FALSE(second.try_send(text("turned away")));
-  first->send(text("first"));
+  CHECK_FALSE(second.try_send(message("turned away")));
+  first->send(message("first"));
   CHECK(next(bound) == "first");
   first.reset();
   socket third{owner, socket_kind::pair};
   third.connect("pipe://exclusive");
-  third.send(text("third"));
+  third.send(message("third"));
   CHECK(next(bound) == "third");
 }
 
@@ -245,9 +235,9 @@ TEST_CASE("a peer's end wakes who waits for room") {
   std::optional<socket> pull{std::in_place, owner, socket_kind::pull, limits(1)};
   socket push{owner, socket_kind::push, limits(1)};
   push.connect(pull->bind("pipe://room"));
-  while (push.try_send(text("x"))) {
+  while (push.try_send(message("x"))) {
   }
-  std::thread sender{[&] { push.send(text("waits")); }};
+  std::thread sender{[&] { push.send(message("waits")); }};
   pull.reset();
   sender.join();  // into the waiting room of the name, which is free again
   pull.emplace(owner, socket_kind::pull);
@@ -258,11 +248,11 @@ TEST_CASE("a peer's end wakes who waits for room") {
 TEST_CASE("shutting the context down ends waits over pipes, in both directions") {
   context owner;
   auto sockets = join(owner, socket_kind::pair, socket_kind::pair, "pipe://shutdown", limits(1));
-  while (sockets.connected.try_send(text("x"))) {
+  while (sockets.connected.try_send(message("x"))) {
   }
   errc sender = errc{};
   errc receiver = errc{};
-  std::thread sends{[&] { sender = code_of([&] { sockets.connected.send(text("x")); }); }};
+  std::thread sends{[&] { sender = code_of([&] { sockets.connected.send(message("x")); }); }};
   socket idle{owner, socket_kind::pull};  // has no endpoint at all
   std::thread receives{[&] { receiver = code_of([&] { static_cast<void>(idle.receive()); }); }};
   owner.shutdown();
@@ -283,7 +273,7 @@ TEST_CASE("one socket serves pipes and tcp at once") {
   far.connect(pull.bind("tcp://127.0.0.1:0"));
   // Waits on both at once: neither sender starts before the receiver sleeps, or after; both arrive.
   for (int round = 0; round < 20; ++round) {
-    std::thread sender{[&] { (round % 2 == 0 ? near : far).send(text(std::to_string(round))); }};
+    std::thread sender{[&] { (round % 2 == 0 ? near : far).send(message(std::to_string(round))); }};
     CHECK(next(pull) == std::to_string(round));
     sender.join();
   }
@@ -295,7 +285,7 @@ TEST_CASE("one socket serves pipes and tcp at once") {
   there.bind("inproc://from");
   push.connect("inproc://from");
   for (int index = 0; index < 10; ++index) {
-    push.send(text("task"));
+    push.send(message("task"));
   }
   for (int index = 0; index < 5; ++index) {
     CHECK(next(here) == "task");
@@ -311,15 +301,15 @@ TEST_CASE("a pair with both carriers can send when the peer that it sends to has
   far.connect(pair.bind("inproc://far"));
   near.connect(pair.bind("pipe://near"));
   int sent = 0;
-  while (sent < 100 && pair.try_send(text(std::to_string(sent)))) {
+  while (sent < 100 && pair.try_send(message(std::to_string(sent)))) {
     ++sent;
   }
   REQUIRE(sent < 100);
   CHECK_FALSE(pair.can_send());
   CHECK_FALSE(pair.ready().send);
-  CHECK_FALSE(pair.send_for(text("no room"), 1ms));
+  CHECK_FALSE(pair.send_for(message("no room"), 1ms));
   CHECK(next(near) == "0");
-  CHECK(pair.send_for(text("room"), patience));
+  CHECK(pair.send_for(message("room"), patience));
 }
 
 TEST_CASE("a message goes to subscribers of both carriers, whichever came first") {
@@ -333,7 +323,7 @@ TEST_CASE("a message goes to subscribers of both carriers, whichever came first"
   near.connect(xpub.bind("pipe://feed"));
   near.subscribe("ab");
   CHECK(next(xpub) == "\1ab");
-  xpub.send(text("abc"));
+  xpub.send(message("abc"));
   CHECK(next(sub) == "abc");
   CHECK(next(near) == "abc");
 
@@ -341,7 +331,7 @@ TEST_CASE("a message goes to subscribers of both carriers, whichever came first"
   other.bind("pipe://other");
   sub.connect("pipe://other");  // the second carrier learns what was subscribed before
   CHECK(next(other) == "\1a");
-  other.send(text("a from the other"));
+  other.send(message("a from the other"));
   CHECK(next(sub) == "a from the other");
 }
 
@@ -354,14 +344,14 @@ TEST_CASE("requests come by both carriers, and replies go back the way they came
   for (int round = 0; round < 4; ++round) {
     socket req{owner, socket_kind::req};
     req.connect(places[round % 2]);
-    req.send(text("question"));
+    req.send(message("question"));
     CHECK(next(rep) == "question");
-    rep.send(text("answer"));
+    rep.send(message("answer"));
     CHECK(next(req) == "answer");
 
     socket dealer{owner, socket_kind::dealer};
     dealer.connect(routes[round % 2]);
-    dealer.send(text("hello"));
+    dealer.send(message("hello"));
     auto hello = router.receive_for(patience);
     REQUIRE(hello.has_value());
     CHECK(router.send_for(std::move(*hello), patience));
@@ -371,10 +361,10 @@ TEST_CASE("requests come by both carriers, and replies go back the way they came
   req.connect(places[0]);
   req.connect(places[1]);
   for (int round = 0; round < 4; ++round) {
-    req.send(text("question"));
-    CHECK(code_of([&] { static_cast<void>(req.try_send(text("x"))); }) == errc::out_of_turn);
+    req.send(message("question"));
+    CHECK(code_of([&] { static_cast<void>(req.try_send(message("x"))); }) == errc::out_of_turn);
     CHECK(next(rep) == "question");
-    rep.send(text("answer"));
+    rep.send(message("answer"));
     CHECK(next(req) == "answer");
   }
 }
@@ -388,9 +378,9 @@ TEST_CASE("the descriptor of a socket stays, and fires for both carriers") {
     push.connect(pull.bind(where));
     CHECK(pull.fd() == fd);
     for (int round = 0; round < 50; ++round) {
-      std::thread sender{[&] { push.send(text(where)); }};
+      std::thread sender{[&] { push.send(message(where)); }};
       sleep_until_readable(pull);
-      CHECK(pull.try_receive() == text(where));
+      CHECK(pull.try_receive() == message(where));
       sender.join();
     }
   }
@@ -400,7 +390,7 @@ TEST_CASE("the descriptor fires when there is room again, and for the context's 
   context owner;
   auto sockets = join(owner, socket_kind::pull, socket_kind::push, "pipe://room", limits(1));
   const int fd = sockets.connected.fd();
-  while (sockets.connected.try_send(text("x"))) {
+  while (sockets.connected.try_send(message("x"))) {
   }
   pollfd item{fd, POLLIN, 0};
   CHECK(::poll(&item, 1, 0) == 0);
@@ -422,13 +412,13 @@ TEST_CASE("one look at both directions takes no news away from either") {
     auto sockets = join(owner, socket_kind::pair, socket_kind::pair, where, limits(1));
     socket& watched = sockets.bound;
     pollfd item{watched.fd(), POLLIN, 0};
-    while (watched.try_send(text("x"))) {
+    while (watched.try_send(message("x"))) {
     }
     const socket_readiness before = watched.ready();
     CHECK_FALSE(before.receive);
     CHECK_FALSE(before.send);
     CHECK(::poll(&item, 1, 0) == 0);
-    sockets.connected.send(text("news"));
+    sockets.connected.send(message("news"));
     CHECK(::poll(&item, 1, 10'000) == 1);
     const socket_readiness after = watched.ready();
     CHECK(after.receive);
@@ -451,7 +441,7 @@ TEST_CASE("a poller waits on pipes and on libzmq together") {
   waiting.add(near.bound, interest::input, [&] { log += near.bound.receive().front().str(); });
   waiting.add(far.bound, interest::input, [&] { log += far.bound.receive().front().str(); });
   for (int round = 0; round < 20; ++round) {
-    std::thread sender{[&] { (round % 2 == 0 ? near : far).connected.send(text("x")); }};
+    std::thread sender{[&] { (round % 2 == 0 ? near : far).connected.send(message("x")); }};
     CHECK(waiting.wait_for(patience) == 1);
     sender.join();
   }
@@ -471,7 +461,7 @@ TEST_CASE("what was sent is received, queued or counted as dropped") {
     slow.connect("pipe://figures");
     slow.subscribe("");
     for (int index = 0; index < 100; ++index) {
-      xpub.send(text("12345"));
+      xpub.send(message("12345"));
     }
     CHECK(xpub.statistics().peers == 2);
     CHECK(xpub.statistics().messages_sent == 200);
@@ -556,7 +546,7 @@ TEST_CASE("threads connect, send and leave while others bind and leave") {
         socket push{owner, socket_kind::push, limits(16)};
         push.connect("pipe://churn");
         for (int index = 0; index < 10; ++index) {
-          static_cast<void>(push.send_for(text("x"), 1ms));
+          static_cast<void>(push.send_for(message("x"), 1ms));
         }
       }
     });
@@ -576,7 +566,7 @@ TEST_CASE("10,000 sockets connect and leave, and nothing stays") {
   for (int index = 0; index < 10'000; ++index) {
     socket push{owner, socket_kind::push, limits(4)};
     push.connect("pipe://many");
-    push.send(text("x"));
+    push.send(message("x"));
     if (index % 100 == 99) {
       for (int queued = 0; queued < 100; ++queued) {
         REQUIRE(pull.try_receive());

@@ -10,9 +10,11 @@
 
 #include "support/catch.hpp"
 #include "support/connected.hpp"
+#include "support/error_code.hpp"
 
 using namespace parley;
 using namespace std::chrono_literals;
+using support::code_of;
 using support::join;
 using support::patience;
 
@@ -27,8 +29,6 @@ std::string place(const std::string& carrier, const std::string& name = "here") 
                                : carrier + name;
 }
 
-message text(const std::string& words) { return message{frame{words}}; }
-
 std::string next(socket& from) {
   auto incoming = from.receive_for(patience);
   return incoming ? incoming->back().str() : "nothing";
@@ -40,16 +40,6 @@ socket_options named(const std::string& name) {
   return options;
 }
 
-template<class Call>
-errc code_of(Call call) {
-  try {
-    call();
-  } catch (const error& caught) {
-    return static_cast<errc>(caught.code().value());
-  }
-  return errc{};
-}
-
 }  // namespace
 
 // RFC 31: "MAY be connected to at most one PAIR peers, and MAY both send and receive messages."
@@ -58,9 +48,9 @@ TEST_CASE("a pair talks both ways, with one peer") {
     INFO(where);
     context owner;
     auto sockets = join(owner, socket_kind::pair, socket_kind::pair, place(where));
-    sockets.connected.send(text("there"));
+    sockets.connected.send(message("there"));
     CHECK(next(sockets.bound) == "there");
-    sockets.bound.send(text("back"));
+    sockets.bound.send(message("back"));
     CHECK(next(sockets.connected) == "back");
   }
 }
@@ -76,7 +66,7 @@ TEST_CASE("a push deals to its peers in turn") {
     push.connect(one.bind(place(where, "one")));
     push.connect(two.bind(place(where, "two")));
     for (int index = 0; index < 10; ++index) {
-      push.send(text("task"));
+      push.send(message("task"));
     }
     for (int index = 0; index < 5; ++index) {
       CHECK(next(one) == "task");
@@ -100,16 +90,16 @@ TEST_CASE("a push refuses what nobody can take, and loses nothing of what it too
     auto sockets = join(owner, socket_kind::pull, socket_kind::push, place(where), tight);
     int sent = 0;
     const std::string body(4000, 'b');
-    while (sockets.connected.send_for(text(body), 20ms)) {
+    while (sockets.connected.send_for(message(body), 20ms)) {
       ++sent;
     }
-    message refused = text(body);
+    message refused = message(body);
     CHECK_FALSE(sockets.connected.try_send(std::move(refused)));
-    CHECK(refused == text(body));  // NOLINT(bugprone-use-after-move): unchanged when refused
+    CHECK(refused == message(body));  // NOLINT(bugprone-use-after-move): unchanged when refused
     for (; sent > 0; --sent) {
       REQUIRE(next(sockets.bound) == body);
     }
-    CHECK(sockets.connected.send_for(text(body), patience));
+    CHECK(sockets.connected.send_for(message(body), patience));
   }
 }
 
@@ -125,8 +115,8 @@ TEST_CASE("a pull hears all of its peers") {
     one.connect(here);
     two.connect(here);
     for (int index = 0; index < 10; ++index) {
-      one.send(text("one"));
-      two.send(text("two"));
+      one.send(message("one"));
+      two.send(message("two"));
     }
     std::multiset<std::string> heard;
     for (int index = 0; index < 20; ++index) {
@@ -144,11 +134,12 @@ TEST_CASE("a one-way kind says that it does not go the other way") {
     INFO(where);
     context owner;
     auto line = join(owner, socket_kind::pull, socket_kind::push, place(where, "line"));
-    CHECK(code_of([&] { static_cast<void>(line.bound.try_send(text("x"))); }) == errc::unsupported);
+    CHECK(code_of([&] { static_cast<void>(line.bound.try_send(message("x"))); }) ==
+          errc::unsupported);
     CHECK(code_of([&] { static_cast<void>(line.connected.try_receive()); }) == errc::unsupported);
     auto feed = join(owner, socket_kind::pub, socket_kind::sub, place(where, "feed"));
     CHECK(code_of([&] { static_cast<void>(feed.bound.try_receive()); }) == errc::unsupported);
-    CHECK(code_of([&] { static_cast<void>(feed.connected.try_send(text("x"))); }) ==
+    CHECK(code_of([&] { static_cast<void>(feed.connected.try_send(message("x"))); }) ==
           errc::unsupported);
     CHECK(code_of([&] { line.bound.subscribe("x"); }) != errc{});
   }
@@ -168,15 +159,15 @@ TEST_CASE("a publisher compares prefixes, byte by byte") {
     }
     for (const std::string& topic : {std::string{"b"}, std::string{"abc"}, std::string{"\0", 1},
                                      std::string{"\0\xff!", 3}, std::string{}, std::string{"a"}}) {
-      sockets.bound.send(text(topic));
+      sockets.bound.send(message(topic));
     }
     CHECK(next(sockets.connected) == "abc");  // once, though two prefixes match
     CHECK(next(sockets.connected) == std::string{"\0\xff!", 3});
     CHECK(next(sockets.connected) == "a");
     sockets.connected.unsubscribe("a");
     CHECK(next(sockets.bound) == std::string{"\0a", 2});
-    sockets.bound.send(text("a"));
-    sockets.bound.send(text("abd"));
+    sockets.bound.send(message("a"));
+    sockets.bound.send(message("abd"));
     CHECK(next(sockets.connected) == "abd");
   }
 }
@@ -247,7 +238,7 @@ TEST_CASE("a publisher drops for the slow and goes on") {
     CHECK(next(sockets.bound) == "\1");
     const std::string body(100'000, 'b');
     for (int index = 0; index < 500; ++index) {
-      REQUIRE(sockets.bound.try_send(text(body)));
+      REQUIRE(sockets.bound.try_send(message(body)));
     }
     int received = 1;
     CHECK(next(sockets.connected) == body);
@@ -281,10 +272,10 @@ TEST_CASE("an xsub talks upstream to all its publishers") {
             "\1"
             "2");
     }
-    xsub.send(text("hello"));
+    xsub.send(message("hello"));
     CHECK(next(one) == "hello");
     CHECK(next(two) == "hello");
-    xsub.send(text("\1as a message"));
+    xsub.send(message("\1as a message"));
     CHECK(next(one) == "\1as a message");
   }
 }
@@ -298,14 +289,14 @@ TEST_CASE("req and rep take turns, and say so when they do not") {
     socket& req = sockets.connected;
     socket& rep = sockets.bound;
     CHECK(code_of([&] { static_cast<void>(req.try_receive()); }) == errc::out_of_turn);
-    CHECK(code_of([&] { static_cast<void>(rep.try_send(text("x"))); }) == errc::out_of_turn);
+    CHECK(code_of([&] { static_cast<void>(rep.try_send(message("x"))); }) == errc::out_of_turn);
     for (int round = 0; round < 3; ++round) {
       req.send(message{frame{"a"}, frame{"question"}});
       CHECK_FALSE(req.can_send());
-      CHECK(code_of([&] { static_cast<void>(req.try_send(text("x"))); }) == errc::out_of_turn);
+      CHECK(code_of([&] { static_cast<void>(req.try_send(message("x"))); }) == errc::out_of_turn);
       CHECK(rep.receive_for(patience) == message{frame{"a"}, frame{"question"}});
       CHECK(code_of([&] { static_cast<void>(rep.try_receive()); }) == errc::out_of_turn);
-      rep.send(text("answer"));
+      rep.send(message("answer"));
       CHECK(next(req) == "answer");
     }
   }
@@ -318,19 +309,19 @@ TEST_CASE("a req puts an empty frame before its message, a rep sends the envelop
     context owner;
     auto asked =
         join(owner, socket_kind::router, socket_kind::req, place(where, "asked"), named("me"));
-    asked.connected.send(text("question"));
+    asked.connected.send(message("question"));
     CHECK(asked.bound.receive_for(patience) == message{frame{"me"}, frame{}, frame{"question"}});
     asked.bound.send(message{frame{"me"}, frame{}, frame{"answer"}});
     CHECK(next(asked.connected) == "answer");
 
     auto answers = join(owner, socket_kind::rep, socket_kind::dealer, place(where, "answers"));
     answers.connected.send(message{frame{"x"}, frame{"y"}, frame{}, frame{"question"}});
-    CHECK(answers.bound.receive_for(patience) == text("question"));
-    answers.bound.send(text("answer"));
+    CHECK(answers.bound.receive_for(patience) == message("question"));
+    answers.bound.send(message("answer"));
     CHECK(answers.connected.receive_for(patience) ==
           message{frame{"x"}, frame{"y"}, frame{}, frame{"answer"}});
     // What has no envelope is no request.
-    answers.connected.send(text("no delimiter"));
+    answers.connected.send(message("no delimiter"));
     answers.connected.send(message{frame{}, frame{"after it"}});
     CHECK(next(answers.bound) == "after it");
   }
@@ -347,15 +338,15 @@ TEST_CASE("a rep whose asker left goes on with the next") {
     {
       socket gone{owner, socket_kind::req};
       gone.connect(here);
-      gone.send(text("from one who leaves"));
+      gone.send(message("from one who leaves"));
       CHECK(next(rep) == "from one who leaves");
     }
     socket req{owner, socket_kind::req};
     req.connect(here);
-    req.send(text("question"));
-    rep.send(text("to nobody"));
+    req.send(message("question"));
+    rep.send(message("to nobody"));
     CHECK(next(rep) == "question");
-    rep.send(text("answer"));
+    rep.send(message("answer"));
     CHECK(next(req) == "answer");
   }
 }
@@ -367,10 +358,10 @@ TEST_CASE("a relaxed req asks again, and takes only the reply to its last questi
     socket_options relaxed;
     relaxed.relaxed = true;
     auto sockets = join(owner, socket_kind::router, socket_kind::req, place(where), relaxed);
-    sockets.connected.send(text("first"));
+    sockets.connected.send(message("first"));
     auto first = sockets.bound.receive_for(patience);
     REQUIRE(first.has_value());
-    sockets.connected.send(text("second"));
+    sockets.connected.send(message("second"));
     auto second = sockets.bound.receive_for(patience);
     REQUIRE(second.has_value());
     (*first)[first->size() - 1] = frame{"late"};
@@ -420,7 +411,7 @@ TEST_CASE("a router tells its peers apart, named or not") {
     socket desk{owner, socket_kind::dealer, named("desk-7")};
     const endpoint here = router.bind(place(where));
     nameless.connect(here);
-    nameless.send(text("hello"));
+    nameless.send(message("hello"));
     const auto first = router.receive_for(patience);
     REQUIRE(first.has_value());
     REQUIRE_FALSE((*first)[0].empty());
@@ -430,8 +421,8 @@ TEST_CASE("a router tells its peers apart, named or not") {
     CHECK(router.receive_for(patience) == message{frame{"desk-7"}, frame{"a"}, frame{"b"}});
     CHECK(router.try_send(message{(*first)[0], frame{"to you"}}));
     CHECK(router.try_send(message{frame{"desk-7"}, frame{"to desk"}}));
-    CHECK(nameless.receive_for(patience) == text("to you"));
-    CHECK(desk.receive_for(patience) == text("to desk"));
+    CHECK(nameless.receive_for(patience) == message("to you"));
+    CHECK(desk.receive_for(patience) == message("to desk"));
   }
 }
 
@@ -465,12 +456,12 @@ TEST_CASE("a router hands a name over to who comes back under it, if it may") {
       const endpoint here = router.bind(place(where));
       socket first{owner, socket_kind::dealer, named("desk")};
       first.connect(here);
-      first.send(text("first"));
+      first.send(message("first"));
       CHECK(next(router) == "first");
       socket second{owner, socket_kind::dealer, named("desk")};
       second.connect(here);
       if (handover) {
-        second.send(text("second"));
+        second.send(message("second"));
         CHECK(next(router) == "second");
       }
       CHECK(router.try_send(message{frame{"desk"}, frame{"to desk"}}));
@@ -488,7 +479,7 @@ TEST_CASE("what was sent before the sender went is delivered") {
       socket push{owner, socket_kind::push};
       push.connect(pull.bind(place(where)));
       for (int index = 0; index < 100; ++index) {
-        push.send(text(std::to_string(index)));
+        push.send(message(std::to_string(index)));
       }
     }
     for (int index = 0; index < 100; ++index) {
@@ -503,11 +494,11 @@ TEST_CASE("who connects first waits for who binds") {
     context owner;
     socket push{owner, socket_kind::push};
     push.connect(place(where));
-    push.send(text("early"));
+    push.send(message("early"));
     socket pull{owner, socket_kind::pull};
     pull.bind(place(where));
     CHECK(next(pull) == "early");
-    push.send(text("later"));
+    push.send(message("later"));
     CHECK(next(pull) == "later");
 
     socket sub{owner, socket_kind::sub};

@@ -7,9 +7,11 @@
 
 #include "support/catch.hpp"
 #include "support/connected.hpp"
+#include "support/error_code.hpp"
 
 using namespace parley;
 using namespace std::chrono_literals;
+using support::code_of;
 using support::join;
 using support::patience;
 
@@ -18,16 +20,6 @@ namespace {
 // Where each case runs: the same code over every carrier of libzmq.
 const std::string carriers[] = {"pipe://socket-test", "inproc://socket-test", "ipc://*",
                                 "tcp://127.0.0.1:*"};
-
-template<class Call>
-errc code_of(Call call) {
-  try {
-    call();
-  } catch (const error& caught) {
-    return static_cast<errc>(caught.code().value());
-  }
-  return errc{};
-}
 
 }  // namespace
 
