@@ -5,9 +5,8 @@
 
 #include "batch_keeper.hpp"
 #include "pipe_registry.hpp"
+#include "zmq_context.hpp"
 #include "zmq_error.hpp"
-
-#include <zmq.hpp>
 
 namespace parley {
 
@@ -21,8 +20,9 @@ context::context(const context_options& options) {
   native_ = detail::with_zmq_errors(
       [] { return "make context"; },
       [&] {
-        return std::shared_ptr<zmq::context_t>{
-            new zmq::context_t{options.io_threads, options.max_sockets}, detail::home_delete{}};
+        return std::shared_ptr<detail::zmq_context>{
+            new detail::zmq_context{options.io_threads, options.max_sockets},
+            detail::home_delete{}};
       });
   pipes_ = std::make_shared<detail::pipe_registry>();
   batches_ = std::shared_ptr<detail::batch_keeper>{new detail::batch_keeper, detail::home_delete{}};
@@ -35,5 +35,7 @@ void context::shutdown() noexcept {
   native_->shutdown();
   pipes_->shut_down();
 }
+
+zmq::context_t& context::native() const noexcept { return native_->native(); }
 
 }  // namespace parley

@@ -63,7 +63,7 @@ close_result socket::state::close_until(time_point deadline) {
   if (zmq_) {
     const bool has_sent = counters_.messages_sent.value() > 0 || is_shared_;
     left.unsent = zmq_->end_batching(deadline);
-    departing.emplace(context_.native(), zmq_->native(), has_sent ? deadline : time_point::min());
+    departing.emplace(context_.libzmq(), zmq_->native(), has_sent ? deadline : time_point::min());
     left.uncounted = has_sent;
     zmq_.reset();
   }

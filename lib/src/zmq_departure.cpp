@@ -28,16 +28,17 @@ int time_left(zmq_departure::time_point deadline) {
 
 }  // namespace
 
-zmq_departure::zmq_departure(zmq::context_t& owner, zmq::socket_t& leaving,
+zmq_departure::zmq_departure(zmq_context& owner, zmq::socket_t& leaving,
                              time_point deadline) noexcept
-    : deadline_{deadline} {
+    : owner_{owner}, deadline_{deadline} {
   try {
-    zmq::socket_t watch{owner, ZMQ_PAIR};
+    zmq::socket_t watch{owner.native(), ZMQ_PAIR};
     watch.set(zmq::sockopt::linger, 0);
     const std::string name = fresh_inproc_name("departure");
     if (::zmq_socket_monitor(leaving.handle(), name.c_str(), 0) == 0) {
       watch.connect(name);
       const int left = time_left(deadline);
+      linger_ = milliseconds{leaving.get(zmq::sockopt::linger)};
       leaving.set(zmq::sockopt::linger, left == 0 ? 0 : left + imprecision);
       watch_ = std::move(watch);
     }
@@ -51,6 +52,7 @@ bool zmq_departure::wait() noexcept {
   if (!watch_) {
     return false;
   }
+  const auto now = [] { return std::chrono::steady_clock::now(); };
   try {
     pollfd changed{watch_.get(zmq::sockopt::fd), POLLIN, 0};
     // A pair could send as long as its peer is there.
@@ -61,11 +63,16 @@ bool zmq_departure::wait() noexcept {
       }
       static_cast<void>(::poll(&changed, 1, left));
     }
-    // Woken late, it may have been the linger time's end that we saw.
-    return std::chrono::steady_clock::now() <= deadline_;
+    if (!owner_.is_shut_down()) {
+      // Woken late, it may have been the linger time's end that we saw.
+      return now() <= deadline_;
+    }
   } catch (const zmq::error_t&) {
-    return false;  // shut down meanwhile
+    // shut down meanwhile
   }
+  // A shutdown ends the monitor first, whatever the socket still holds.
+  owner_.wait_no_longer_than(now() + linger_);
+  return false;
 }
 
 }  // namespace parley::detail

@@ -213,6 +213,31 @@ TEST_CASE("a shutdown ends a close_for that waits") {
   }));
 }
 
+TEST_CASE("a context ends though a shutdown cut short a close_for that had hours") {
+  std::optional<raw_peer> stuck;  // stays when the context ends
+  CHECK(returns([&stuck] {
+    context owner;
+    parley::socket push{owner, socket_kind::push, lingering(20ms)};
+    const endpoint where = push.bind("tcp://127.0.0.1:*");
+    stuck.emplace(raw_peer::connected(where));
+    stuck->write(support::zmtp_greeting() + support::zmtp_ready("PULL"));
+    const frame large{std::string(1'000'000, 'x')};
+    for (int count = 0; count < 100; ++count) {
+      push.send(message{large});
+    }
+    auto closing = std::async(std::launch::async, [&] { return push.close_for(1h); });
+    // Until libzmq has taken over the socket, with the long limit.
+    try {
+      for (;;) {
+        static_cast<void>(raw_peer::connected(where));
+      }
+    } catch (const std::system_error&) {
+      owner.shutdown();
+    }
+    CHECK(closing.get().uncounted);
+  }));
+}
+
 TEST_CASE("a context ends though its sockets hold messages for peers that do not exist") {
   for (const endpoint& where : {nobody(), endpoint{"ipc:///nonexistent/parley"},
                                 endpoint{"inproc://nobody"}, endpoint{"pipe://nobody"}}) {

@@ -23,6 +23,7 @@ namespace parley {
 namespace detail {
 class batch_keeper;
 class pipe_registry;
+class zmq_context;
 }  // namespace detail
 
 struct context_options {
@@ -41,7 +42,9 @@ class context {
   [[nodiscard]] const detail::home_process& home() const noexcept { return home_; }
 
   // libzmq's own context, for code that uses cppzmq beside Parley.
-  [[nodiscard]] zmq::context_t& native() const noexcept { return *native_; }
+  [[nodiscard]] zmq::context_t& native() const noexcept;
+  // And its end; for Parley's own sockets.
+  [[nodiscard]] detail::zmq_context& libzmq() const noexcept { return *native_; }
   // The names of pipe:// endpoints; for Parley's own sockets.
   [[nodiscard]] const std::shared_ptr<detail::pipe_registry>& pipes() const noexcept {
     return pipes_;
@@ -53,7 +56,7 @@ class context {
 
  private:
   detail::home_process home_;
-  std::shared_ptr<zmq::context_t> native_;
+  std::shared_ptr<detail::zmq_context> native_;
   std::shared_ptr<detail::pipe_registry> pipes_;
   std::shared_ptr<detail::batch_keeper> batches_;  // goes before libzmq's context, which waits
 };
