@@ -12,12 +12,16 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstring>
+#include <ctime>
 #include <optional>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <zmq.hpp>
 
 #include "support/catch.hpp"
 #include "support/connected.hpp"
@@ -54,6 +58,13 @@ void sleep_until_readable(socket& waiting) {
     pollfd item{waiting.fd(), POLLIN, 0};
     REQUIRE(::poll(&item, 1, 10'000) == 1);
   }
+}
+
+// Of this thread.
+std::chrono::nanoseconds time_on_processor() {
+  timespec used{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return std::chrono::seconds{used.tv_sec} + std::chrono::nanoseconds{used.tv_nsec};
 }
 
 }  // namespace
@@ -367,6 +378,29 @@ TEST_CASE("requests come by both carriers, and replies go back the way they came
     rep.send(message("answer"));
     CHECK(next(req) == "answer");
   }
+}
+
+TEST_CASE("who waits for a reply sleeps, whatever the other carrier has meanwhile") {
+  context owner;
+  socket rep{owner, socket_kind::rep};
+  socket late{owner, socket_kind::rep};
+  socket req{owner, socket_kind::req};
+  const bool asks_by_pipe = GENERATE(true, false);
+  const endpoint by_pipe = req.bind("pipe://asks");
+  const endpoint by_tcp = req.bind("tcp://127.0.0.1:*");
+  rep.connect(asks_by_pipe ? by_pipe : by_tcp);
+  REQUIRE(req.send_for(message("question"), patience));
+  late.connect(asks_by_pipe ? by_tcp : by_pipe);
+  if (asks_by_pipe) {
+    pollfd arrival{req.native().get(zmq::sockopt::fd), POLLIN, 0};
+    REQUIRE(::poll(&arrival, 1, 10'000) == 1);
+  }
+  const auto before = time_on_processor();
+  CHECK_FALSE(req.receive_for(300ms));
+  CHECK(time_on_processor() - before < 100ms);
+  CHECK(next(rep) == "question");
+  rep.send(message("answer"));
+  CHECK(next(req) == "answer");
 }
 
 TEST_CASE("the descriptor of a socket stays, and fires for both carriers") {
