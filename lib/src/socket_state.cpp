@@ -264,6 +264,7 @@ bool socket::state::take_subscription(message& outgoing) {
 inline bool socket::state::zmq_sent(bool sent, std::size_t bytes) noexcept {
   if (sent) {
     counters_.sent(bytes);
+    zmq_is_asked_ = kind_ == socket_kind::req;
   }
   return sent;
 }
@@ -351,6 +352,7 @@ void socket::state::send(message& outgoing) {
 inline bool socket::state::zmq_received(bool received, const message& into) noexcept {
   if (received) {
     counters_.received(into);
+    zmq_is_asked_ = kind_ == socket_kind::rep;
   }
   return received;
 }
@@ -462,8 +464,8 @@ bool socket::state::both_try_send(message& outgoing) {
     if (by_zmq && kind_ == socket_kind::req) {
       pipes_->abandon_request();
     }
-    if (by_zmq || by_pipe) {
-      zmq_is_asked_ = by_zmq;
+    if (by_pipe) {
+      zmq_is_asked_ = false;
     }
     return by_zmq || by_pipe;
   };
@@ -475,11 +477,7 @@ bool socket::state::both_try_send(message& outgoing) {
       return pipes_->try_send(copy) && zmq_try_send(outgoing);
     }
     case socket_kind::rep:
-      if (zmq_is_asked_) {
-        zmq_is_asked_ = false;
-        return zmq_try_send(outgoing);
-      }
-      return pipes_->try_send(outgoing);
+      return zmq_is_asked_ ? zmq_try_send(outgoing) : pipes_->try_send(outgoing);
     case socket_kind::req:
       if (!options_.relaxed && (zmq_is_asked_ || pipes_->in_turn_to_receive())) {
         return zmq_is_asked_ ? zmq_try_send(outgoing) : pipes_->try_send(outgoing);  // out of turn
@@ -515,14 +513,12 @@ bool socket::state::both_send_until(message& outgoing, time_point deadline) {
 bool socket::state::both_try_receive(message& into) {
   if (kind_ == socket_kind::req || kind_ == socket_kind::rep) {
     if (zmq_is_asked_) {
-      const bool received = zmq_try_receive(into);  // rep: out of turn
-      zmq_is_asked_ = !received;
-      return received;
+      return zmq_try_receive(into);  // rep: out of turn
     }
     if (pipes_->try_receive(into)) {  // either may be out of turn
       return true;
     }
-    return kind_ == socket_kind::rep && (zmq_is_asked_ = zmq_try_receive(into));
+    return kind_ == socket_kind::rep && zmq_try_receive(into);
   }
   const bool zmq_first = turn_++ % (pipes_->targets() + 1) == 0;
   return (zmq_first && zmq_try_receive(into)) || pipes_->try_receive(into) ||

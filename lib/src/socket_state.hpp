@@ -133,9 +133,8 @@ class socket::state {
   mutable std::mutex making_pipes_;  // held while pipes_ changes and while another thread looks
   std::unique_ptr<detail::pipe_carrier> pipes_;
 
-  // With both carriers.
-  std::size_t turn_ = 0;       // whose it is to be tried first
   bool zmq_is_asked_ = false;  // req: the reply comes by libzmq; rep: it goes by libzmq
+  std::size_t turn_ = 0;       // with both carriers: whose it is to be tried first
 };
 
 }  // namespace parley

@@ -380,6 +380,20 @@ TEST_CASE("requests come by both carriers, and replies go back the way they came
   }
 }
 
+TEST_CASE("a question by tcp gets its answer though a pipe comes in between") {
+  context owner;
+  socket rep{owner, socket_kind::rep};
+  socket req{owner, socket_kind::req};
+  req.connect(rep.bind("tcp://127.0.0.1:*"));
+  req.send(message("question"));
+  req.bind("pipe://between-req");
+  CHECK(next(rep) == "question");
+  rep.bind("pipe://between-rep");
+  CHECK(rep.can_send());
+  rep.send(message("answer"));
+  CHECK(next(req) == "answer");
+}
+
 TEST_CASE("who waits for a reply sleeps, whatever the other carrier has meanwhile") {
   context owner;
   socket rep{owner, socket_kind::rep};
