@@ -96,7 +96,9 @@ class shelf {
     free_[back->size_class] = back;
   }
 
-  [[nodiscard]] std::size_t kept() const noexcept { return kept_; }
+  [[nodiscard]] std::size_t kept() const noexcept {
+    return kept_ + returned_bytes_.load(std::memory_order_relaxed);  // a figure
+  }
 
   void close() noexcept {
     // Acquire: what those who gave the blocks did with them is over.

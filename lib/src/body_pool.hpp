@@ -23,7 +23,8 @@ class body_pool {
   [[nodiscard]] static void* take(std::size_t bytes);
   static void give(void* taken) noexcept;
 
-  // What the calling thread keeps for its next bodies, in bytes.
+  // What is kept for the calling thread's next bodies, in bytes: by itself, or waiting to come
+  // back. Each of the two is bounded.
   [[nodiscard]] static std::size_t kept() noexcept;
 };
 

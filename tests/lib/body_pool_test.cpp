@@ -10,6 +10,10 @@
 #include <thread>
 #include <vector>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include "support/catch.hpp"
 #include "support/sanitizers.hpp"
 
@@ -17,6 +21,7 @@ namespace {
 
 using parley::frame;
 using parley::detail::body_pool;
+namespace support = parley::support;
 
 std::vector<void*> take(std::size_t count, std::size_t bytes) {
   std::vector<void*> taken;
@@ -73,6 +78,22 @@ TEST_CASE("A block that another thread gave back is used again by the one that t
   });
 }
 
+TEST_CASE("Blocks come back to their thread however much went before", "[body_pool]") {
+  in_new_thread([] {
+    if (!recycles) {
+      return;
+    }
+    const std::vector<void*> first = take(30, 65000);
+    std::thread{[&] { give(first); }}.join();
+    for (std::size_t bytes = 0; bytes < 3 * body_pool::most_kept; bytes += 30 * 65000) {
+      const std::vector<void*> again = take(30, 65000);
+      CHECK(std::set<void*>(first.begin(), first.end()) ==
+            std::set<void*>(again.begin(), again.end()));
+      std::thread{[&] { give(again); }}.join();
+    }
+  });
+}
+
 TEST_CASE("A thread keeps no more than its bound", "[body_pool]") {
   in_new_thread([] {
     const std::size_t count = 3 * body_pool::most_kept / 65536;
@@ -80,6 +101,7 @@ TEST_CASE("A thread keeps no more than its bound", "[body_pool]") {
     SECTION("of what others give back") {
       const std::vector<void*> taken = take(count, 65000);
       std::thread{[&] { give(taken); }}.join();
+      CHECK(body_pool::kept() <= body_pool::most_kept);  // what waits to be taken
       give(take(1, 65000));
     }
     CHECK(body_pool::kept() <= body_pool::most_kept);
@@ -94,6 +116,31 @@ TEST_CASE("A block outlives the thread that took it", "[body_pool]") {
   }
   give(taken);
 }
+
+#ifdef __GLIBC__
+TEST_CASE("Nothing stays of threads that have ended", "[body_pool]") {
+  if (support::address_sanitizer || support::thread_sanitizer) {
+    return;  // the allocator is theirs
+  }
+  // Kept by the thread itself, on the way back to it when it ends, and given back afterwards.
+  const auto round = [] {
+    std::vector<void*> late;
+    std::thread{[&] {
+      give(take(10, 10'000));
+      const std::vector<void*> waiting = take(10, 20'000);
+      late = take(10, 30'000);
+      std::thread{[&] { give(waiting); }}.join();
+    }}.join();
+    give(late);
+  };
+  round();
+  const std::size_t before = ::mallinfo2().uordblks + ::mallinfo2().hblkhd;
+  for (int count = 0; count < 400; ++count) {
+    round();
+  }
+  CHECK(::mallinfo2().uordblks + ::mallinfo2().hblkhd < before + 50'000);
+}
+#endif
 
 TEST_CASE("Blocks may come back while their thread ends", "[body_pool]") {
   for (int round = 0; round < 500; ++round) {

@@ -3,8 +3,12 @@
 #include <parley/error.hpp>
 #include <parley/socket.hpp>
 
+#include <sys/stat.h>
+
+#include <filesystem>
 #include <fstream>
 #include <future>
+#include <iterator>
 #include <string>
 
 #include "support/catch.hpp"
@@ -25,6 +29,16 @@ std::span<const std::byte> bytes_of(const std::string& text) {
 std::filesystem::path written(const std::filesystem::path& where, const std::string& text) {
   std::ofstream{where} << text;
   return where;
+}
+
+bool is_mapped(const std::string& file) {
+  std::ifstream maps{"/proc/self/maps"};
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find(file) != std::string::npos) {
+      return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace
@@ -84,6 +98,24 @@ TEST_CASE("a mapped file is a frame of its bytes, also when the file is gone") {
   CHECK(mapped == large);
 }
 
+TEST_CASE("nothing of a mapped file stays when its frame is gone") {
+  const support::temporary_directory directory;
+  const auto descriptors = [] {
+    return std::distance(std::filesystem::directory_iterator{"/proc/self/fd"}, {});
+  };
+  const auto before = descriptors();
+  const std::string file = written(directory / "body", large).string();
+  const std::string small = written(directory / "small", "text").string();
+  {
+    const frame mapped = map_file(file);
+    CHECK(is_mapped(file));
+    static_cast<void>(map_file(small));
+  }
+  CHECK_FALSE(is_mapped(file));
+  CHECK_FALSE(is_mapped(small));
+  CHECK(descriptors() == before);
+}
+
 TEST_CASE("small and empty files are frames too") {
   const support::temporary_directory directory;
   CHECK(map_file(written(directory / "small", "text")) == "text");
@@ -95,6 +127,9 @@ TEST_CASE("a file that cannot be read is an error that names it and says why") {
   CHECK_THROWS_WITH(map_file(directory / "none"),
                     Catch::Contains("/none (No such file or directory): cannot read the file"));
   CHECK_THROWS_WITH(map_file(directory.path()), Catch::Contains("(not a regular file)"));
+  const std::filesystem::path fifo = directory / "fifo";  // and nobody to write into it
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+  CHECK_THROWS_WITH(map_file(fifo), Catch::Contains("(not a regular file)"));
 }
 
 TEST_CASE("a slice shares the body of the whole, and may be small") {

@@ -119,6 +119,15 @@ TEST_CASE("a prefix goes before each piece, and tells senders apart") {
     right.push_back(each);
   }
   CHECK(joiner.take(std::move(left)).body != joiner.take(std::move(right)).body);
+
+  // Nor are two prefixes the same that have the same bytes in other frames.
+  message short_first{"a", "bc"};
+  message long_first{"ab", "c"};
+  for (const frame& each : pieces[0]) {
+    short_first.push_back(each);
+    long_first.push_back(each);
+  }
+  CHECK(joiner.take(std::move(short_first)).body != joiner.take(std::move(long_first)).body);
 }
 
 TEST_CASE("a missing piece breaks the body, and is told for all that follow") {
@@ -162,6 +171,24 @@ TEST_CASE("a body whose sender's name is beyond reason is refused") {
     piece.push_back(each);
   }
   CHECK(chunk_joiner{}.take(std::move(piece)).is == state::refused);
+}
+
+// "head = "PARLEYc1" id offset flags name"
+TEST_CASE("a piece's head has the bytes that programs in other languages expect") {
+  const auto pieces = all(chunk_cutter{"name", frame{numbered(700)}, message{"to"}, 600});
+  REQUIRE(pieces.size() == 2);
+  REQUIRE(pieces[1].size() == 3);
+  const std::string head = pieces[1][1].str();
+  CHECK(head.substr(0, 8) == "PARLEYc1");
+  CHECK(head.substr(16) == std::string{"\0\0\0\0\0\0\2\x58\1name", 13});
+
+  chunk_joiner joiner;
+  CHECK(joiner
+            .take(message{frame{std::string{"PARLEYc1identity\0\0\0\0\0\0\0\0\0", 25}},
+                          frame{numbered(600)}})
+            .is == state::more);
+  CHECK(joiner.take(message{frame{std::string{"PARLEYc1identity\0\0\0\0\0\0\2\x58\1", 25}}, "x"})
+            .is == state::last);
 }
 
 TEST_CASE("what is no piece is handed back") {

@@ -679,6 +679,7 @@ TEST_CASE("a relaxed request by tcp ends the one over pipe:// before it") {
   const bool tcp_was_first = by_pipe.receive_for(patience)->front() == "late";
   by_pipe.send("too late");
   if (tcp_was_first) {
+    CHECK(req.can_receive());  // whoever looks has the message already
     req.send("late");
     REQUIRE(by_tcp.receive_for(patience));
     by_tcp.send("too late");
@@ -688,5 +689,20 @@ TEST_CASE("a relaxed request by tcp ends the one over pipe:// before it") {
   const auto reply = req.receive_for(patience);
   REQUIRE(reply);
   CHECK(reply->front() == "in time");
+  CHECK_FALSE(req.can_receive());
   CHECK_THROWS_AS(req.try_receive(), error);  // out of turn
+}
+
+TEST_CASE("a relaxed request takes the place of one whose reply was looked at and not received") {
+  context owner;
+  socket_options relaxed;
+  relaxed.relaxed = true;
+  auto sockets = join(owner, socket_kind::rep, socket_kind::req, "pipe://looked-at", relaxed);
+  for (const char* each : {"first", "second"}) {
+    sockets.connected.send(message(each));
+    CHECK(next(sockets.bound) == each);
+    sockets.bound.send(message(each));
+    CHECK(sockets.connected.can_receive());
+  }
+  CHECK(next(sockets.connected) == "second");
 }
