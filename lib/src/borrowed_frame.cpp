@@ -69,7 +69,7 @@ class open_file {
 
 frame borrow(std::span<const std::byte> bytes, std::function<void()> released) {
   if (bytes.size() <= frame::inline_capacity) {
-    const frame copy{bytes};
+    frame copy{bytes};
     if (released) {
       released();
     }
@@ -96,7 +96,7 @@ frame map_file(const std::filesystem::path& source) {
     fail(source, std::strerror(errno));
   }
   if (size <= frame::inline_capacity) {
-    const frame copy{bytes, size};
+    frame copy{bytes, size};
     ::munmap(bytes, size);
     return copy;
   }

@@ -491,6 +491,7 @@ bool zmq_carrier::wait_beside_keeper(short wanted, time_point deadline) {
   std::vector<int> fds;
   add_fds(fds);
   std::vector<pollfd> polled;
+  polled.reserve(fds.size());
   for (const int fd : fds) {
     polled.push_back({fd, POLLIN, 0});
   }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -28,7 +29,9 @@ class curve_key {
   [[nodiscard]] std::string z85() const;
 
   friend bool operator==(const curve_key&, const curve_key&) = default;
-  friend auto operator<=>(const curve_key&, const curve_key&) = default;
+  friend std::strong_ordering operator<=>(const curve_key& one, const curve_key& other) {
+    return one.bytes_ <=> other.bytes_;
+  }
 
  private:
   std::array<std::uint8_t, size> bytes_;
