@@ -58,8 +58,8 @@ class Test(ZmqTest):
         self.addCleanup(directory.cleanup)
         self.directory = directory.name
 
-    def ours(self, kind, side, there):
-        return self.start(os.environ["PARLEY_SOCKET_PEER"], kind, side, there)
+    def ours(self, kind, side, there, *options):
+        return self.start(os.environ["PARLEY_SOCKET_PEER"], kind, side, there, *options)
 
     def meetings(self, our_kind, their_kind, identity=None):
         """Both, over tcp and ipc, and with either as the one that is bound."""
@@ -250,6 +250,45 @@ class Test(ZmqTest):
                 self.assertEqual(rest, frames)
                 theirs.send_multipart([name] + frames)
                 self.assertEqual(ours.receive(), [b"desk-7"] + frames)
+
+    def test_our_batching_sockets_and_plain_ones(self):
+        for our_kind, their_kind in (("push", zmq.PULL), ("pair", zmq.PAIR), ("dealer", zmq.DEALER)):
+            for free in ("tcp://127.0.0.1:*", f"ipc://{self.directory}/{our_kind}"):
+                theirs = self.plain(their_kind, None)
+                events = theirs.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+                theirs.bind(free)
+                ours = OurSocket(self.ours(our_kind, "connect", where(theirs), "--batch"))
+                # Who asked whether we unpack has gone.
+                self.assertTrue(events.poll(PATIENCE * 1000))
+                theirs.disable_monitor()
+                self.assertEqual(ours.ask("count", "500"), "0")
+                for number in range(500):
+                    self.assertEqual(theirs.recv_multipart(), [str(number).encode()])
+                self.hears_us(ours, theirs)
+                if our_kind != "push":
+                    self.is_heard(ours, theirs)
+
+    def test_a_plain_push_beside_one_of_ours_that_batches(self):
+        program = self.ours("pull", "bind", "tcp://127.0.0.1:0")
+        there = program.bound()
+        pull = OurSocket(program)
+        batching = OurSocket(self.ours("push", "connect", there, "--batch"))
+        plain = self.plain(zmq.PUSH, None)
+        plain.connect(there)
+
+        batches = 0
+        while batches == 0:  # until it has found out that the pull unpacks
+            batches = int(batching.ask("count", "100"))
+            for number in range(100):
+                self.assertEqual(pull.receive(), [str(number).encode()])
+
+        self.assertGreater(int(batching.ask("count", "300")), batches)
+        for number in range(300):
+            plain.send_multipart([b"plain", str(number).encode()])
+        received = [pull.receive() for _ in range(600)]
+        numbers = [str(number).encode() for number in range(300)]
+        self.assertEqual([frames[0] for frames in received if len(frames) == 1], numbers)
+        self.assertEqual([frames[1] for frames in received if frames[0] == b"plain"], numbers)
 
     def stream_data(self, receive):
         """The next bytes, whatever connections are told of before."""

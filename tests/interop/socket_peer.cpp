@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //
 // One socket of ours, moved by a foreign program's test: KIND bind|connect ENDPOINT, then one of
-// nothing, --server KEYS [ALLOWED], or --client SERVER_KEYS OWN_KEYS. Each line of stdin is a word
-// and what belongs to it; each answer is a line of stdout. Frames are in hex, "-" is an empty one.
+// nothing, --batch, --server KEYS [ALLOWED], or --client SERVER_KEYS OWN_KEYS. Each line of stdin
+// is a word and what belongs to it; each answer is a line of stdout. Frames are in hex, "-" is an
+// empty one.
 #include <parley/allow_list.hpp>
 #include <parley/curve.hpp>
 #include <parley/error.hpp>
@@ -56,7 +57,7 @@ std::string to_hex(const parley::message& received) {
   return line;
 }
 
-void obey(const std::string& line, parley::socket& own, parley::monitor& watch) {
+void obey(const std::string& line, parley::socket& own, std::optional<parley::monitor>& watch) {
   std::istringstream words{line};
   std::string word;
   words >> word;
@@ -66,6 +67,13 @@ void obey(const std::string& line, parley::socket& own, parley::monitor& watch) 
       outgoing.push_back(from_hex(hex));
     }
     std::cout << (own.send_for(std::move(outgoing), patience) ? "sent" : "refused") << std::endl;
+  } else if (word == "count") {  // sends the numbers below, and says how many batches have left
+    int limit = 0;
+    words >> limit;
+    for (int number = 0; number < limit; ++number) {
+      own.send(parley::message{std::to_string(number)});
+    }
+    std::cout << own.statistics().batches_sent << std::endl;
   } else if (word == "receive") {
     const auto received = own.receive_for(patience);
     std::cout << (received ? to_hex(*received) : "nothing") << std::endl;
@@ -76,7 +84,7 @@ void obey(const std::string& line, parley::socket& own, parley::monitor& watch) 
     std::cout << "done" << std::endl;
   } else {  // the reason of the next event of that name, _ for a space
     for (;;) {
-      const auto event = watch.receive_for(patience);
+      const auto event = watch.value().receive_for(patience);
       if (!event) {
         throw parley::timed_out{"event " + word};
       }
@@ -101,7 +109,9 @@ int main(int argc, char** argv) {
     parley::socket_options options;
     options.reconnect = std::chrono::milliseconds{10};
     std::optional<parley::allow_list> allowed;
-    if (words.size() > 3 && words[3] == "--server") {
+    if (words.size() > 3 && words[3] == "--batch") {
+      options.batch.bytes = 8192;
+    } else if (words.size() > 3 && words[3] == "--server") {
       options.curve = parley::read_curve_keys(words.at(4));
       if (words.size() > 5) {
         allowed.emplace(context, std::filesystem::path{words[5]});
@@ -110,7 +120,10 @@ int main(int argc, char** argv) {
       options.curve = {parley::read_public_key(words.at(4)), parley::read_curve_keys(words.at(5))};
     }
     parley::socket own{context, kind_of(words.at(0)), options};
-    parley::monitor watch{context, own};
+    std::optional<parley::monitor> watch;
+    if (options.batch.bytes == 0) {  // a socket that is watched does not batch
+      watch.emplace(context, own);
+    }
     if (words.at(1) == "bind") {
       std::cerr << "bound " << own.bind(words.at(2)).str() << std::endl;
     } else {
