@@ -9,9 +9,9 @@
 
 #include "pipe_link.hpp"
 #include "pipe_mailbox.hpp"
+#include "subscription_news.hpp"
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <string>
 
@@ -26,7 +26,7 @@ struct pipe_peer {
   std::shared_ptr<waiting_room> room;  // not null: waiting for a bind
   std::string routing_id;              // router: what the program calls it
   std::uint64_t matched = 0;           // pub: the last topic that it was found for
-  std::deque<message> backlog;         // sub: subscriptions that found no room yet
+  subscription_news backlog{0};        // sub: subscriptions that found no room yet
 };
 
 }  // namespace parley::detail

@@ -31,8 +31,8 @@ bool pipe_publisher::fetch(message& into) {
   if (told_.empty()) {
     return false;
   }
-  into = std::move(told_.front());
-  told_.pop_front();
+  into = told_.front();
+  told_.pop();
   return true;
 }
 
@@ -52,23 +52,31 @@ void pipe_publisher::take_subscriptions() {
 
 void pipe_publisher::take_subscription(pipe_peer& from, message&& incoming) {
   counters_.received(incoming);
-  bool tells = is_xpub_;
-  if (is_subscription(incoming)) {
-    const std::string_view text = incoming.front().view();
-    const bool changes = text.front() == subscribe_byte
-                             ? subscribers_.add(text.substr(1), &from)
-                             : subscribers_.remove(text.substr(1), &from);
-    tells = is_xpub_ && (changes || options_.all_subscriptions);
+  if (!is_subscription(incoming)) {
+    if (is_xpub_ && !told_.add(std::move(incoming))) {
+      counters_.dropped_unwanted.add(1);  // the program does not ask for it
+    }
+    return;
   }
-  if (tells) {
-    told_.push_back(std::move(incoming));
+  const std::string_view text = incoming.front().view();
+  const std::string_view prefix = text.substr(1);
+  if (text.front() == subscribe_byte) {
+    const bool is_first = subscribers_.add(prefix, &from);
+    if (tells(is_first)) {
+      told_.subscribed(prefix, is_first);
+    }
+  } else {
+    const bool is_last = subscribers_.remove(prefix, &from);
+    if (tells(is_last)) {
+      told_.cancelled(prefix, is_last);
+    }
   }
 }
 
 void pipe_publisher::forget(pipe_peer& who) {
   subscribers_.remove_peer(&who, [this](std::string_view prefix, bool nobody_left) {
-    if (is_xpub_ && (nobody_left || options_.all_subscriptions)) {
-      told_.push_back(subscription_message(unsubscribe_byte, prefix));
+    if (tells(nobody_left)) {
+      told_.cancelled(prefix, nobody_left);
     }
   });
 }

@@ -9,10 +9,11 @@
 
 #include "pipe_peers.hpp"
 #include "socket_counters.hpp"
+#include "subscription_news.hpp"
 #include "subscription_table.hpp"
 
+#include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <vector>
 
 namespace parley::detail {
@@ -24,7 +25,8 @@ class pipe_publisher {
       : is_xpub_{kind == socket_kind::xpub},
         options_{options},
         peers_{peers},
-        counters_{counters} {}
+        counters_{counters},
+        told_{static_cast<std::size_t>(options.receive_limit), options.all_subscriptions} {}
 
   // Leaves outgoing empty.
   void publish(message& outgoing);
@@ -33,6 +35,9 @@ class pipe_publisher {
   void forget(pipe_peer& who);
 
  private:
+  [[nodiscard]] bool tells(bool changes) const noexcept {
+    return is_xpub_ && (changes || options_.all_subscriptions);
+  }
   void take_subscriptions();
   void take_subscription(pipe_peer& from, message&& incoming);
 
@@ -43,7 +48,7 @@ class pipe_publisher {
   subscription_table<pipe_peer> subscribers_;
   std::uint64_t topics_ = 0;
   std::vector<pipe_peer*> matching_;
-  std::deque<message> told_;  // xpub: for the program
+  subscription_news told_;  // xpub: for the program
 };
 
 }  // namespace parley::detail

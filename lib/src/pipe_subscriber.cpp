@@ -8,37 +8,46 @@
 namespace parley::detail {
 
 void pipe_subscriber::subscribe(std::string_view prefix) {
-  mailbox_.subscriptions.add(prefix);
-  tell_peers(subscribe_byte, prefix);
+  const bool is_first = mailbox_.subscriptions.add(prefix);
+  tell_peers(subscribe_byte, prefix, is_first);
 }
 
 void pipe_subscriber::unsubscribe(std::string_view prefix) {
   if (mailbox_.subscriptions.remove(prefix)) {
     filters_ = true;
-    tell_peers(unsubscribe_byte, prefix);
+    tell_peers(unsubscribe_byte, prefix, true);
   }
 }
 
-void pipe_subscriber::tell_peers(char what, std::string_view prefix) {
+// What changes nothing, and finds no room, need not be told.
+void pipe_subscriber::tell_peers(char what, std::string_view prefix, bool changes) {
   const message news = subscription_message(what, prefix);
   for (const auto& each : peers_) {
     if (each->out == nullptr) {
       continue;
     }
     message copy = news;
-    if (!each->backlog.empty() || !peers_.put(*each, copy)) {
-      each->backlog.push_back(std::move(copy));
-      has_backlog_ = true;
+    if ((each->backlog.empty() && peers_.put(*each, copy)) || !changes) {
+      continue;
     }
+    if (what == subscribe_byte) {
+      each->backlog.subscribed(prefix, true);
+    } else {
+      each->backlog.cancelled(prefix, true);
+    }
+    has_backlog_ = true;
   }
 }
 
 void pipe_subscriber::pass_on_backlog() {
   has_backlog_ = false;
   for (const auto& each : peers_) {
-    while (each->out != nullptr && !each->backlog.empty() &&
-           peers_.put(*each, each->backlog.front())) {
-      each->backlog.pop_front();
+    while (each->out != nullptr && !each->backlog.empty()) {
+      message next = each->backlog.front();
+      if (!peers_.put(*each, next)) {
+        break;
+      }
+      each->backlog.pop();
     }
     if (each->out == nullptr) {
       each->backlog.clear();

@@ -31,7 +31,7 @@ class pipe_subscriber {
   void send_upstream(message& outgoing);
 
  private:
-  void tell_peers(char what, std::string_view prefix);
+  void tell_peers(char what, std::string_view prefix, bool changes);
 
   pipe_mailbox& mailbox_;
   pipe_peers& peers_;

@@ -3,13 +3,14 @@
 
 namespace parley::detail {
 
-void subscription_set::add(std::string_view prefix) {
+bool subscription_set::add(std::string_view prefix) {
   const auto found = counts_.find(prefix);
   if (found != counts_.end()) {
     ++found->second;
-  } else {
-    counts_.emplace(prefix, 1);
+    return false;
   }
+  counts_.emplace(prefix, 1);
+  return true;
 }
 
 bool subscription_set::remove(std::string_view prefix) {

@@ -13,7 +13,8 @@ namespace parley::detail {
 
 class subscription_set {
  public:
-  void add(std::string_view prefix);
+  // True: the prefix was not there before.
+  bool add(std::string_view prefix);
   // True: the prefix was there, and is not any more.
   bool remove(std::string_view prefix);
   [[nodiscard]] bool matches(std::string_view topic) const;

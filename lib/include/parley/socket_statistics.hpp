@@ -29,8 +29,9 @@ struct socket_statistics {
   std::uint64_t queued = 0;  // sent, and not yet received by a peer that is there
   std::uint64_t dropped_full =
       0;  // a peer did not read (pub, xpub, xsub, rep; router, if not mandatory)
-  std::uint64_t dropped_gone = 0;      // the peer left before it read them, or never came
-  std::uint64_t dropped_unwanted = 0;  // received, but of no use: unsubscribed, no reply of ours
+  std::uint64_t dropped_gone = 0;  // the peer left before it read them, or never came
+  // Received, but of no use: unsubscribed, no reply of ours, more than an xpub's program reads.
+  std::uint64_t dropped_unwanted = 0;
   std::size_t peers = 0;
 };
 
