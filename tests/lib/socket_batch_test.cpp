@@ -194,6 +194,29 @@ TEST_CASE("pairs and dealers batch too, and what they sent leaves before they wa
   }
 }
 
+// By itself, a batch would leave after half a second at the earliest: a hundred of them would take
+// longer than a test may.
+TEST_CASE("who waits for answers sends what is in the batch first") {
+  context owner;
+  auto sockets = joined(owner, "tcp://127.0.0.1:*", packing(for_ages), socket_kind::dealer,
+                        socket_kind::dealer);
+  std::thread answering{[&] {
+    for (std::size_t round = 0; round < 200; ++round) {
+      for (std::size_t count = 0; count < 3; ++count) {
+        CHECK(sockets.bound.receive_for(patience) == text(count));
+      }
+      sockets.bound.send(frame{"done"});
+    }
+  }};
+  for (std::size_t round = 0; round < 200; ++round) {
+    for (std::size_t count = 0; count < 3; ++count) {
+      sockets.connected.send(text(count));
+    }
+    CHECK(sockets.connected.receive() == message{frame{"done"}});
+  }
+  answering.join();
+}
+
 TEST_CASE("what waits in a batch leaves in time, whatever its sender does") {
   context owner;
   auto sockets = joined(owner, "tcp://127.0.0.1:*", packing());
@@ -418,6 +441,14 @@ TEST_CASE("a socket that binds, or shares its libzmq socket, sends message by me
   socket pull{owner, socket_kind::pull};
   pull.connect(push.bind("tcp://127.0.0.1:*"));
   auto sockets = joined(owner, "tcp://127.0.0.1:*", packing());
+  auto leaving = joined(owner, "tcp://127.0.0.1:*", packing(for_ages));
+  for (std::size_t count = 0; count < 10; ++count) {
+    leaving.connected.send(text(count));
+  }
+  static_cast<void>(leaving.connected.native());  // what is in the batch leaves
+  for (std::size_t count = 0; count < 10; ++count) {
+    CHECK(leaving.bound.receive_for(patience) == text(count));
+  }
   const auto before = sockets.connected.statistics().batches_sent;
   static_cast<void>(sockets.connected.native());
   for (std::size_t count = 0; count < 200; ++count) {
