@@ -78,6 +78,7 @@ std::unique_ptr<pipe_peer> pipe_peers::take_out(std::size_t index) {
     close_out(who);
   }
   forget_(who);
+  std::erase(lively_, &who);
   const std::lock_guard lock{mutex_};
   std::unique_ptr<pipe_peer> lost = std::move(peers_[index]);
   peers_.erase(peers_.begin() + static_cast<std::ptrdiff_t>(index));
@@ -143,6 +144,43 @@ std::size_t pipe_peers::clear_rooms() {
 }
 
 // Messages.
+
+pipe_peer* pipe_peers::pop_of_many(message& into) {
+  do {
+    while (!lively_.empty() && lively_pops_ > 0) {
+      if (lively_next_ >= lively_.size()) {
+        lively_next_ = 0;
+      }
+      pipe_peer& next = *lively_[lively_next_];
+      if (next.in->try_pop_n([&](message&& each) { into = std::move(each); }, 1) != 0) {
+        ++lively_next_;
+        --lively_pops_;
+        counters_.received(into);
+        return &next;
+      }
+      lively_.erase(lively_.begin() + static_cast<std::ptrdiff_t>(lively_next_));
+    }
+  } while (find_lively());
+  return nullptr;
+}
+
+bool pipe_peers::find_lively() {
+  lively_.clear();
+  for (std::size_t index = 0; index < peers_.size();) {
+    pipe_peer& each = *peers_[index];
+    if (each.in != nullptr && each.in->readable()) {
+      if (each.in->drained()) {
+        lose(index);
+        continue;
+      }
+      lively_.push_back(&each);
+    }
+    ++index;
+  }
+  lively_next_ = 0;
+  lively_pops_ = peers_.size();
+  return !lively_.empty();
+}
 
 void pipe_peers::put_or_drop(pipe_peer& to, message&& outgoing) {
   if (!put(to, outgoing)) {

@@ -78,6 +78,10 @@ class pipe_peers {
   void add_to(socket_statistics& figures) const;
 
  private:
+  static constexpr std::size_t few = 4;
+
+  [[nodiscard, gnu::noinline]] pipe_peer* pop_of_many(message& into);
+  [[nodiscard]] bool find_lively();
   std::unique_ptr<pipe_peer> take_out(std::size_t index);
   void close_out(pipe_peer& who);  // nobody reads it any more
 
@@ -91,9 +95,18 @@ class pipe_peers {
   std::vector<std::unique_ptr<pipe_peer>> parting_;  // left by us, and still read; likewise
   std::size_t read_next_ = 0;                        // fair queueing
   std::size_t send_next_ = 0;                        // load balancing
+
+  // With more than a few peers, those that had something when all were looked at last. The others
+  // are looked at again after as many messages as there are peers, or when these have no more.
+  std::vector<pipe_peer*> lively_;
+  std::size_t lively_next_ = 0;
+  std::size_t lively_pops_ = 0;  // before the next look at all
 };
 
 inline pipe_peer* pipe_peers::pop(message& into) {
+  if (peers_.size() > few) [[unlikely]] {
+    return pop_of_many(into);
+  }
   for (std::size_t tried = 0; tried < peers_.size();) {
     if (read_next_ >= peers_.size()) {
       read_next_ = 0;

@@ -15,6 +15,7 @@
 #include <chrono>
 #include <cstring>
 #include <ctime>
+#include <deque>
 #include <optional>
 #include <set>
 #include <string>
@@ -273,6 +274,57 @@ TEST_CASE("shutting the context down ends waits over pipes, in both directions")
   CHECK(receiver == errc::closed);
   socket late{owner, socket_kind::pull};
   CHECK(code_of([&] { static_cast<void>(late.receive()); }) == errc::closed);
+}
+
+TEST_CASE("of many links, one that was idle is heard though others never stop") {
+  context owner;
+  socket pull{owner, socket_kind::pull};
+  const endpoint where = pull.bind("pipe://many");
+  std::vector<socket> pushes;
+  for (int count = 0; count < 40; ++count) {
+    pushes.emplace_back(owner, socket_kind::push).connect(where);
+  }
+  for (int count = 0; count < 1000; ++count) {
+    pushes[3].send(message("busy"));
+    pushes[7].send(message("busy"));
+  }
+  CHECK(next(pull) == "busy");
+  pushes[20].send(message("idle"));
+  int before = 1;
+  while (next(pull) == "busy") {
+    ++before;
+  }
+  CHECK(before <= 80);  // as many as there are links, and then its turn
+  while (pull.try_receive()) {
+    ++before;
+  }
+  CHECK(before == 2000);
+}
+
+TEST_CASE("many links come and go while others are read, and nothing is lost") {
+  context owner;
+  socket pull{owner, socket_kind::pull};
+  const endpoint where = pull.bind("pipe://many");
+  std::deque<socket> pushes;
+  std::size_t received = 0;
+  for (int round = 0; round < 200; ++round) {
+    pushes.emplace_back(owner, socket_kind::push).connect(where);
+    for (socket& each : pushes) {
+      each.send(message("task"));
+    }
+    for (int count = 0; count < 10; ++count) {
+      received += pull.try_receive() ? 1 : 0;
+    }
+    if (pushes.size() > 40) {
+      pushes.erase(pushes.begin() + round % 40);
+    }
+  }
+  pushes.clear();
+  while (pull.try_receive()) {
+    ++received;
+  }
+  CHECK(received == 40 * 41 / 2 + 160 * 41);
+  CHECK(pull.statistics().peers == 0);
 }
 
 TEST_CASE("one socket serves pipes and tcp at once") {
