@@ -80,15 +80,26 @@ void apply(zmq::socket_t& native, const curve_security& curve) {
   }
 }
 
-void apply(zmq::socket_t& native, socket_kind kind, const socket_options& options) {
+// What a socket tells its peers about batches (docs/wire.md). libzmq before 4.3, and some builds,
+// cannot say it; then nobody packs for this socket, and this one packs for nobody.
+bool announce(zmq::socket_t& native, const char* name, std::string_view value) {
+  constexpr int metadata = 95;  // ZMQ_METADATA, which zmq.h shows to users of its drafts only
+  const std::string text = std::string{name}.append(":").append(value);
+  return zmq_setsockopt(native.handle(), metadata, text.data(), text.size()) == 0;
+}
+
+bool can_unpack(socket_kind kind) {
+  return kind == socket_kind::pull || kind == socket_kind::pair || kind == socket_kind::dealer;
+}
+
+// What matters to connections only: inproc:// has none, and setting all this takes as long as all
+// else that we do to make a socket.
+void apply_to_connections(zmq::socket_t& native, socket_kind kind, const socket_options& options) {
   if (!options.curve.own() && kind != socket_kind::stream) {
     // To libzmq, any bytes whatever are ZMTP 1.0: a browser's request would be read as messages. It
     // refuses ZMTP before 3.0 where a ZAP domain is named.
     native.set(zmq::sockopt::zap_domain, std::string_view{"parley"});
   }
-  native.set(zmq::sockopt::sndhwm, options.send_limit);
-  native.set(zmq::sockopt::rcvhwm, options.receive_limit);
-  native.set(zmq::sockopt::linger, checked_milliseconds(options.linger, "linger"));
   if (options.max_frame_bytes <= static_cast<std::size_t>(std::numeric_limits<int64_t>::max())) {
     native.set(zmq::sockopt::maxmsgsize, static_cast<int64_t>(options.max_frame_bytes));
   }
@@ -110,6 +121,15 @@ void apply(zmq::socket_t& native, socket_kind kind, const socket_options& option
                checked_milliseconds(options.heartbeat_timeout, "heartbeat_timeout"));
   }
   apply(native, options.curve);
+  if (can_unpack(kind)) {
+    announce(native, unpacks_property, unpacks_version);
+  }
+}
+
+void apply(zmq::socket_t& native, socket_kind kind, const socket_options& options) {
+  native.set(zmq::sockopt::sndhwm, options.send_limit);
+  native.set(zmq::sockopt::rcvhwm, options.receive_limit);
+  native.set(zmq::sockopt::linger, checked_milliseconds(options.linger, "linger"));
   native.set(zmq::sockopt::immediate, options.only_connected);
   if (!options.routing_id.empty()) {
     native.set(zmq::sockopt::routing_id, options.routing_id);
@@ -145,18 +165,6 @@ std::chrono::milliseconds time_left(clock::time_point deadline) {
   const auto left = std::max(deadline - clock::now(), clock::duration::zero());
   return std::min(std::chrono::ceil<std::chrono::milliseconds>(left),
                   std::chrono::milliseconds{std::chrono::hours{24}});
-}
-
-// What a socket tells its peers about batches (docs/wire.md). libzmq before 4.3, and some builds,
-// cannot say it; then nobody packs for this socket, and this one packs for nobody.
-bool announce(zmq::socket_t& native, const char* name, std::string_view value) {
-  constexpr int metadata = 95;  // ZMQ_METADATA, which zmq.h shows to users of its drafts only
-  const std::string text = std::string{name}.append(":").append(value);
-  return zmq_setsockopt(native.handle(), metadata, text.data(), text.size()) == 0;
-}
-
-bool can_unpack(socket_kind kind) {
-  return kind == socket_kind::pull || kind == socket_kind::pair || kind == socket_kind::dealer;
 }
 
 // Under CURVE only a client of its peers can ask what they are, and only push sockets can be asked
@@ -197,13 +205,10 @@ void check_options(const socket_options& options) {
 
 zmq_carrier::zmq_carrier(const context& owner, socket_kind kind, const socket_options& options,
                          socket_counters& counters)
-    : kind_{kind}, linger_{options.linger}, keeper_{*owner.batches()}, counters_{counters} {
+    : kind_{kind}, options_{options}, keeper_{*owner.batches()}, counters_{counters} {
   with_zmq_errors(doing(kind, "make"), [&] {
     native_ = zmq::socket_t{owner.native(), native_kind(kind)};
     apply(native_, kind, options);
-    if (can_unpack(kind)) {
-      announce(native_, unpacks_property, unpacks_version);
-    }
     if (options.batch.bytes > 0 && can_pack(kind, options.curve)) {
       const batch_label label = fresh_batch_label();
       if (announce(native_, label_property, {label.data(), label.size()})) {
@@ -224,7 +229,7 @@ zmq_carrier::~zmq_carrier() {
     if (batch_->unsent() > 0) {
       batch_->stop_counting();
       keeper_.take_over(std::move(batch_), std::move(native_),
-                        clock::now() + std::chrono::milliseconds{linger_});
+                        clock::now() + std::chrono::milliseconds{options_.linger});
       return;
     }
   } catch (const std::exception&) {
@@ -235,13 +240,31 @@ zmq_carrier::~zmq_carrier() {
   }
 }
 
+// With the lock.
+void zmq_carrier::prepare(const endpoint& where) {
+  if (where.kind() == transport::inproc) {
+    return;
+  }
+  prepare_for_connections();
+  if (where.kind() == transport::tcp) {
+    native_.set(zmq::sockopt::ipv6, where.is_ipv6());
+  }
+}
+
+void zmq_carrier::prepare_for_connections() {
+  if (!is_prepared_) {
+    apply_to_connections(native_, kind_, options_);
+    is_prepared_ = true;
+  }
+}
+
 endpoint zmq_carrier::bind(const endpoint& where) {
   if (batch_) {
     batch_->give_up_batching();  // whoever connects cannot be asked
   }
   const auto held = hold();
   return with_zmq_errors(doing(kind_, "bind", " to ", where), [&] {
-    native_.set(zmq::sockopt::ipv6, where.is_ipv6());
+    prepare(where);
     const bool any_port = where.kind() == transport::tcp && where.port() == 0;
     std::string text = where.str();
     if (any_port) {
@@ -263,7 +286,7 @@ void zmq_carrier::connect(const endpoint& where) {
   }
   const auto held = hold();
   with_zmq_errors(what, [&] {
-    native_.set(zmq::sockopt::ipv6, where.is_ipv6());
+    prepare(where);
     native_.connect(where.str());
   });
 }
@@ -444,6 +467,7 @@ zmq::socket_t& zmq_carrier::shared() {
     flush();
     keeper_.remove(*batch_);  // what could not leave does so with the next calls
   }
+  with_zmq_errors(doing(kind_, "share"), [&] { prepare_for_connections(); });
   return native_;
 }
 

@@ -83,6 +83,8 @@ class zmq_carrier {
   [[nodiscard]] bool receive(message& incoming, int wait);
   [[nodiscard]] bool receive_parts(message& incoming, int wait);
   [[nodiscard]] bool is_batch(const message& incoming);
+  void prepare(const endpoint& where);
+  void prepare_for_connections();
   void flush();
   // While libzmq's socket is used: a batching one is not used by this thread alone.
   [[nodiscard]] std::unique_lock<std::mutex> hold() {
@@ -94,10 +96,11 @@ class zmq_carrier {
   [[nodiscard]] bool wait_beside_keeper(short wanted, time_point deadline);
 
   const socket_kind kind_;
-  const std::chrono::milliseconds linger_;
+  const socket_options& options_;  // the socket's
   batch_keeper& keeper_;
   socket_counters& counters_;
   zmq::socket_t native_;
+  bool is_prepared_ = false;
   std::unique_ptr<batch_sender> batch_;  // none: it does not batch
   batch_reader unpacked_;                // received, to be taken out one by one
   std::optional<int> seen_;              // by one_look

@@ -38,7 +38,7 @@ std::vector<message> pieces_of(std::size_t count) {
 }  // namespace
 
 TEST_CASE("a body is cut into pieces that join to the same body") {
-  const std::size_t size = GENERATE(0, 1, 99, 100, 101, 200, 12345);
+  const std::size_t size = GENERATE(as<std::size_t>{}, 0, 1, 99, 100, 101, 200, 12345);
   const std::string whole = numbered(size);
   chunk_joiner joiner;
   std::string joined;

@@ -5,6 +5,8 @@
 #include <string>
 #include <thread>
 
+#include <zmq.hpp>
+
 #include "support/catch.hpp"
 #include "support/connected.hpp"
 #include "support/error_code.hpp"
@@ -205,6 +207,19 @@ TEST_CASE("options that make no sense are refused by name") {
   bad.routing_id = std::string(256, 'r');
   CHECK(code_of([&] { socket{owner, socket_kind::dealer, bad}; }) == errc::invalid_config);
   CHECK(code_of([] { context{{.io_threads = 0}}; }) == errc::invalid_config);
+}
+
+TEST_CASE("options of connections hold, whatever the socket was used for first") {
+  context owner;
+  const curve_keys keys = generate_curve_keys();
+  parley::socket pull{owner, socket_kind::pull, {.curve = keys}};
+  pull.bind("inproc://first");
+  parley::socket push{owner, socket_kind::push, {.curve = keys.public_key}};
+  push.connect(pull.bind("tcp://127.0.0.1:*"));
+  push.send("secret");
+  CHECK(pull.receive_for(patience) == message{"secret"});
+  parley::socket shared{owner, socket_kind::pull, {.max_frame_bytes = 1000}};
+  CHECK(shared.native().get(zmq::sockopt::maxmsgsize) == 1000);
 }
 
 TEST_CASE("sockets keep the context alive") {
