@@ -27,8 +27,10 @@ class zmq_context;
 }  // namespace detail
 
 struct context_options {
-  int io_threads = 1;       // about one for each gigabit a second; no effect after construction
-  int max_sockets = 16384;  // refuses further sockets beyond; no effect after construction
+  int io_threads = 1;  // about one for each gigabit a second; no effect after construction
+  // Refuses further sockets of libzmq's beyond; each costs 10 ns and 12 bytes when the first socket
+  // is made. No effect after construction.
+  int max_sockets = 4096;
 };
 
 class context {
