@@ -246,7 +246,7 @@ std::vector<bench_case> sockets() {
              0.97}}});
     }
   }
-  const batching batch{.bytes = 8192};
+  const batching batch{.bytes = 32768};
   for (const auto& [carrier, where] : carriers) {
     for (const std::size_t size : {16, 64}) {
       cases.push_back(
