@@ -93,6 +93,12 @@ class raw_peer {
     return bytes;
   }
 
+  // Whether read has anything to return at once.
+  [[nodiscard]] bool has_bytes() const {
+    pollfd waited{fd_, POLLIN, 0};
+    return ::poll(&waited, 1, 0) > 0;
+  }
+
   // Reads on until the other side hangs up.
   void await_hang_up() const {
     while (!read(4096).empty()) {
