@@ -12,11 +12,9 @@
 #endif
 
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
-#include <fstream>
 #include <functional>
 #include <memory>
 #include <string>
@@ -131,32 +129,6 @@ class nng final : public library {
 #endif
 
 using maker = std::function<std::unique_ptr<library>()>;
-
-double in_child(const std::function<double()>& taken) {
-  int ends[2];
-  require(pipe(ends) == 0, "no pipe");
-  const pid_t child = fork();
-  require(child >= 0, "no child");
-  if (child == 0) {
-    const double figure = taken();
-    const bool told = write(ends[1], &figure, sizeof figure) == sizeof figure;
-    _exit(told ? 0 : 1);
-  }
-  close(ends[1]);
-  double figure = 0;
-  require(read(ends[0], &figure, sizeof figure) == sizeof figure, "a child died");
-  close(ends[0]);
-  waitpid(child, nullptr, 0);
-  return figure;
-}
-
-double resident_kib() {
-  std::ifstream figures{"/proc/self/statm"};
-  double total = 0;
-  double resident = 0;
-  figures >> total >> resident;
-  return resident * static_cast<double>(sysconf(_SC_PAGESIZE)) / 1024;
-}
 
 double cpu_ms() {
   rusage used{};

@@ -2,6 +2,8 @@
 #include "harness.hpp"
 
 #include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <barrier>
@@ -9,20 +11,12 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <sstream>
 #include <thread>
 
 namespace parley::bench {
 namespace {
-
-void pin_to(unsigned core) {
-  const unsigned cores = std::thread::hardware_concurrency();
-  if (cores < 2) return;
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(core % cores, &set);
-  pthread_setaffinity_np(pthread_self(), sizeof set, &set);  // best effort
-}
 
 // Three significant digits, no exponent.
 std::string figure(double value) {
@@ -124,6 +118,15 @@ std::string json_line(const row& measured) {
   return json.str();
 }
 
+void pin_to(unsigned core) {
+  const unsigned cores = std::thread::hardware_concurrency();
+  if (cores < 2) return;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(core % cores, &set);
+  pthread_setaffinity_np(pthread_self(), sizeof set, &set);  // best effort
+}
+
 double time_threads(const std::vector<std::function<void()>>& writers,
                     const std::function<void()>& reader) {
   using clock = std::chrono::steady_clock;
@@ -155,6 +158,32 @@ double time_threads(const std::vector<std::function<void()>>& writers,
 
 double time_two_threads(const std::function<void()>& writer, const std::function<void()>& reader) {
   return time_threads({writer}, reader);
+}
+
+double in_child(const std::function<double()>& taken) {
+  int ends[2];
+  require(pipe(ends) == 0, "no pipe");
+  const pid_t child = fork();
+  require(child >= 0, "no child");
+  if (child == 0) {
+    const double figure = taken();
+    const bool told = write(ends[1], &figure, sizeof figure) == sizeof figure;
+    _exit(told ? 0 : 1);
+  }
+  close(ends[1]);
+  double figure = 0;
+  require(read(ends[0], &figure, sizeof figure) == sizeof figure, "a child died");
+  close(ends[0]);
+  waitpid(child, nullptr, 0);
+  return figure;
+}
+
+double resident_kib() {
+  std::ifstream figures{"/proc/self/statm"};
+  double total = 0;
+  double resident = 0;
+  figures >> total >> resident;
+  return resident * static_cast<double>(sysconf(_SC_PAGESIZE)) / 1024;
 }
 
 void require(bool held, const char* what) {

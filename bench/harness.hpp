@@ -62,12 +62,20 @@ struct row {
 [[nodiscard]] std::string table_line(const row& measured);
 [[nodiscard]] std::string json_line(const row& measured);
 
+// Keeps the calling thread on one core where there are several.
+void pin_to(unsigned core);
+
 // Runs writer in a thread of its own and reader in this one, each pinned to a core of its own where
 // there are two; returns the seconds from the common start until both are done.
 double time_two_threads(const std::function<void()>& writer, const std::function<void()>& reader);
 // The same with several writers, pinned in turn to the cores that are not the reader's.
 double time_threads(const std::vector<std::function<void()>>& writers,
                     const std::function<void()>& reader);
+
+// The figure that taken returns in a child process of its own, where nothing else has allocated or
+// runs.
+double in_child(const std::function<double()>& taken);
+double resident_kib();
 
 // Ends the program when a benchmark did not do what it claims to measure.
 void require(bool held, const char* what);

@@ -57,7 +57,7 @@ int bench(const arguments& args) {
     std::vector<bench_case> (*cases)();
   } const benches[] = {
       {"pipes", pipes}, {"sockets", sockets},           {"gateway", gateway},
-      {"costs", costs}, {"pipe sockets", pipe_sockets},
+      {"costs", costs}, {"pipe sockets", pipe_sockets}, {"request_reply", request_reply},
   };
   std::ofstream json;
   if (!args.json.empty()) {

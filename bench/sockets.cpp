@@ -2,90 +2,19 @@
 //
 // Our sockets against libzmq's own C interface, over the carriers that leave the process: the same
 // bytes, the same options, one thread a side.
-#include <zmq.h>
 #include <parley/curve.hpp>
-#include <parley/request_reply.hpp>
 #include <parley/socket.hpp>
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "benches.hpp"
+#include "raw_socket.hpp"
 
 namespace parley::bench {
 namespace {
-
-constexpr int limit = 1000;
-
-// A libzmq socket by its C interface.
-class raw_socket {
- public:
-  raw_socket(void* context, int kind) : handle_{zmq_socket(context, kind)} {
-    const int linger = 0;
-    zmq_setsockopt(handle_, ZMQ_LINGER, &linger, sizeof linger);
-    zmq_setsockopt(handle_, ZMQ_SNDHWM, &limit, sizeof limit);
-    zmq_setsockopt(handle_, ZMQ_RCVHWM, &limit, sizeof limit);
-  }
-  raw_socket(const raw_socket&) = delete;
-  raw_socket& operator=(const raw_socket&) = delete;
-  ~raw_socket() { zmq_close(handle_); }
-
-  void serve_curve(const curve_keys& keys) {
-    const int yes = 1;
-    require(zmq_setsockopt(handle_, ZMQ_CURVE_SERVER, &yes, sizeof yes) == 0, "no raw CURVE");
-    set(ZMQ_CURVE_SECRETKEY, keys.secret_key);
-  }
-  void use_curve(const curve_keys& server) {
-    const curve_keys own = generate_curve_keys();
-    set(ZMQ_CURVE_SERVERKEY, server.public_key);
-    set(ZMQ_CURVE_PUBLICKEY, own.public_key);
-    set(ZMQ_CURVE_SECRETKEY, own.secret_key);
-  }
-
-  std::string bind(const std::string& where) {
-    require(zmq_bind(handle_, where.c_str()) == 0, "raw bind failed");
-    char bound[256];
-    std::size_t size = sizeof bound;
-    zmq_getsockopt(handle_, ZMQ_LAST_ENDPOINT, bound, &size);
-    return bound;
-  }
-  void connect(const std::string& where) {
-    require(zmq_connect(handle_, where.c_str()) == 0, "raw connect failed");
-  }
-  void send(const std::string& bytes) {
-    zmq_msg_t message;
-    zmq_msg_init_size(&message, bytes.size());
-    std::memcpy(zmq_msg_data(&message), bytes.data(), bytes.size());
-    require(zmq_msg_send(&message, handle_, 0) >= 0, "raw send failed");
-  }
-  std::size_t receive() {
-    zmq_msg_t message;
-    zmq_msg_init(&message);
-    require(zmq_msg_recv(&message, handle_, 0) >= 0, "raw receive failed");
-    const std::size_t size = zmq_msg_size(&message);
-    zmq_msg_close(&message);
-    return size;
-  }
-
- private:
-  void set(int option, const curve_key& key) {
-    require(zmq_setsockopt(handle_, option, key.bytes().data(), curve_key::size) == 0,
-            "a raw CURVE key is refused");
-  }
-
-  void* handle_;
-};
-
-struct raw_context {
-  raw_context() : handle{zmq_ctx_new()} {}
-  raw_context(const raw_context&) = delete;
-  raw_context& operator=(const raw_context&) = delete;
-  ~raw_context() { zmq_ctx_term(handle); }
-  void* handle;
-};
 
 // Messages so many that a measurement takes some tenths of a second.
 std::size_t count_for(std::size_t size) {
@@ -212,21 +141,6 @@ double socket_round_trip() {
       }));
 }
 
-double call_round_trip() {
-  context owner;
-  server calculator{owner};
-  calculator.handle("add", [](int a, int b) { return a + b; });
-  client caller{owner, calculator.bind("tcp://127.0.0.1:0")};
-  require(caller.call<int>("add", 1, 2) == 3, "a call returned the wrong sum");
-  return per_trip(time_two_threads([] {},
-                                   [&] {
-                                     for (int i = 0; i < round_trips; ++i) {
-                                       require(caller.call<int>("add", i, 2) == i + 2,
-                                               "a call returned the wrong sum");
-                                     }
-                                   }));
-}
-
 }  // namespace
 
 std::vector<bench_case> sockets() {
@@ -269,11 +183,6 @@ std::vector<bench_case> sockets() {
                    better::less,
                    socket_round_trip,
                    {{"raw libzmq REQ-REP", raw_round_trip, 1 / 1.03}}});
-  cases.push_back({"call of a method, round trip tcp",
-                   "us",
-                   better::less,
-                   call_round_trip,
-                   {{"raw libzmq REQ-REP", raw_round_trip, 1 / 1.15}}});
   return cases;
 }
 
