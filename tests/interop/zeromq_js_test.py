@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MPL-2.0
+"""zeromq.js on both sides of our calls. ./dev deps installs it."""
+
+import json
+import os
+import shutil
+import unittest
+
+from program import ProgramTest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Test(ProgramTest):
+    def setUp(self):
+        there = shutil.which("node") and os.path.isdir(os.path.join(HERE, "node_modules", "zeromq"))
+        if not there and not os.environ.get("CI"):
+            self.skipTest("needs node and zeromq.js: ./dev deps installs both")
+
+    def zeromq_js(self, *words):
+        return self.start("node", os.path.join(HERE, "zeromq_js.mjs"), *words)
+
+    def calling(self, kind, *calls):
+        """What zeromq.js makes of our server: error and result of each call."""
+        there = self.start(os.environ["PARLEY_CALCULATOR"]).bound()
+        program = self.zeromq_js(kind, there, *(json.dumps(call) for call in calls))
+        code = program.process.wait(20)
+        result = program.finish()
+        self.assertEqual(code, 0, result.err)
+        return [json.loads(line) for line in result.out.splitlines()]
+
+    def test_a_zeromq_js_request_calls_our_server(self):
+        self.assertEqual(self.calling("request", ["add", [2, 3]], ["describe", ["Grüße"]]),
+                         [[None, 5], [None, {"name": "Grüße"}]])
+
+    def test_a_zeromq_js_request_is_told_what_went_wrong(self):
+        replies = self.calling("request", ["refuse", ["not on Sundays"]], ["multiply", [2, 3]],
+                               ["add", [1]])
+        for (error, result), reason in zip(replies, ("not on Sundays", "multiply", "expected 2 parameters")):
+            self.assertIn(reason, str(error))
+            self.assertIsNone(result)
+
+    def test_a_zeromq_js_dealer_has_many_calls_in_flight(self):
+        self.assertEqual(self.calling("dealer", *(["add", [number, 1]] for number in range(200))),
+                         [[None, number + 1] for number in range(200)])
+
+    def test_our_client_calls_a_zeromq_js_reply(self):
+        there = self.zeromq_js("reply").bound()
+        self.assert_done(self.parley("req", there, "--call", "add", "[2, 3]"), "5\n")
+        self.assert_fails(self.parley("req", there, "--call", "multiply", "[2, 3]"), 4,
+                          "no method multiply")
+
+    def test_our_client_tells_the_replies_of_a_zeromq_js_router_apart(self):
+        there = self.zeromq_js("router").bound()
+        self.assert_done(self.start(os.environ["PARLEY_CALLER"], there, 200).finish(),
+                         "200 calls, each with its own reply\n")
+
+
+if __name__ == "__main__":
+    unittest.main()
