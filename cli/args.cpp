@@ -54,8 +54,13 @@ std::string places_arg::str() const {
 
 void timeout_arg::add_to(CLI::App& command, const std::string& meaning,
                          std::optional<double> usual) {
+  add_to(command, "--timeout", meaning + "; then exit with 2", usual);
+}
+
+CLI::Option* timeout_arg::add_to(CLI::App& command, const std::string& name,
+                                 const std::string& meaning, std::optional<double> usual) {
   seconds_ = usual;
-  command.add_option("--timeout", seconds_, meaning + "; then exit with 2")
+  return command.add_option(name, seconds_, meaning)
       ->option_text(usual ? "SECONDS [5]" : "SECONDS")
       ->check(CLI::Range(0.0, longest_wait_seconds, "a number of seconds"));
 }

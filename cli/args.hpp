@@ -40,12 +40,18 @@ class places_arg {
   std::vector<std::string> others_;
 };
 
+// Of calls, requests, and commands that answer them.
+inline constexpr double usual_timeout_seconds = 5;
+
 class timeout_arg {
  public:
   using duration = std::chrono::steady_clock::duration;
 
   // meaning: "the longest wait for …".
   void add_to(CLI::App& command, const std::string& meaning, std::optional<double> usual = {});
+  // Another one than --timeout.
+  CLI::Option* add_to(CLI::App& command, const std::string& name, const std::string& meaning,
+                      std::optional<double> usual);
 
   // duration::max() without a timeout.
   [[nodiscard]] duration get() const;

@@ -78,14 +78,7 @@ void output::publication(const parley::frame& topic, const parley::frame& body) 
 
 void output::message(const parley::message& received) const {
   if (!json_) {
-    std::string text;
-    for (const parley::frame& each : received) {
-      if (&each != received.begin()) {
-        text += '\t';
-      }
-      text += each.view();
-    }
-    line(std::move(text));
+    line(as_text(received));
     return;
   }
   json_object object;
@@ -100,6 +93,17 @@ void output::message(const parley::message& received) const {
     }
   }
   line(object);
+}
+
+std::string as_text(const parley::message& received) {
+  std::string text;
+  for (const parley::frame& each : received) {
+    if (&each != received.begin()) {
+      text += '\t';
+    }
+    text += each.view();
+  }
+  return text;
 }
 
 void say(std::string_view sentence) {

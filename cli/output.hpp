@@ -31,7 +31,7 @@ class output {
   void listening(std::string_view protocol, std::string_view host, unsigned port) const;
 
   // JSON: {"body": …}, {"topic": …, "body": …}, {"frames": […]}; the name ends in _base64 where a
-  // value is not UTF-8. Text: the frames as they are, separated by tabs.
+  // value is not UTF-8. Else as_text.
   void message(const parley::message& received) const;
   void publication(const parley::frame& topic, const parley::frame& body) const;
 
@@ -42,6 +42,9 @@ class output {
  private:
   bool json_;
 };
+
+// The frames as they are, separated by tabs.
+[[nodiscard]] std::string as_text(const parley::message& received);
 
 // A sentence for people, on stderr.
 void say(std::string_view sentence);

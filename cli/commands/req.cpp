@@ -14,8 +14,6 @@
 
 namespace {
 
-constexpr double usual_timeout_seconds = 5;
-
 struct req_args : send_args {
   std::string method;
 };
