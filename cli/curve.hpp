@@ -52,6 +52,16 @@ class handshake_watch {
       start(std::unique_ptr<parley::monitor>{new parley::monitor{watched.watch()}});
     }
   }
+  // Of a pattern with a socket for each endpoint, the one at `where`, which may be yet to be bound
+  // or connected.
+  template<class Pattern>
+  handshake_watch(const curve_arg& curve, Pattern& watched, const parley::endpoint& where,
+                  role ours = role::by_options)
+      : server_{ours == role::server ? std::string{} : curve.server()} {
+    if (curve.is_set()) {
+      start(std::unique_ptr<parley::monitor>{new parley::monitor{watched.watch(where)}});
+    }
+  }
   handshake_watch(const curve_arg& curve, parley::context& owner, parley::socket& watched)
       : server_{curve.server()} {
     if (curve.is_set()) {

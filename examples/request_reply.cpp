@@ -42,8 +42,8 @@ int main() {
   // No call hangs: this one's server never comes.
   parley::client lonely{context, "tcp://127.0.0.1:9"};
   try {
-    lonely.call_for<int>(100ms, "add", 2, 3);
-  } catch (const parley::timed_out&) {
-    std::cout << "nobody answered in time\n";
+    lonely.call<int>({.timeout = 100ms}, "add", 2, 3);
+  } catch (const parley::no_server&) {
+    std::cout << "nobody was there in time\n";
   }
 }

@@ -92,11 +92,11 @@ exit_code gateway(runtime& run, const gateway_args& args) {
   const auto announce = [&](const parley::endpoint& at) { out.bound(at); };
   std::list<handshake_watch> watches;
   std::set<std::string> watched;
-  // name: of the socket behind the link, which is watched once, however many places it has.
+  // name: of the link. A service watches each of its places, the others have one socket for all.
   const auto join = [&](const std::string& name, parley::stomp_gateway::link link,
                         handshake_watch::role ours, const place& where) {
     if (watched.insert(name).second) {
-      watches.emplace_back(args.curve, link, ours);
+      watches.emplace_back(args.curve, link, where.where, ours);
     }
     take_places(link, {where}, announce);
   };
@@ -118,7 +118,7 @@ exit_code gateway(runtime& run, const gateway_args& args) {
   }
   for (const std::string& text : args.services) {
     const auto [name, where] = parse_named("--service", text, side::connect);
-    join("--service " + name, gateway.service(name), client, where);
+    join("--service " + text, gateway.service(name), client, where);
   }
 
   out.listening("stomp", gateway.host(), gateway.port());

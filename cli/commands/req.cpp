@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <future>
+#include <list>
 #include <memory>
 #include <string>
 #include <utility>
@@ -29,19 +30,13 @@ parley::frame pack_parameters(const parley::frame& body) {
 }
 
 json_object call(parley::client& client, const req_args& args, const parley::frame& body) {
-  std::promise<parley::message> promise;
+  std::promise<parley::call_outcome> promise;
   auto reply = promise.get_future();
-  client.call_packed(args.method, pack_parameters(body), args.timeout.get(),
-                     [&promise](const parley::client::outcome& outcome) {
-                       try {
-                         promise.set_value(outcome.value());
-                       } catch (...) {
-                         promise.set_exception(std::current_exception());
-                       }
-                     });
-  const parley::message response = reply.get();
-  parley::client::unpack_result<void>(response);
-  // Nested no deeper than unpack_result allows, which is harmless to this recursive parser.
+  client.call_packed({.timeout = args.timeout.get()}, args.method, pack_parameters(body),
+                     [&promise](parley::call_outcome&& came) { promise.set_value(came); });
+  const parley::message response = reply.get().value();
+  parley::client::unpack<void>(response);
+  // Nested no deeper than unpack allows, which is harmless to this recursive parser.
   json_object fields = json_object::from_msgpack(response.front().view(), true, false);
   if (!fields.is_array()) {
     throw parley::protocol_error{"show the result as JSON"};
@@ -54,16 +49,23 @@ exit_code req(runtime& run, const req_args& args) {
   const output out{args.json};
   const auto friends = args.curve.list(run.context());
   parley::client client{run.context(), {.curve = args.curve.get()}};
-  const handshake_watch watch{args.curve, client};
-  take_places(client, args.places.parse(), [&](const parley::endpoint& at) { out.bound(at); });
+  const std::vector<place> places = args.places.parse();
+  std::list<handshake_watch> watches;
+  for (const place& each : places) {
+    watches.emplace_back(args.curve, client, each.where);
+  }
+  take_places(client, places, [&](const parley::endpoint& at) { out.bound(at); });
   while (const auto body = requests.next()) {
     try {
       if (args.method.empty()) {
-        out.message(client.request_for(args.timeout.get(), *body));
+        out.message(client.request({.timeout = args.timeout.get()}, *body));
       } else {
         const json_object result = call(client, args, *body);
         out.line(args.json ? json_object{{"result", result}} : result);
       }
+    } catch (const parley::no_server&) {
+      say("parley: no server at " + args.places.str() + " within " + args.timeout.str());
+      return exit_code::timed_out;
     } catch (const parley::timed_out&) {
       say("parley: no reply from " + args.places.str() + " within " + args.timeout.str());
       return exit_code::timed_out;

@@ -30,6 +30,14 @@ class parley_category final : public std::error_category {
         return "the peer broke the protocol";
       case errc::remote:
         return "the peer answered with an error";
+      case errc::cancelled:
+        return "it was cancelled";
+      case errc::no_server:
+        return "no server is there";
+      case errc::server_lost:
+        return "the server was lost before it replied";
+      case errc::overloaded:
+        return "there is too much to do already";
       case errc::unsupported:
         return "not supported by this kind of object";
       case errc::forked:

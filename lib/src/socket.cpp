@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 #include <parley/socket.hpp>
+#include <parley/socket_fds.hpp>
 
 #include "socket_state.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace parley {
@@ -94,5 +96,16 @@ int socket::fd() const { return state_->enter()->fd(); }
 socket_statistics socket::statistics() const { return state_->statistics(); }
 
 zmq::socket_t& socket::native() { return state_->enter()->shared(); }
+
+std::vector<int> detail::socket_fds::of(socket& watched) {
+  const auto state = watched.state_->enter();
+  state->be_watched();
+  std::vector<int> fds;
+  state->add_fds(true, fds);
+  state->add_fds(false, fds);
+  std::sort(fds.begin(), fds.end());
+  fds.erase(std::unique(fds.begin(), fds.end()), fds.end());
+  return fds;
+}
 
 }  // namespace parley

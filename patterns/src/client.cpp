@@ -1,307 +1,102 @@
 // SPDX-License-Identifier: MPL-2.0
-#include <parley/request_reply.hpp>
+#include <parley/client.hpp>
 
-#include <parley/error.hpp>
 #include <parley/monitor.hpp>
+#include <parley/pipe/doorbell.hpp>  // deadline_after
+#include <parley/socket.hpp>
 
-#include "call_ids.hpp"
-#include "envelope.hpp"
+#include "call_book.hpp"
+#include "call_room.hpp"
 #include "rpc.hpp"
-#include "shared_socket.hpp"
 
-#include <algorithm>
-#include <condition_variable>
-#include <mutex>
-#include <set>
-#include <thread>
-#include <unordered_map>
+#include <atomic>
+#include <deque>
 #include <utility>
 
 namespace parley {
-namespace {
 
-using clock = std::chrono::steady_clock;
+using detail::call_book;
+using detail::call_room;
 using detail::deadline_after;
-using time_point = detail::shared_socket::time_point;
 
-socket_options client_socket(const client_options& options) {
-  socket_options chosen;
-  chosen.send_limit = options.limit;
-  chosen.receive_limit = options.limit;
-  chosen.linger = std::chrono::milliseconds{0};  // a request nobody waits for need not be sent
-  chosen.max_frame_bytes = options.max_frame_bytes;
-  chosen.curve = options.curve;
-  return chosen;
+// Words of the header.
+
+std::string_view to_string(call_end how) noexcept {
+  switch (how) {
+    case call_end::replied:
+      return "replied";
+    case call_end::timed_out:
+      return "timed out";
+    case call_end::no_server:
+      return "no server";
+    case call_end::server_lost:
+      return "server lost";
+    case call_end::overloaded:
+      return "overloaded";
+    case call_end::cancelled:
+      return "cancelled";
+    case call_end::closed:
+      return "closed";
+  }
+  return "";
 }
 
-// The id on a call's envelope has 64 bits; MessagePack-RPC has room for 32.
-std::uint32_t rpc_id(std::uint64_t id) { return static_cast<std::uint32_t>(id); }
-
-// A condition variable cannot wait until the end of time: the conversion of its clock overflows.
-void wait_until(std::condition_variable& changed, std::unique_lock<std::mutex>& lock,
-                time_point deadline) {
-  if (deadline == time_point::max()) {
-    changed.wait(lock);
-  } else {
-    changed.wait_until(lock, deadline);
+void call_outcome::fail() const {
+  switch (how) {
+    case call_end::timed_out:
+      throw timed_out{"call"};
+    case call_end::no_server:
+      throw no_server{"call"};
+    case call_end::server_lost:
+      throw server_lost{"call"};
+    case call_end::overloaded:
+      throw overloaded{"call", retry_after};
+    case call_end::cancelled:
+      throw cancelled{"call"};
+    default:
+      throw closed{"call"};
   }
 }
 
-}  // namespace
+namespace detail {
 
-// Replies are received by whoever waits for one: the first waiting thread leads, receives for all
-// and hands the lead on when it has its own. Calls without a waiting thread are received for by the
-// background thread, which starts with the first of them.
+void pack_request_head(pack_buffer& into, std::uint32_t id, std::string_view method) {
+  begin_request(into, id, method);
+}
+
+void pack_notification_head(pack_buffer& into, std::string_view method) {
+  begin_notification(into, method);
+}
+
+response::response(const message& reply) {
+  if (reply.empty()) {
+    throw protocol_error{"a response without a payload"};
+  }
+  fields_ = parse_response(reply.front());
+}
+
+const msgpack::object& response::result() const noexcept { return fields_.get().via.array.ptr[3]; }
+
+}  // namespace detail
+
+// The client.
+
 struct client::state {
-  // A thread inside exchange().
-  struct waiting {
-    std::optional<message> reply;
-    std::condition_variable changed;
-  };
+  state(context& owner, const client_options& chosen) : options{chosen}, room{owner, chosen} {}
 
-  // Runs with the mutex held.
-  struct leaving {
-    state& self;
-    ~leaving() {
-      if (!self.has_leader) {
-        self.hand_on_lead();
-      }
-    }
-  };
-
-  struct pending {
-    time_point deadline;
-    waiting* caller;  // or null, then:
-    std::function<void(const outcome&)> done;
-  };
-
-  state(context& owner, const client_options& chosen)
-      : link{owner, socket_kind::dealer, client_socket(chosen)}, options{chosen} {}
-
-  ~state() { close(); }
-
-  void close() noexcept {
-    {
-      const std::lock_guard lock{mutex};
-      closing = true;
-      for (waiting* each : followers) {
-        each->changed.notify_one();
-      }
-      background_changed.notify_one();
-    }
-    link.close();
-    {
-      const std::lock_guard one_at_a_time{joining};
-      if (background.joinable() && background.get_id() != std::this_thread::get_id()) {
-        background.join();
-      }
-    }
-    std::unique_lock lock{mutex};
-    finish(lock, time_point::max(), std::make_exception_ptr(closed{"call"}));
+  [[nodiscard]] call_book::time_point deadline_of(const call_options& call) const {
+    return call.timeout ? deadline_after(*call.timeout) : deadline_after(options.timeout);
+  }
+  [[nodiscard]] call_book::order order_of(const call_options& call, message payload) const {
+    return {.payload = std::move(payload),
+            .deadline = deadline_of(call),
+            .idempotent = call.idempotent,
+            .wait_for_server = call.wait_for_server};
   }
 
-  message exchange(std::uint64_t id, message request, time_point deadline) {
-    waiting self;
-    {
-      const std::lock_guard lock{mutex};
-      calls.emplace(id, pending{deadline, &self, {}});
-    }
-    try {
-      if (!link.send_until(detail::address_call(id, std::move(request)), deadline)) {
-        throw timed_out{"call (no server could take the request)"};
-      }
-      return wait_for_reply(self, deadline);
-    } catch (...) {
-      const std::lock_guard lock{mutex};
-      calls.erase(id);
-      throw;
-    }
-  }
-
-  message wait_for_reply(waiting& self, time_point deadline) {
-    std::unique_lock lock{mutex};
-    // Whoever leaves may have been the one called to lead.
-    const leaving guard{*this};
-    while (!self.reply) {
-      if (closing) {
-        throw closed{"call"};
-      }
-      if (clock::now() >= deadline) {
-        throw timed_out{"call (no reply)"};
-      }
-      if (has_leader) {
-        followers.push_back(&self);
-        wait_until(self.changed, lock, deadline);
-        std::erase(followers, &self);
-      } else {
-        lead(lock, deadline);
-      }
-    }
-    return std::move(*self.reply);
-  }
-
-  // Receives one reply, or waits for one until the deadline, on behalf of all callers.
-  void lead(std::unique_lock<std::mutex>& lock, time_point deadline) {
-    has_leader = true;
-    lock.unlock();
-    std::optional<message> reply;
-    std::exception_ptr failure;
-    try {
-      reply = link.receive_until(deadline);
-    } catch (...) {
-      failure = std::current_exception();
-    }
-    std::function<void(const outcome&)> done;
-    lock.lock();
-    has_leader = false;
-    if (reply) {
-      done = settle(*reply);
-    }
-    hand_on_lead();
-    if (failure) {
-      std::rethrow_exception(failure);
-    }
-    if (done) {
-      lock.unlock();
-      done(outcome{std::move(*reply)});
-      lock.lock();
-    }
-  }
-
-  // Gives a reply to its caller, or returns what is to be called with it. A reply that nobody waits
-  // for (it came too late, or is none) is dropped.
-  std::function<void(const outcome&)> settle(message& reply) {
-    const auto id = detail::call_of(reply);
-    const auto found = id ? calls.find(*id) : calls.end();
-    if (found == calls.end()) {
-      return {};
-    }
-    pending call = std::move(found->second);
-    calls.erase(found);
-    reply.drop_front(2);
-    if (call.caller != nullptr) {
-      call.caller->reply = std::move(reply);
-      call.caller->changed.notify_one();
-      return {};
-    }
-    deadlines.erase({call.deadline, *id});
-    return std::move(call.done);
-  }
-
-  void hand_on_lead() {
-    if (!followers.empty()) {
-      followers.front()->changed.notify_one();
-    } else if (!deadlines.empty()) {
-      background_changed.notify_one();
-    }
-  }
-
-  // done runs exactly once, whatever happens.
-  void start(std::uint64_t id, message request, time_point deadline,
-             std::function<void(const outcome&)> done) {
-    {
-      std::unique_lock lock{mutex};
-      if (closing) {
-        lock.unlock();
-        return done(outcome{std::make_exception_ptr(closed{"call"})});
-      }
-      if (!background.joinable()) {
-        background = std::thread{[this] { run_background(); }};
-      }
-      calls.emplace(id, pending{deadline, nullptr, std::move(done)});
-      deadlines.emplace(deadline, id);
-      if (deadlines.begin()->second == id) {
-        // The background thread sleeps towards a later deadline, as a leader or in line.
-        background_changed.notify_one();
-        if (background_leads) {
-          link.interrupt();
-        }
-      }
-    }
-    try {
-      if (!link.send_until(detail::address_call(id, std::move(request)), deadline)) {
-        throw timed_out{"call (no server could take the request)"};
-      }
-    } catch (...) {
-      // Unless the background thread has ended the call meanwhile.
-      std::unique_lock lock{mutex};
-      const auto found = calls.find(id);
-      if (found != calls.end()) {
-        const auto unsent = std::move(found->second.done);
-        calls.erase(found);
-        deadlines.erase({deadline, id});
-        lock.unlock();
-        unsent(outcome{std::current_exception()});
-      }
-    }
-  }
-
-  void run_background() {
-    std::unique_lock lock{mutex};
-    try {
-      while (!closing) {
-        expire(lock);
-        if (closing) {
-          return;
-        }
-        if (deadlines.empty()) {
-          background_changed.wait(lock);
-        } else if (has_leader) {
-          wait_until(background_changed, lock, deadlines.begin()->first);
-        } else {
-          background_leads = true;
-          lead(lock, deadlines.begin()->first);
-          background_leads = false;
-        }
-      }
-    } catch (...) {
-      // Closed, or the socket is beyond use: nobody would end later calls.
-      if (!lock.owns_lock()) {
-        lock.lock();
-      }
-      closing = true;
-      finish(lock, time_point::max(), std::current_exception());
-    }
-  }
-
-  void expire(std::unique_lock<std::mutex>& lock) {
-    if (!deadlines.empty() && deadlines.begin()->first <= clock::now()) {
-      finish(lock, clock::now(), std::make_exception_ptr(timed_out{"call (no reply)"}));
-    }
-  }
-
-  // Ends the unattended calls whose deadline is not after `until`.
-  void finish(std::unique_lock<std::mutex>& lock, time_point until,
-              const std::exception_ptr& failure) {
-    std::vector<std::function<void(const outcome&)>> over;
-    while (!deadlines.empty() && deadlines.begin()->first <= until) {
-      const auto found = calls.find(deadlines.begin()->second);
-      over.push_back(std::move(found->second.done));
-      calls.erase(found);
-      deadlines.erase(deadlines.begin());
-    }
-    lock.unlock();
-    for (const auto& done : over) {
-      done(outcome{failure});
-    }
-    lock.lock();
-  }
-
-  detail::shared_socket link;
   const client_options options;
-  detail::call_ids ids;
-  std::mutex joining;
-
-  std::mutex mutex;
-  // All below guarded by mutex.
-  std::unordered_map<std::uint64_t, pending> calls;
-  std::vector<waiting*> followers;
-  std::set<std::pair<time_point, std::uint64_t>> deadlines;  // of calls that no thread waits for
-  bool has_leader = false;
-  bool background_leads = false;
-  bool closing = false;
-  std::condition_variable background_changed;
-  std::thread background;
+  std::atomic<std::uint32_t> requests{0};
+  call_room room;
 };
 
 client::client(context& owner, const client_options& options) : state_{new state{owner, options}} {}
@@ -321,62 +116,79 @@ client::~client() = default;
 client::client(client&&) noexcept = default;
 client& client::operator=(client&&) noexcept = default;
 
-endpoint client::bind(const endpoint& where) {
-  return state_->link.with([&](socket& native) { return native.bind(where); });
+endpoint client::bind(const endpoint& where) { return state_->room.bind(where); }
+void client::connect(const endpoint& where) { state_->room.connect(where); }
+void client::disconnect(const endpoint& where) { state_->room.disconnect(where); }
+bool client::wait_for_server(duration limit) {
+  return state_->room.wait_for_server(deadline_after(limit));
 }
-
-void client::connect(const endpoint& where) {
-  state_->link.with([&](socket& native) { native.connect(where); });
-}
-
-message client::request_for(duration limit, message outgoing) {
-  return exchange(next_id(), std::move(outgoing), limit);
-}
-
-void client::call_packed(std::string_view method, const frame& parameters, duration limit,
-                         std::function<void(const outcome&)> done) {
-  const std::uint64_t id = next_id();
-  start(id, pack_request(id, method, parameters), limit, std::move(done));
-}
-
-void client::send_notification(std::string_view method, const frame& parameters) {
-  // No id: nobody waits, and a server that answers all the same is not heard.
-  message outgoing{frame{}, detail::pack_notification(method, parameters)};
-  if (!state_->link.send_until(std::move(outgoing), deadline_after(timeout()))) {
-    throw timed_out{"notify (no server could take the notification)"};
-  }
-}
-
-monitor client::watch() { return state_->link.watch(); }
+std::vector<server_status> client::servers() const { return state_->room.servers(); }
+client_statistics client::statistics() const { return state_->room.statistics(); }
+monitor client::watch(const endpoint& where) { return state_->room.watch(where); }
 
 void client::close() noexcept {
   if (state_.is_here()) {
-    state_->close();
+    state_->room.close();
   }
 }
 
-client::duration client::timeout() const noexcept { return state_.get()->options.timeout; }
-
-std::uint64_t client::next_id() { return state_->ids.next(); }
-
-frame client::pack_request(std::uint64_t id, std::string_view method, const frame& parameters) {
-  return detail::pack_request(rpc_id(id), method, parameters);
+std::uint32_t client::next_request_number() noexcept {
+  return state_.get()->requests.fetch_add(1, std::memory_order_relaxed);  // any number will do
 }
 
-msgpack::object_handle client::parse_response(const message& reply) {
-  if (reply.empty()) {
-    throw protocol_error{"a response without a payload"};
-  }
-  return detail::parse_response(reply.front());
+message client::request(const call_options& options, message outgoing) {
+  call_outcome came =
+      state_->room.call(state_->order_of(options, std::move(outgoing)), options.stop);
+  static_cast<void>(came.value());
+  return std::move(came.reply);
 }
 
-message client::exchange(std::uint64_t id, message request, duration limit) {
-  return state_->exchange(id, std::move(request), deadline_after(limit));
+void client::request_then(const call_options& options, message outgoing,
+                          std::function<void(call_outcome&&)> done) {
+  call_book::order order = state_->order_of(options, std::move(outgoing));
+  order.when_done = std::move(done);
+  state_->room.start(std::move(order), options.stop);
 }
 
-void client::start(std::uint64_t id, message request, duration limit,
-                   std::function<void(const outcome&)> done) {
-  state_->start(id, std::move(request), deadline_after(limit), std::move(done));
+void client::call_packed(const call_options& options, std::string_view method,
+                         const frame& parameters, std::function<void(call_outcome&&)> done) {
+  detail::pack_buffer packed;
+  detail::begin_request(packed, next_request_number(), method);
+  packed.write(parameters.view().data(), parameters.size());
+  request_then(options, packed.take(), std::move(done));
+}
+
+void client::send_notification(message outgoing) {
+  call_book::order order = state_->order_of({}, std::move(outgoing));
+  order.wants_reply = false;
+  static_cast<void>(state_->room.call(std::move(order), {}).value());
+}
+
+// Streams.
+
+struct client::stream_state {
+  stream_state(call_room& at, std::chrono::steady_clock::duration timeout) : room{at}, limit{timeout} {}
+
+  call_room& room;
+  const std::chrono::steady_clock::duration limit;
+  call_room::stream results{room};
+};
+
+client::stream_handle::stream_handle(client& owner, const call_options& options, message request)
+    : state_{std::make_unique<stream_state>(owner.state_->room,
+                                            options.timeout.value_or(owner.state_->options.timeout))} {
+  call_book::order order = owner.state_->order_of(options, std::move(request));
+  order.deadline = call_book::time_point::max();
+  order.patience = state_->limit;
+  state_->results.start(std::move(order), options.stop);
+}
+
+client::stream_handle::~stream_handle() = default;
+client::stream_handle::stream_handle(stream_handle&&) noexcept = default;
+client::stream_handle& client::stream_handle::operator=(stream_handle&&) noexcept = default;
+
+std::optional<message> client::stream_handle::next() {
+  return state_->results.next(deadline_after(state_->limit));
 }
 
 }  // namespace parley

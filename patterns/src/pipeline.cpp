@@ -61,11 +61,11 @@ source& source::operator=(source&&) noexcept = default;
 source::~source() = default;
 
 endpoint source::bind(const endpoint& where) {
-  return state_->link.with([&](socket& native) { return native.bind(where); });
+  return state_->link.bind(where);
 }
 
 void source::connect(const endpoint& where) {
-  state_->link.with([&](socket& native) { native.connect(where); });
+  state_->link.connect(where);
 }
 
 bool source::push_frame(frame task, duration limit) {
@@ -109,11 +109,11 @@ worker& worker::operator=(worker&&) noexcept = default;
 worker::~worker() = default;
 
 endpoint worker::bind(const endpoint& where) {
-  return state_->link.with([&](socket& native) { return native.bind(where); });
+  return state_->link.bind(where);
 }
 
 void worker::connect(const endpoint& where) {
-  state_->link.with([&](socket& native) { native.connect(where); });
+  state_->link.connect(where);
 }
 
 task worker::receive() {

@@ -65,11 +65,11 @@ publisher& publisher::operator=(publisher&&) noexcept = default;
 publisher::~publisher() = default;
 
 endpoint publisher::bind(const endpoint& where) {
-  return state_->link.with([&](socket& native) { return native.bind(where); });
+  return state_->link.bind(where);
 }
 
 void publisher::connect(const endpoint& where) {
-  state_->link.with([&](socket& native) { native.connect(where); });
+  state_->link.connect(where);
 }
 
 void publisher::publish_frame(std::string_view topic, frame body) {
@@ -151,11 +151,11 @@ subscriber& subscriber::operator=(subscriber&&) noexcept = default;
 subscriber::~subscriber() = default;
 
 endpoint subscriber::bind(const endpoint& where) {
-  return state_->link.with([&](socket& native) { return native.bind(where); });
+  return state_->link.bind(where);
 }
 
 void subscriber::connect(const endpoint& where) {
-  state_->link.with([&](socket& native) { native.connect(where); });
+  state_->link.connect(where);
 }
 
 void subscriber::subscribe(std::string_view prefix) {

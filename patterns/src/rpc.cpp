@@ -82,31 +82,26 @@ rpc_request parse_request(const frame& payload) {
   }
   request.method = text_of(fields.ptr[next]);
   request.parameters = &fields.ptr[next + 1];
-  if (request.parameters->type != msgpack::type::ARRAY) {
-    throw protocol_error{"a request's parameters must be an array"};
+  if (request.parameters->type != msgpack::type::ARRAY &&
+      request.parameters->type != msgpack::type::MAP) {
+    throw protocol_error{"a request's parameters must be an array, or a map of names"};
   }
   return request;
 }
 
-frame pack_request(std::uint32_t id, std::string_view method, const frame& parameters) {
-  pack_buffer buffer;
-  packer out{buffer};
+void begin_request(pack_buffer& into, std::uint32_t id, std::string_view method) {
+  packer out{into};
   out.pack_array(4);
   out.pack(static_cast<std::uint8_t>(message_type::request));
   out.pack(id);
   pack_text(out, method);
-  append(buffer, parameters);
-  return buffer.take();
 }
 
-frame pack_notification(std::string_view method, const frame& parameters) {
-  pack_buffer buffer;
-  packer out{buffer};
+void begin_notification(pack_buffer& into, std::string_view method) {
+  packer out{into};
   out.pack_array(3);
   out.pack(static_cast<std::uint8_t>(message_type::notification));
   pack_text(out, method);
-  append(buffer, parameters);
-  return buffer.take();
 }
 
 frame pack_result(std::uint32_t id, const frame& result) {

@@ -28,10 +28,11 @@ struct rpc_request {
 // Throws protocol_error.
 [[nodiscard]] rpc_request parse_request(const frame& payload);
 
-// parameters and result are packed already.
-[[nodiscard]] frame pack_request(std::uint32_t id, std::string_view method,
-                                 const frame& parameters);
-[[nodiscard]] frame pack_notification(std::string_view method, const frame& parameters);
+// The parameters, packed, are to follow.
+void begin_request(pack_buffer& into, std::uint32_t id, std::string_view method);
+void begin_notification(pack_buffer& into, std::string_view method);
+
+// The result is packed already.
 [[nodiscard]] frame pack_result(std::uint32_t id, const frame& result);
 [[nodiscard]] frame pack_error(std::uint32_t id, std::string_view type, std::string_view text);
 

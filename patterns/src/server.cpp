@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: MPL-2.0
-#include <parley/request_reply.hpp>
+#include <parley/server.hpp>
 
 #include <parley/error.hpp>
 #include <parley/monitor.hpp>
 
-#include "envelope.hpp"
+#include "call_desk.hpp"
 #include "rpc.hpp"
-#include "shared_socket.hpp"
+#include "server_core.hpp"
 
 #include <cxxabi.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <new>
 #include <shared_mutex>
 #include <thread>
@@ -27,7 +29,15 @@ constexpr std::string_view unknown_method = "unknown_method";
 constexpr std::string_view wrong_parameters = "wrong_parameters";
 constexpr std::string_view wrong_request = "wrong_request";
 constexpr std::string_view unknown_exception = "unknown";
+// Of a method with many results, for a caller that takes but one.
+constexpr std::size_t most_items = 100'000;
 constexpr std::string_view no_words = "the handler threw something that is no std::exception";
+
+std::string_view text_of(const msgpack::object& value) noexcept {
+  return value.type == msgpack::type::STR
+             ? std::string_view{value.via.str.ptr, value.via.str.size}
+             : std::string_view{};
+}
 
 std::string type_name(const std::exception& thrown) {
   const char* mangled = typeid(thrown).name();
@@ -37,96 +47,88 @@ std::string type_name(const std::exception& thrown) {
   return status == 0 ? readable.get() : mangled;
 }
 
-socket_options server_socket(const server_options& options) {
-  socket_options chosen;
-  chosen.send_limit = options.limit;
-  chosen.receive_limit = options.limit;
-  chosen.linger = options.linger;
-  chosen.max_frame_bytes = options.max_frame_bytes;
-  chosen.curve = options.curve;
-  return chosen;
+}  // namespace
+
+namespace detail {
+
+parameters::parameters(const msgpack::object& packed, const std::vector<std::string>& names,
+                       std::size_t count)
+    : packed_{packed}, names_{names}, count_{count} {
+  if (packed.type == msgpack::type::ARRAY) {
+    if (packed.via.array.size > count) {
+      throw protocol_error{"expected " + std::to_string(count) + " parameters, found " +
+                           std::to_string(packed.via.array.size)};
+    }
+    return;
+  }
+  if (packed.type != msgpack::type::MAP) {
+    throw protocol_error{"a request's parameters must be an array, or a map of names"};
+  }
+  if (count_ == 1 && names_.front().empty()) {
+    return;  // the map is the one parameter
+  }
+  for (std::uint32_t index = 0; index < packed.via.map.size; ++index) {
+    const std::string_view name = text_of(packed.via.map.ptr[index].key);
+    if (name.empty() || std::find(names_.begin(), names_.end(), name) == names_.end()) {
+      throw protocol_error{"no parameter '" + std::string{name} + "'"};
+    }
+  }
 }
 
-}  // namespace
+const msgpack::object* parameters::find(std::size_t index) const noexcept {
+  if (packed_.type == msgpack::type::ARRAY) {
+    return index < packed_.via.array.size ? &packed_.via.array.ptr[index] : nullptr;
+  }
+  if (count_ == 1 && names_.front().empty()) {
+    return &packed_;
+  }
+  for (std::uint32_t at = 0; at < packed_.via.map.size; ++at) {
+    if (text_of(packed_.via.map.ptr[at].key) == names_[index]) {
+      return &packed_.via.map.ptr[at].val;
+    }
+  }
+  return nullptr;
+}
+
+void parameters::throw_missing(std::size_t index) const {
+  if (packed_.type == msgpack::type::MAP) {
+    throw protocol_error{"parameter '" + names_[index] + "' is missing"};
+  }
+  throw protocol_error{"expected " + std::to_string(count_) + " parameters, found " +
+                       std::to_string(packed_.via.array.size)};
+}
+
+}  // namespace detail
 
 struct server::state {
   state(context& owner, const server_options& options)
-      : link{owner, socket_kind::router, server_socket(options)} {
-    if (options.workers < 1) {
-      throw config_error{"server_options.workers must be at least 1"};
-    }
-    try {
-      for (unsigned count = 0; count < options.workers; ++count) {
-        workers.emplace_back([this] { serve(); });
-      }
-    } catch (...) {
-      close();
-      throw;
-    }
+      : core{std::make_shared<detail::server_core>(owner, options)} {
+    core->start([this](const call& next) { execute(next); });
   }
+  ~state() { core->close(); }
 
-  ~state() { close(); }
+  using call = detail::server_core::call;
 
-  void close() noexcept {
-    link.close();
-    const std::lock_guard lock{joining};
-    for (std::thread& each : workers) {
-      if (each.joinable() && each.get_id() != std::this_thread::get_id()) {
-        each.join();
-      }
-    }
-  }
-
-  void serve() {
-    try {
-      for (;;) {
-        if (auto request = link.receive_until(detail::shared_socket::time_point::max())) {
-          try {
-            answer(std::move(*request));
-          } catch (const std::bad_alloc&) {
-            // This request asked for too much; the others need not know.
-          }
-        }
-      }
-    } catch (const closed&) {
-      // The server, or its context, is going.
-    }
-  }
-
-  void answer(message request) {
-    const std::size_t address = detail::envelope_size(request, 1);
-    if (address == request.size()) {
-      return;  // an address without a request: there is nothing to answer
-    }
-    message reply;
-    for (std::size_t index = 0; index < address; ++index) {
-      reply.push_back(request[index]);
-    }
-    request.drop_front(address);
-
-    message payload = run(std::move(request));
-    if (payload.empty()) {
-      return;  // a notification
-    }
-    for (frame& each : payload) {
-      reply.push_back(std::move(each));
-    }
-    // A client that is gone, or that does not read its replies, does not hold the others up.
-    link.with([&](socket& native) { static_cast<void>(native.try_send(std::move(reply))); });
-  }
-
-  message run(message request) {
+  void execute(const call& next) {
     std::shared_ptr<const raw_handler> raw_now;
     {
       const std::shared_lock lock{handlers};
       raw_now = raw;
     }
-    return raw_now ? run_raw(*raw_now, std::move(request)) : run_call(request.front());
+    try {
+      if (raw_now) {
+        core->answer(*next, run_raw(*raw_now, std::move(next->payload)));
+      } else {
+        run_call(next);
+      }
+    } catch (const std::bad_alloc&) {
+      core->answer(*next, {});  // this request asked for too much; the others need not know
+    }
   }
 
-  static message run_raw(const raw_handler& handler, message request) {
+  static message run_raw(const raw_handler& function, message request) {
     try {
-      message reply = handler(std::move(request));
+      message reply = function(std::move(request));
       return reply.empty() ? message{frame{}} : reply;
     } catch (const std::exception& failure) {
       return detail::pack_error(0, type_name(failure), failure.what());
@@ -135,52 +137,61 @@ struct server::state {
     }
   }
 
-  message run_call(const frame& payload) {
+  void run_call(const call& next) {
+    const frame payload = next->payload.front();
     std::optional<detail::rpc_request> request;
     try {
       request = detail::parse_request(payload);
     } catch (const protocol_error& failure) {
       // Answered all the same: a plain REQ socket would wait for ever.
-      return detail::pack_error(0, wrong_request, failure.what());
+      return core->answer(*next, detail::pack_error(0, wrong_request, failure.what()));
     }
-    const std::uint32_t id = request->id.value_or(0);
-    const auto refuse = [&](std::string_view type, std::string_view text) {
-      return request->id ? message{detail::pack_error(id, type, text)} : message{};
-    };
+    next->id = request->id.value_or(0);
+    next->wants_reply = request->id.has_value();
 
-    std::shared_ptr<const method> handler;
+    std::shared_ptr<const method> found;
     {
       const std::shared_lock lock{handlers};
-      const auto found = methods.find(request->method);
-      if (found != methods.end()) {
-        handler = found->second;
+      const auto at = methods.find(request->method);
+      if (at != methods.end()) {
+        found = at->second;
       }
     }
-    if (!handler) {
-      return refuse(unknown_method, "no method '" + std::string{request->method} + "'");
+    const call_context about{next};
+    if (!found) {
+      return fail(about, unknown_method, "no method '" + std::string{request->method} + "'");
     }
     try {
-      const frame result = (*handler)(*request->parameters);
-      return request->id ? message{detail::pack_result(id, result)} : message{};
+      if (const auto result = found->run(about, *request->parameters)) {
+        answer(about, *result);
+      }
+    } catch (const remote_error& failure) {
+      fail(about, failure.type(), failure.text());
     } catch (const protocol_error& failure) {
-      return refuse(wrong_parameters, failure.what());
+      fail(about, wrong_parameters, failure.what());
     } catch (const std::exception& failure) {
-      return refuse(type_name(failure), failure.what());
+      fail(about, type_name(failure), failure.what());
     } catch (...) {
-      return refuse(unknown_exception, no_words);
+      fail(about, unknown_exception, no_words);
     }
   }
 
+  std::shared_ptr<detail::server_core> core;
   std::shared_mutex handlers;
   std::map<std::string, std::shared_ptr<const method>, std::less<>> methods;
   std::shared_ptr<const raw_handler> raw;
-
-  detail::shared_socket link;
-  std::mutex joining;
-  std::vector<std::thread> workers;
 };
 
-server::server(context& owner, const server_options& options) : state_{new state{owner, options}} {}
+server::server(context& owner, const server_options& options) : state_{new state{owner, options}} {
+  handle("parley.methods", [from = state_.get()] {
+    const std::shared_lock lock{from->handlers};
+    std::vector<detail::signature> all;
+    for (const auto& [name, each] : from->methods) {
+      all.push_back(each->looks);
+    }
+    return all;
+  });
+}
 
 server::server(context& owner, const endpoint& bound, const server_options& options)
     : server{owner, options} {
@@ -191,36 +202,81 @@ server::~server() = default;
 server::server(server&&) noexcept = default;
 server& server::operator=(server&&) noexcept = default;
 
-endpoint server::bind(const endpoint& where) {
-  return state_->link.with([&](socket& native) { return native.bind(where); });
-}
+endpoint server::bind(const endpoint& where) { return state_->core->link().bind(where); }
+void server::connect(const endpoint& where) { state_->core->link().connect(where); }
 
-void server::connect(const endpoint& where) {
-  state_->link.with([&](socket& native) { native.connect(where); });
-}
-
-void server::handle_method(std::string_view name, method handler) {
+void server::add_method(std::string_view name, method&& made) {
+  made.looks.name = name;
   const std::unique_lock lock{state_->handlers};
-  state_->methods[std::string{name}] = std::make_shared<const method>(std::move(handler));
+  state_->methods[std::string{name}] = std::make_shared<const method>(std::move(made));
 }
 
-void server::handle_raw(raw_handler handler) {
+void server::handle_raw(raw_handler function) {
   const std::unique_lock lock{state_->handlers};
-  state_->raw = std::make_shared<const raw_handler>(std::move(handler));
+  state_->raw = std::make_shared<const raw_handler>(std::move(function));
 }
 
-void server::throw_wrong_count(std::size_t expected, const msgpack::object& found) {
-  const std::size_t count = found.type == msgpack::type::ARRAY ? found.via.array.size : 0;
-  throw protocol_error{"expected " + std::to_string(expected) + " parameters, found " +
-                       std::to_string(count)};
-}
+server_statistics server::statistics() const { return state_->core->statistics(); }
 
-monitor server::watch() { return state_->link.watch(); }
+monitor server::watch() { return state_->core->link().watch(); }
 
 void server::close() noexcept {
   if (state_.is_here()) {
-    state_->close();
+    state_->core->close();
   }
 }
+
+// Calls.
+
+void server::answer(const call_context& to, const frame& result) {
+  detail::open_call& call = *to.call_;
+  if (const auto core = call.owner.lock()) {
+    core->answer(call, call.wants_reply ? message{detail::pack_result(call.id, result)} : message{});
+  }
+}
+
+void server::fail(const call_context& to, std::string_view type, std::string_view text) {
+  detail::open_call& call = *to.call_;
+  if (const auto core = call.owner.lock()) {
+    core->answer(call,
+                 call.wants_reply ? message{detail::pack_error(call.id, type, text)} : message{});
+  }
+}
+
+bool server::send_item(const call_context& to, frame item) {
+  detail::open_call& call = *to.call_;
+  if (!call.is_streamed()) {
+    call.items.push_back(std::move(item));
+    return call.items.size() < most_items && !to.stop_token().stop_requested();
+  }
+  const auto core = call.owner.lock();
+  return core && core->send_item(call, std::move(item));
+}
+
+// A caller that takes but one result gets them all in an array.
+std::optional<frame> server::end_of_items(const call_context& to) {
+  const detail::open_call& call = *to.call_;
+  detail::pack_buffer packed;
+  msgpack::packer out{packed};
+  if (call.is_streamed()) {
+    out.pack_nil();
+  } else {
+    out.pack_array(static_cast<std::uint32_t>(call.items.size()));
+    for (const frame& each : call.items) {
+      packed.write(each.view().data(), each.size());
+    }
+  }
+  return packed.take();
+}
+
+call_context::clock::time_point call_context::deadline() const noexcept { return call_->deadline; }
+
+call_context::clock::duration call_context::time_left() const noexcept {
+  return call_->deadline == clock::time_point::max()
+             ? clock::duration::max()
+             : std::max(call_->deadline - clock::now(), clock::duration::zero());
+}
+
+std::stop_token call_context::stop_token() const { return call_->stop.get_token(); }
 
 }  // namespace parley

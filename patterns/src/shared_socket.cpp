@@ -2,13 +2,12 @@
 #include "shared_socket.hpp"
 
 #include <parley/error.hpp>
+#include <parley/socket_fds.hpp>
 
-#include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <string>
@@ -37,7 +36,7 @@ void shared_socket::side::drain() const noexcept {
 }
 
 shared_socket::shared_socket(context& owner, socket_kind kind, const socket_options& options)
-    : context_{owner}, socket_{std::in_place, owner, kind, options}, fd_{socket_->fd()} {}
+    : context_{owner}, socket_{std::in_place, owner, kind, options} {}
 
 shared_socket::~shared_socket() { close(); }
 
@@ -51,6 +50,29 @@ void shared_socket::close() noexcept {
   // Nobody may sleep on the descriptor while libzmq closes it.
   all_left_.wait(lock, [this] { return !input_.has_leader && !output_.has_leader; });
   socket_.reset();
+}
+
+endpoint shared_socket::bind(const endpoint& where) {
+  const std::lock_guard lock{mutex_};
+  check_open();
+  has_pipe_ = has_pipe_ || where.kind() == transport::pipe;
+  forget_fds();
+  return socket_->bind(where);
+}
+
+void shared_socket::connect(const endpoint& where) {
+  const std::lock_guard lock{mutex_};
+  check_open();
+  has_pipe_ = has_pipe_ || where.kind() == transport::pipe;
+  forget_fds();
+  socket_->connect(where);
+}
+
+// They are about to change. Who sleeps on the old ones wakes and gets the new ones.
+void shared_socket::forget_fds() noexcept {
+  fds_.clear();
+  input_.signal();
+  output_.signal();
 }
 
 void shared_socket::check_open() const {
@@ -89,7 +111,10 @@ void shared_socket::wake_others() noexcept {
 }
 
 monitor shared_socket::watch() {
-  return with([this](socket& watched) { return monitor{context_, watched}; });
+  const std::lock_guard lock{mutex_};
+  check_open();
+  forget_fds();  // it may become a socket of libzmq's just now
+  return monitor{context_, *socket_};
 }
 
 bool shared_socket::send_until(message&& outgoing, time_point deadline) {
@@ -131,6 +156,34 @@ std::optional<message> shared_socket::receive_until(time_point deadline) {
   }
 }
 
+bool shared_socket::receive_all_until(std::vector<message>& into, std::size_t most,
+                                      time_point deadline) {
+  std::unique_lock lock{mutex_};
+  for (;;) {
+    check_open();
+    {
+      const pass_on others{*this};
+      if (std::exchange(interrupted_, false)) {
+        return false;
+      }
+      const std::size_t before = into.size();
+      while (into.size() - before < most) {
+        auto incoming = socket_->try_receive();
+        if (!incoming) {
+          break;
+        }
+        into.push_back(std::move(*incoming));
+      }
+      if (into.size() > before) {
+        return true;
+      }
+    }
+    if (!wait(lock, input_, deadline)) {
+      return false;
+    }
+  }
+}
+
 bool shared_socket::wait_until_readable(time_point deadline) {
   std::unique_lock lock{mutex_};
   for (;;) {
@@ -164,23 +217,62 @@ bool shared_socket::wait(std::unique_lock<std::mutex>& lock, side& direction, ti
   }
 
   direction.has_leader = true;
-  wake_others();  // and this thread, when what it waits for came since it looked
+  if (!has_pipe_ || !spin(lock, direction, deadline)) {
+    if (has_pipe_ || input_.has_leader == output_.has_leader) {
+      wake_others();  // and, over pipes, this thread, when what it waits for came since it looked
+    }
+    sleep(lock, direction, deadline);
+  }
+  direction.has_leader = false;
+  if (closed_) {
+    all_left_.notify_all();
+  }
+  return true;
+}
+
+// True: look at the socket again. False: it was not worth while.
+bool shared_socket::spin(std::unique_lock<std::mutex>& lock, side& direction, time_point deadline) {
+  const auto start = clock::now();
+  const auto end = std::min(start + direction.spinning.spin_for(), deadline);
+  for (auto now = start; now < end; now = clock::now()) {
+    lock.unlock();
+    for (int count = 0; count < 8; ++count) {
+      cpu_relax();
+    }
+    lock.lock();
+    if (closed_ || interrupted_ ||
+        (&direction == &input_ ? socket_->can_receive() : socket_->can_send())) {
+      direction.spinning.waited(clock::now() - start);
+      return true;
+    }
+  }
+  return false;
+}
+
+void shared_socket::sleep(std::unique_lock<std::mutex>& lock, side& direction,
+                          time_point deadline) {
+  std::vector<pollfd>& waited = direction.waited;
+  waited.clear();
+  waited.push_back({direction.wake_fd, POLLIN, 0});
+  if (fds_.empty()) {
+    fds_ = socket_fds::of(*socket_);
+  }
+  for (const int fd : fds_) {
+    waited.push_back({fd, POLLIN, 0});
+  }
   lock.unlock();
-  std::array<pollfd, 2> waited{{{fd_, POLLIN, 0}, {direction.wake_fd, POLLIN, 0}}};
   int limit = -1;
   if (deadline != time_point::max()) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - clock::now());
     limit = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 86'400'000));
   }
+  const auto start = clock::now();
   static_cast<void>(::poll(waited.data(), waited.size(), limit));
-  lock.lock();
-  direction.has_leader = false;
-  if (closed_) {
-    all_left_.notify_all();
-  } else {
+  direction.spinning.waited(clock::now() - start);
+  if (waited.front().revents != 0) {
     direction.drain();
   }
-  return true;
+  lock.lock();
 }
 
 }  // namespace parley::detail

@@ -6,6 +6,9 @@
 // receive does so itself. A thread that has to wait does it outside the mutex, on the socket's file
 // descriptor. One thread a direction waits there (the leader), the others stand in line behind it.
 //
+// Over pipe:// a leader looks again and again for a while before it sleeps: the reply of a peer that
+// is awake comes in less time than it takes to fall asleep.
+//
 // libzmq's descriptor tells of a change only once, to whoever looks at the socket next. So after
 // each use, a thread that finds the socket ready for a leader who still sleeps wakes it, and where
 // nobody leads calls the next in line.
@@ -13,7 +16,10 @@
 
 #include <parley/monitor.hpp>
 #include <parley/pipe/doorbell.hpp>  // deadline_after
+#include <parley/pipe/wait_strategy.hpp>
 #include <parley/socket.hpp>
+
+#include <poll.h>
 
 #include <chrono>
 #include <condition_variable>
@@ -21,6 +27,7 @@
 #include <mutex>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace parley::detail {
 
@@ -33,7 +40,10 @@ class shared_socket {
   shared_socket(const shared_socket&) = delete;
   shared_socket& operator=(const shared_socket&) = delete;
 
-  // Runs action(socket&) alone. Throws closed.
+  endpoint bind(const endpoint& where);
+  void connect(const endpoint& where);
+
+  // Runs action(socket&) alone, which neither binds nor connects. Throws closed.
   template<class Action>
   auto with(Action&& action) {
     const std::lock_guard lock{mutex_};
@@ -46,6 +56,10 @@ class shared_socket {
   [[nodiscard]] bool send_until(message&& outgoing, time_point deadline);
   // Nothing: the deadline passed, or interrupt was called. Throws closed.
   [[nodiscard]] std::optional<message> receive_until(time_point deadline);
+  // Everything there is, `most` messages at most, added to `into`. Waits for the first; false: the
+  // deadline passed, or interrupt was called. Throws closed.
+  [[nodiscard]] bool receive_all_until(std::vector<message>& into, std::size_t most,
+                                       time_point deadline);
   // Waits until there may be something to receive. False: the deadline passed. Throws closed.
   [[nodiscard]] bool wait_until_readable(time_point deadline);
   // Makes one receive_until that waits, or else the next one that would, return nothing.
@@ -66,6 +80,8 @@ class shared_socket {
     void drain() const noexcept;
 
     int wake_fd;
+    spin_budget spinning{wait_strategy{}};
+    std::vector<pollfd> waited;  // the leader's own, to be filled anew for each wait
     bool has_leader = false;
     std::size_t in_line = 0;
     std::condition_variable next;
@@ -78,13 +94,17 @@ class shared_socket {
   };
 
   void check_open() const;
+  void forget_fds() noexcept;
   void wake_others() noexcept;
+  bool spin(std::unique_lock<std::mutex>& lock, side& direction, time_point deadline);
+  void sleep(std::unique_lock<std::mutex>& lock, side& direction, time_point deadline);
   bool wait(std::unique_lock<std::mutex>& lock, side& direction, time_point deadline);
 
   context context_;
   std::mutex mutex_;
   std::optional<socket> socket_;
-  int fd_;
+  std::vector<int> fds_;   // to sleep on; empty: to be asked for
+  bool has_pipe_ = false;  // an endpoint over pipe://
   bool closed_ = false;
   bool interrupted_ = false;
   side input_;

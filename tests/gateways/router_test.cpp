@@ -284,8 +284,6 @@ TEST_CASE("a call's reply comes to the temporary queue, also when it is an error
                                          "[content-type=application/json] [content-length=1] 5"));
   f.say(*one, "SEND\ndestination:/service/nobody\nreply-to:/temp-queue/x\n\n[]");
   CHECK_THAT(f.heard(*one), Contains("[error=no_such_service] [content-type=text/plain]"));
-  f.say(*one, "SEND\ndestination:/service/busy\nreply-to:/temp-queue/x\n\n[]");
-  CHECK_THAT(f.heard(*one), Contains("[error=busy]"));
 }
 
 TEST_CASE("a call without a reply-to is an ERROR") {

@@ -22,14 +22,13 @@ struct noted_native final : native {
   void unwant(std::string_view prefix) override {
     notes.push_back("unwant " + std::string{prefix});
   }
-  call_start call(std::uint64_t number, std::string_view service, std::string_view method,
-                  const std::string&, clock::time_point) override {
-    if (service == "nobody") return call_start::no_such_service;
-    if (service == "busy") return call_start::busy;
+  bool call(std::uint64_t number, std::string_view service, std::string_view method,
+            const std::string&, clock::time_point) override {
+    if (service == "nobody") return false;
     if (breaks) throw std::runtime_error{"broken"};
     notes.push_back("call " + std::string{service} + "." + std::string{method});
     last_call = number;
-    return call_start::started;
+    return true;
   }
 
   void report(std::string_view what) override { reports.emplace_back(what); }

@@ -30,7 +30,10 @@ std::string complaint(const std::string& bytes) {
 
 // "The request message is a four elements array: [type, msgid, method, params]"
 TEST_CASE("a request is an array of four") {
-  const frame packed = detail::pack_request(7, "add", encode(std::tuple{2, 3}));
+  detail::pack_buffer buffer;
+  detail::begin_request(buffer, 7, "add");
+  msgpack::pack(buffer, std::tuple{2, 3});
+  const frame packed = buffer.take();
   CHECK(packed ==
         "\x94\x00\x07\xa3"
         "add\x92\x02\x03"s);
@@ -42,7 +45,10 @@ TEST_CASE("a request is an array of four") {
 
 // "The notification message is a three elements array: [type, method, params]"
 TEST_CASE("a notification is an array of three and has no id") {
-  const frame packed = detail::pack_notification("log", encode(std::tuple{"x"}));
+  detail::pack_buffer buffer;
+  detail::begin_notification(buffer, "log");
+  msgpack::pack(buffer, std::tuple{"x"});
+  const frame packed = buffer.take();
   CHECK(packed == "\x93\x02\xa3log\x91\xa1x");
   const auto request = parse_request(packed);
   CHECK_FALSE(request.id.has_value());

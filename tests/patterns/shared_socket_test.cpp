@@ -23,9 +23,7 @@ constexpr auto never = shared_socket::time_point::max();
 struct linked {
   explicit linked(context& owner, const socket_options& options = {})
       : pull{owner, socket_kind::pull, options}, push{owner, socket_kind::push, options} {
-    const endpoint where =
-        pull.with([](socket& native) { return native.bind("tcp://127.0.0.1:0"); });
-    push.with([&](socket& native) { native.connect(where); });
+    push.connect(pull.bind("tcp://127.0.0.1:0"));
   }
   shared_socket pull;
   shared_socket push;

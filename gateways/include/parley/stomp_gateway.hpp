@@ -89,8 +89,9 @@ class stomp_gateway {
    public:
     endpoint bind(const endpoint& where);  // returns what was really bound
     void connect(const endpoint& where);
-    // Its connections; one monitor a socket. Requires: the monitor goes before the gateway does.
-    [[nodiscard]] monitor watch();
+    // The connections of its socket, or, of a service, those of `where`, which may be yet to be
+    // bound or connected; one monitor for each. Requires: the monitor goes before the gateway does.
+    [[nodiscard]] monitor watch(const endpoint& where);
 
    private:
     friend class stomp_gateway;

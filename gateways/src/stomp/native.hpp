@@ -17,10 +17,11 @@ class native {
   // Somebody, or nobody any more, wants topics that begin so.
   virtual void want(std::string_view prefix) = 0;
   virtual void unwant(std::string_view prefix) = 0;
-  // Should end in router::replied with that number; the router gives up at the deadline.
-  enum class call_start : std::uint8_t { started, no_such_service, busy };
-  virtual call_start call(std::uint64_t number, std::string_view service, std::string_view method,
-                          const std::string& parameters, clock::time_point deadline) = 0;
+  // Should end in router::replied with that number; the router gives up at the deadline. False:
+  // there is no such service.
+  [[nodiscard]] virtual bool call(std::uint64_t number, std::string_view service,
+                                  std::string_view method, const std::string& parameters,
+                                  clock::time_point deadline) = 0;
   // What a frame of a client made fail here; it concerns whoever runs the gateway.
   virtual void report(std::string_view what) = 0;
 

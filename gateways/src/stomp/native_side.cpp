@@ -20,7 +20,6 @@ using std::chrono::milliseconds;
 
 constexpr std::size_t batch = 512;             // native messages handed over at a time
 constexpr std::size_t handed_over = 8'192;     // waiting for the gateway's thread, of one source
-constexpr std::size_t calls_waiting = 10'000;  // for the thread of one service
 constexpr milliseconds first_retry{1};         // of a native source that had no room
 constexpr milliseconds last_retry{32};
 
@@ -41,6 +40,12 @@ service_reply to_reply(const std::exception_ptr& failure) {
     return {false, {}, problem.type(), problem.text()};
   } catch (const timed_out&) {
     return {false, {}, "timed_out", "the service did not answer in time"};
+  } catch (const no_server&) {
+    return {false, {}, "no_server", "no server of the service was there in time"};
+  } catch (const server_lost&) {
+    return {false, {}, "server_lost", "the server was lost; it may have done it, or not"};
+  } catch (const overloaded&) {
+    return {false, {}, "overloaded", "the service is overloaded"};
   } catch (const closed&) {
     return {false, {}, "closed", "the gateway is shutting down"};
   } catch (const protocol_error& problem) {
@@ -55,7 +60,13 @@ class link_of : public native_link {
  public:
   endpoint bind(const endpoint& where) override { return pattern_.bind(where); }
   void connect(const endpoint& where) override { pattern_.connect(where); }
-  monitor watch() override { return pattern_.watch(); }
+  monitor watch(const endpoint& where) override {
+    if constexpr (std::is_same_v<Pattern, client>) {
+      return pattern_.watch(where);
+    } else {
+      return pattern_.watch();
+    }
+  }
 
  protected:
   explicit link_of(Pattern pattern) : pattern_{std::move(pattern)} {}
@@ -263,79 +274,34 @@ void native_side::poll_sinks() {
 
 // ---- /service ----
 
-// A call may have to wait for a server that can take it, so each service has a thread for that.
 class native_side::caller final : public link_of<client> {
  public:
   explicit caller(native_side& owner)
-      : link_of{client{owner.context_, {.curve = owner.curve_in_}}}, owner_{owner}, thread_{[this] {
-          run();
-        }} {}
+      : link_of{client{owner.context_, {.curve = owner.curve_in_}}}, owner_{owner} {}
 
-  bool start(std::uint64_t number, std::string_view method, const std::string& parameters,
+  void start(std::uint64_t number, std::string_view method, const std::string& parameters,
              clock::time_point deadline) {
-    const std::lock_guard lock{mutex_};
-    if (waiting_.size() == calls_waiting) return false;
-    waiting_.push_back({number, std::string{method}, parley::frame{parameters}, deadline});
-    changed_.notify_one();
-    return true;
-  }
-
-  void stop() noexcept {
-    {
-      const std::lock_guard lock{mutex_};
-      stopping_ = true;
-      changed_.notify_one();
-    }
-    pattern_.close();
-    thread_.join();
-  }
-
- private:
-  struct waiting {
-    std::uint64_t number;
-    std::string method;
-    parley::frame parameters;
-    clock::time_point deadline;
-  };
-
-  void run() {
-    std::unique_lock lock{mutex_};
-    for (;;) {
-      changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
-      if (stopping_) return;
-      const waiting next = std::move(waiting_.front());
-      waiting_.pop_front();
-      lock.unlock();
-      start_now(next);
-      lock.lock();
-    }
-  }
-
-  void start_now(const waiting& next) {
-    const auto left = next.deadline - clock::now();
-    if (left <= clock::duration::zero()) return;  // the router has given up
-    const auto done = [&to = owner_, number = next.number](const client::outcome& came) {
+    const auto done = [&to = owner_, number](call_outcome&& came) {
       service_reply reply;
       try {
-        reply.result = client::unpack_result<packed_value>(came.value()).bytes;
+        reply.result = client::unpack<packed_value>(came.value()).bytes;
       } catch (...) {
         reply = to_reply(std::current_exception());
       }
       to.answer(number, std::move(reply));
     };
     try {
-      pattern_.call_packed(next.method, next.parameters, left, done);
+      pattern_.call_packed({.timeout = deadline - clock::now()}, method, parley::frame{parameters},
+                           done);
     } catch (...) {
-      owner_.answer(next.number, to_reply(std::current_exception()));
+      owner_.answer(number, to_reply(std::current_exception()));
     }
   }
 
+  void stop() noexcept { pattern_.close(); }
+
+ private:
   native_side& owner_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<waiting> waiting_;
-  bool stopping_ = false;
-  std::thread thread_;
 };
 
 void native_side::answer(std::uint64_t number, service_reply reply) {
@@ -353,14 +319,13 @@ void native_side::deliver_replies() {
   router_->run(clock::now());
 }
 
-native::call_start native_side::call(std::uint64_t number, std::string_view service,
-                                     std::string_view method, const std::string& parameters,
-                                     clock::time_point deadline) {
+bool native_side::call(std::uint64_t number, std::string_view service, std::string_view method,
+                       const std::string& parameters, clock::time_point deadline) {
   const auto known = services_.find(service);
-  if (known == services_.end()) return call_start::no_such_service;
-  if (!known->second->start(number, method, parameters, deadline)) return call_start::busy;
+  if (known == services_.end()) return false;
+  known->second->start(number, method, parameters, deadline);
   watch_calls(deadline);
-  return call_start::started;
+  return true;
 }
 
 void native_side::watch_calls(clock::time_point deadline) {

@@ -33,7 +33,7 @@ class native_link {
   virtual ~native_link() = default;
   virtual endpoint bind(const endpoint& where) = 0;
   virtual void connect(const endpoint& where) = 0;
-  virtual monitor watch() = 0;
+  virtual monitor watch(const endpoint& where) = 0;
 };
 
 class native_side final : public native {
@@ -59,8 +59,8 @@ class native_side final : public native {
   void publish(std::string_view topic, std::string_view body) override;
   void want(std::string_view prefix) override;
   void unwant(std::string_view prefix) override;
-  call_start call(std::uint64_t number, std::string_view service, std::string_view method,
-                  const std::string& parameters, clock::time_point deadline) override;
+  bool call(std::uint64_t number, std::string_view service, std::string_view method,
+            const std::string& parameters, clock::time_point deadline) override;
   void report(std::string_view what) override { on_error_(what); }
 
  private:

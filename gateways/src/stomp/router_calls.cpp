@@ -76,13 +76,8 @@ void router::route_call(client& by, const destination& to, const message& conten
 
   const std::uint64_t number = next_call_++;
   const clock::time_point deadline = now + timeout;
-  switch (outside_.call(number, to.name, to.method, parameters.packed, deadline)) {
-    case native::call_start::started:
-      break;
-    case native::call_start::no_such_service:
-      return refuse("no_such_service", "this gateway knows no service " + quote(to.name));
-    case native::call_start::busy:
-      return refuse("busy", "the service " + quote(to.name) + " has too many calls waiting");
+  if (!outside_.call(number, to.name, to.method, parameters.packed, deadline)) {
+    return refuse("no_such_service", "this gateway knows no service " + quote(to.name));
   }
   calls_.emplace(number, call{&by, deadline, reply_to, correlation, wants_msgpack});
   deadlines_.emplace(deadline, number);

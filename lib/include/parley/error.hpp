@@ -7,6 +7,7 @@
 // background thread of Parley throws. A caller's own mistake is an assertion, never one of these.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -23,6 +24,10 @@ enum class errc {
   invalid_config,    // an option has a value that makes no sense
   protocol,          // a peer sent bytes that break the protocol
   remote,            // the peer answered, with an error
+  cancelled,         // the caller asked for its end
+  no_server,         // nobody was there to take the call
+  server_lost,       // it took the call, and went away before the reply
+  overloaded,        // there is too much to do already; nothing was done about this
   unsupported,       // this kind of object cannot do that
   forked,            // it belongs to the process that this one was forked from
   out_of_turn,       // a request socket sends, then receives; a reply socket the other way round
@@ -57,6 +62,32 @@ class config_error : public error {
 class protocol_error : public error {
  public:
   explicit protocol_error(std::string_view detail) : error{errc::protocol, detail} {}
+};
+
+class cancelled : public error {
+ public:
+  explicit cancelled(std::string_view detail) : error{errc::cancelled, detail} {}
+};
+
+class no_server : public error {
+ public:
+  explicit no_server(std::string_view detail) : error{errc::no_server, detail} {}
+};
+
+class server_lost : public error {
+ public:
+  explicit server_lost(std::string_view detail) : error{errc::server_lost, detail} {}
+};
+
+class overloaded : public error {
+ public:
+  overloaded(std::string_view detail, std::chrono::milliseconds retry_after)
+      : error{errc::overloaded, detail}, retry_after_{retry_after} {}
+  // When it may be worth while to ask again, as the server estimates.
+  [[nodiscard]] std::chrono::milliseconds retry_after() const noexcept { return retry_after_; }
+
+ private:
+  std::chrono::milliseconds retry_after_;
 };
 
 // A peer's answer that is an error. type() and text() are the peer's own words.

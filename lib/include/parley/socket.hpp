@@ -34,6 +34,10 @@ class socket_t;
 
 namespace parley {
 
+namespace detail {
+struct socket_fds;
+}
+
 enum class socket_kind { pair, push, pull, pub, sub, xpub, xsub, req, rep, dealer, router, stream };
 
 [[nodiscard]] std::string_view to_string(socket_kind kind) noexcept;
@@ -117,6 +121,7 @@ class socket {
 
  private:
   friend class poller;
+  friend struct detail::socket_fds;
   class state;
 
   socket_kind kind_;

@@ -1,0 +1,497 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "call_book.hpp"
+
+#include <parley/error.hpp>
+
+#include <algorithm>
+#include <bit>
+
+namespace parley::detail {
+namespace {
+
+using kind = call_header::kind;
+
+// The low bits of an id say where its call is kept; the others are random, so that no server can
+// answer a call to another.
+constexpr unsigned place_bits = 20;
+constexpr std::uint64_t place_mask = (std::uint64_t{1} << place_bits) - 1;
+constexpr std::size_t most_calls = std::size_t{1} << place_bits;
+
+// How much may lie unacknowledged between us and one server, beside the calls that the limit
+// counts: notifications, cancels, pings.
+constexpr std::uint64_t beside_calls = 1000;
+
+}  // namespace
+
+call_book::call_book(outbox& out, const client_options& options)
+    : out_{out},
+      choice_{options.choice},
+      limit_{options.limit},
+      heartbeat_{options.heartbeat},
+      heartbeat_timeout_{options.heartbeat_timeout} {}
+
+// Links.
+
+std::size_t call_book::add_link(bool several_servers) {
+  if (links_.size() == most_links) {
+    throw error{errc::unsupported, "more than 64 endpoints of one client"};
+  }
+  links_.emplace_back(several_servers, heartbeat_, heartbeat_timeout_);
+  return links_.size() - 1;
+}
+
+void call_book::remove_link(std::size_t which, time_point now) {
+  removed_ |= bit(which);
+  if (links_[which].connected()) {
+    links_[which].disconnect();
+    lose(which, now);
+  }
+}
+
+std::size_t call_book::live_servers() const noexcept {
+  return static_cast<std::size_t>(
+      std::count_if(links_.begin(), links_.end(), [](const auto& each) { return each.live(); }));
+}
+
+void call_book::set_ready(std::size_t which, bool can_send, time_point now) {
+  server_link& link = links_[which];
+  if (can_send && (!link.connected() || link.blocked)) {
+    // If it was blocked, it may have been full, or gone for a while.
+    ask_after(which);
+    link.connect(now);
+    tick(now);  // the first ping
+    place_waiting(now);
+  } else if (!can_send && link.connected()) {
+    // It cannot be full before half of its limit: libzmq learns in steps of so many, at most, of
+    // what was read.
+    link.blocked = link.unacknowledged() >= limit_ + beside_calls;
+    if (!link.blocked) {
+      link.disconnect();
+      lose(which, now);
+    }
+  }
+}
+
+std::uint64_t call_book::send_limit() const noexcept { return 2 * (limit_ + beside_calls); }
+
+// Calls.
+
+call_book::call* call_book::find(std::uint64_t id) noexcept {
+  const std::size_t place = id & place_mask;
+  return place < calls_.size() && calls_[place].id == id && id != 0 ? &calls_[place] : nullptr;
+}
+
+std::uint64_t call_book::start(order&& what, time_point now) {
+  if (closed_) {
+    tell(std::move(what), {call_end::closed});
+    return 0;
+  }
+  if (free_.empty() && calls_.size() == most_calls) {
+    tell(std::move(what), {call_end::overloaded});
+    return 0;
+  }
+  if (what.waiting == nullptr) {
+    if (unattended_ >= limit_) {
+      tell(std::move(what), {call_end::overloaded});
+      return 0;
+    }
+    ++unattended_;
+  }
+  if (free_.empty()) {
+    free_.push_back(static_cast<std::uint32_t>(calls_.size()));
+    calls_.emplace_back();
+  }
+  const std::uint32_t place = free_.back();
+  free_.pop_back();
+  call& made = calls_[place];
+  do {
+    made.id = (ids_.next() & ~place_mask) | place;
+  } while (made.id == 0);
+  made.what = std::move(what);
+  made.asked = made.out = made.refused = 0;
+  made.retry_after = std::chrono::milliseconds{0};
+  const std::uint64_t id = made.id;
+
+  if (made.what.deadline != time_point::max()) {
+    // Calls with one timeout come in the order of their deadlines: this costs next to nothing.
+    deadlines_.emplace_back(made.what.deadline, id);
+    std::push_heap(deadlines_.begin(), deadlines_.end(), std::greater<>{});
+    if (deadlines_.size() > 2 * (calls_.size() - free_.size()) + 64) {
+      std::erase_if(deadlines_, [this](const auto& each) { return find(each.second) == nullptr; });
+      std::make_heap(deadlines_.begin(), deadlines_.end(), std::greater<>{});
+    }
+  }
+  if (made.what.deadline <= now) {
+    end_late(made);
+  } else if (!made.what.wait_for_server && live_servers() == 0) {
+    end(made, {call_end::no_server});
+  } else {
+    place_or_wait(made, now);
+  }
+  return id;
+}
+
+void call_book::tell(order&& what, call_outcome&& how) {
+  count(how.how);
+  if (what.waiting != nullptr) {
+    what.waiting->take_end(std::move(how));
+  } else {
+    ended_.push_back({std::move(what.when_done), std::move(how)});
+  }
+}
+
+void call_book::end(call& which, call_outcome&& how) {
+  for (link_set left = which.out; left != 0; left &= left - 1) {
+    --links_[static_cast<std::size_t>(std::countr_zero(left))].in_flight;
+  }
+  free_.push_back(static_cast<std::uint32_t>(which.id & place_mask));
+  which.id = 0;
+  order over = std::exchange(which.what, order{});
+  if (over.waiting == nullptr) {
+    --unattended_;
+  }
+  tell(std::move(over), std::move(how));
+}
+
+void call_book::end_late(call& which) {
+  take_back(which);
+  const bool there = which.asked != 0 || live_servers() > 0;
+  end(which, {there ? call_end::timed_out : call_end::no_server});
+}
+
+void call_book::take_back(call& which) {
+  for (link_set left = which.out; left != 0; left &= left - 1) {
+    static_cast<void>(control(static_cast<std::size_t>(std::countr_zero(left)),
+                              {.what = kind::cancel, .id = which.id}));
+  }
+}
+
+void call_book::cancel(std::uint64_t id) {
+  if (call* const found = find(id)) {
+    take_back(*found);
+    end(*found, {call_end::cancelled});
+  }
+}
+
+void call_book::give_credit(std::uint64_t id, std::uint32_t amount) {
+  if (call* const found = find(id); found != nullptr && found->out != 0) {
+    static_cast<void>(control(static_cast<std::size_t>(std::countr_zero(found->out)),
+                              {.what = kind::credit, .id = id, .amount = amount}));
+  }
+}
+
+void call_book::close() {
+  closed_ = true;
+  for (call& each : calls_) {
+    if (each.id != 0) {
+      take_back(each);
+      end(each, {call_end::closed});
+    }
+  }
+}
+
+// Placing.
+
+bool call_book::control(std::size_t link, const call_header& header) {
+  return links_[link].connected() && out_.send(link, message{pack_header(header)});
+}
+
+bool call_book::send_to(std::size_t link, call& which, time_point now) {
+  server_link& to = links_[link];
+  if (to.blocked || to.unacknowledged() >= limit_ + beside_calls) {
+    return false;
+  }
+  message outgoing;
+  if (which.what.wants_reply) {
+    call_header header{.what = kind::request, .id = which.id, .amount = which.what.credit};
+    header.flags = static_cast<std::uint8_t>(
+        (which.what.idempotent ? call_header::idempotent : 0) |
+        (which.what.credit > 0 ? call_header::streamed : 0));
+    if (which.what.credit > 0) {
+      header.time = server_link::micros(which.what.patience);
+    } else {
+      to.put_deadline(header, which.what.deadline, now);
+    }
+    outgoing.reserve(2 + which.what.payload.size());
+    outgoing.push_back(pack_header(header));
+  }
+  outgoing.push_back(frame{});
+  for (const frame& each : which.what.payload) {
+    outgoing.push_back(each);
+  }
+  if (!out_.send(link, std::move(outgoing))) {
+    return false;
+  }
+  which.number = to.sent();
+  which.asked |= bit(link);
+  which.out |= bit(link);
+  ++to.in_flight;
+  return true;
+}
+
+std::size_t call_book::best_link(link_set excluded) const noexcept {
+  std::size_t best = links_.size();
+  for (std::size_t step = 0; step < links_.size(); ++step) {
+    // From the one after the last chosen on, so that equals take turns.
+    const std::size_t at =
+        choice_ == server_choice::in_turn ? step : (turn_ + 1 + step) % links_.size();
+    if ((excluded & bit(at)) != 0 || !links_[at].live()) {
+      continue;
+    }
+    if (choice_ == server_choice::in_turn) {
+      return at;
+    }
+    if (best == links_.size() || links_[at].load() < links_[best].load()) {
+      best = at;
+    }
+  }
+  return best;
+}
+
+bool call_book::place(call& which, time_point now) {
+  if (choice_ == server_choice::all_at_once && which.what.wants_reply && which.what.credit == 0) {
+    bool sent = false;
+    for (std::size_t link = 0; link < links_.size(); ++link) {
+      if (links_[link].live() && ((which.out | which.refused) & bit(link)) == 0) {
+        sent = send_to(link, which, now) || sent;
+      }
+    }
+    return sent;
+  }
+  for (link_set tried = which.refused;;) {
+    const std::size_t link = best_link(tried);
+    if (link == links_.size()) {
+      return false;
+    }
+    if (send_to(link, which, now)) {
+      turn_ = link;
+      return true;
+    }
+    tried |= bit(link);
+  }
+}
+
+void call_book::place_or_wait(call& which, time_point now) {
+  if (!place(which, now)) {
+    waiting_.push_back(which.id);
+  } else if (!which.what.wants_reply) {
+    end(which, {call_end::replied});
+  }
+}
+
+// In order: who came first leaves first.
+void call_book::place_waiting(time_point now) {
+  while (!waiting_.empty()) {
+    if (call* const next = find(waiting_.front())) {
+      if (!place(*next, now)) {
+        return;
+      }
+      if (!next->what.wants_reply) {
+        end(*next, {call_end::replied});
+      }
+    }
+    waiting_.pop_front();
+  }
+}
+
+// Losing.
+
+void call_book::leave(call& which, std::size_t link) noexcept {
+  if ((which.out & bit(link)) != 0) {
+    which.out &= ~bit(link);
+    --links_[link].in_flight;
+  }
+}
+
+// The link's server has the call no more, or never had it.
+void call_book::go_on_without(call& which, std::size_t link, time_point now) {
+  leave(which, link);
+  if (which.out != 0) {
+    return;  // others work on it
+  }
+  if (!which.what.idempotent || which.what.credit > 0) {
+    return end(which, {call_end::server_lost});
+  }
+  ++counts_.moved;
+  if (place(which, now)) {
+    return;
+  }
+  if (which.refused != 0 || !which.what.wait_for_server) {
+    return end(which, {call_end::server_lost});
+  }
+  waiting_.push_back(which.id);
+}
+
+void call_book::lose(std::size_t which, time_point now) {
+  for (std::size_t place = 0; place < calls_.size(); ++place) {
+    call& each = calls_[place];
+    if (each.id != 0 && (each.out & bit(which)) != 0) {
+      go_on_without(each, which, now);
+    }
+  }
+}
+
+void call_book::ask_after(std::size_t which) {
+  for (const call& each : calls_) {
+    if (each.id != 0 && (each.out & bit(which)) != 0) {
+      static_cast<void>(control(which, {.what = kind::ask, .id = each.id}));
+    }
+  }
+}
+
+// Receiving.
+
+void call_book::receive(std::size_t which, message&& incoming, time_point now) {
+  server_link& link = links_[which];
+  if (!link.connected()) {
+    link.connect(now);  // the socket has not been asked yet
+  }
+  const bool back = link.heard(now);
+  const auto header = incoming.empty() ? std::nullopt : parse_header(incoming.front());
+  if (!header) {
+    ++counts_.nonsense;
+  } else if (header->what == kind::request) {
+    // Sent back by a socket that knows nothing of headers.
+    settle(which, *header, std::move(incoming), now);
+  } else {
+    const bool another = link.heard_from(*header);
+    if (header->what == kind::pong) {
+      link.take_pong(*header);
+    } else {
+      settle(which, *header, std::move(incoming), now);
+    }
+    if (another) {
+      ask_after(which);
+    }
+  }
+  if (back || !waiting_.empty()) {
+    place_waiting(now);
+  }
+}
+
+void call_book::settle(std::size_t link, const call_header& header, message&& incoming,
+                       time_point now) {
+  call* const found = find(header.id);
+  if (found == nullptr || (found->asked & bit(link)) == 0) {
+    links_[link].acknowledge_one();
+    ++counts_.late;
+    return;
+  }
+  if (found->asked == bit(link)) {
+    links_[link].acknowledge(found->number);
+  } else {
+    links_[link].acknowledge_one();
+  }
+  const bool has_payload = incoming.size() > 2 && incoming[1].empty();
+  switch (header.what) {
+    case kind::request:
+    case kind::reply:
+      if (!has_payload) {
+        ++counts_.nonsense;
+        return;
+      }
+      incoming.drop_front(2);
+      leave(*found, link);
+      take_back(*found);  // from the others
+      return end(*found, {call_end::replied, std::move(incoming)});
+    case kind::item:
+      if (!has_payload || found->what.credit == 0 || found->what.waiting == nullptr) {
+        ++counts_.nonsense;
+        return;
+      }
+      incoming.drop_front(2);
+      return found->what.waiting->take_item(std::move(incoming));
+    case kind::refused:
+      if ((found->out & bit(link)) == 0) {
+        return;
+      }
+      leave(*found, link);
+      found->refused |= bit(link);
+      found->retry_after =
+          std::max(found->retry_after, std::chrono::milliseconds{header.amount});
+      if (found->out != 0) {
+        return;  // others work on it
+      }
+      if (!place(*found, now)) {
+        return end(*found, {call_end::overloaded, {}, found->retry_after});
+      }
+      ++counts_.moved;
+      return;
+    case kind::unknown:
+      if ((found->out & bit(link)) != 0) {
+        go_on_without(*found, link, now);
+      }
+      return;
+    default:
+      ++counts_.nonsense;
+      return;
+  }
+}
+
+// Time.
+
+void call_book::tick(time_point now) {
+  while (!deadlines_.empty() && deadlines_.front().first <= now) {
+    const std::uint64_t id = deadlines_.front().second;
+    std::pop_heap(deadlines_.begin(), deadlines_.end(), std::greater<>{});
+    deadlines_.pop_back();
+    if (call* const late = find(id)) {
+      end_late(*late);
+    }
+  }
+  for (std::size_t which = 0; which < links_.size(); ++which) {
+    server_link& link = links_[which];
+    server_link::duty todo = link.tick(now);
+    if (todo == server_link::duty::give_up) {
+      // Those that go on elsewhere, or end, are not wanted here any more, should it come back.
+      for (call& each : calls_) {
+        if (each.id != 0 && (each.out & bit(which)) != 0) {
+          static_cast<void>(control(which, {.what = kind::cancel, .id = each.id}));
+        }
+      }
+      lose(which, now);
+      todo = link.tick(now);
+    }
+    if (todo == server_link::duty::ping) {
+      const std::uint64_t number = link.sent();
+      static_cast<void>(control(which, {.what = kind::ping, .id = number}));
+      link.pinged(number, now);
+    }
+  }
+}
+
+call_book::time_point call_book::next_tick() const noexcept {
+  time_point next = deadlines_.empty() ? time_point::max() : deadlines_.front().first;
+  for (const server_link& each : links_) {
+    next = std::min(next, each.next());
+  }
+  return next;
+}
+
+void call_book::count(call_end how) noexcept {
+  switch (how) {
+    case call_end::replied:
+      ++counts_.replied;
+      return;
+    case call_end::timed_out:
+      ++counts_.timed_out;
+      return;
+    case call_end::no_server:
+      ++counts_.no_server;
+      return;
+    case call_end::server_lost:
+      ++counts_.server_lost;
+      return;
+    case call_end::overloaded:
+      ++counts_.overloaded;
+      return;
+    case call_end::cancelled:
+      ++counts_.cancelled;
+      return;
+    case call_end::closed:
+      ++counts_.closed;
+      return;
+  }
+}
+
+}  // namespace parley::detail

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// A client's calls, from their start to their end, and the servers they go to. Does no I/O: it is
+// told what came, and when; it sends through an outbox; it says which calls have ended, and how.
+//
+// Each call ends exactly once, and not after its deadline if somebody calls tick by then. What may
+// happen to it on the way:
+//  - It waits in line while no server can take it.
+//  - It is out at one server, or at all of them (server_choice::all_at_once).
+//  - Its server is lost, or refuses it. A call that was refused was not executed, one that is
+//    idempotent may be executed again: they go on to another server. Others end: server_lost.
+//  - Its caller gives up, or the deadline passes: the servers that work on it are told.
+// One thread at a time.
+#pragma once
+
+#include <parley/client.hpp>
+#include <parley/message.hpp>
+
+#include "call_header.hpp"
+#include "call_ids.hpp"
+#include "server_link.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace parley::detail {
+
+class call_book {
+ public:
+  using clock = std::chrono::steady_clock;
+  using time_point = clock::time_point;
+  using done = std::function<void(call_outcome&&)>;
+
+  // Who hears of a call at once, while the book is being used. Outlives the call.
+  class seat {
+   public:
+    virtual void take_end(call_outcome&& how) = 0;
+    virtual void take_item(message&& item) = 0;
+
+   protected:
+    ~seat() = default;
+  };
+
+  class outbox {
+   public:
+    // False: not now; outgoing is unchanged.
+    [[nodiscard]] virtual bool send(std::size_t link, message&& outgoing) = 0;
+
+   protected:
+    ~outbox() = default;
+  };
+
+  struct order {
+    message payload;
+    time_point deadline;
+    bool idempotent = false;
+    bool wait_for_server = true;
+    bool wants_reply = true;
+    // More than none: results come one by one. The server waits so long for more credit.
+    std::uint32_t credit = 0;
+    clock::duration patience{};
+    // One of them. The function goes with what take_ended returns.
+    seat* waiting = nullptr;
+    done when_done{};
+  };
+
+  struct ended {
+    done when_done;
+    call_outcome how;
+  };
+
+  call_book(outbox& out, const client_options& options);
+
+  // Links are numbered from 0; a number is not used again.
+  std::size_t add_link(bool several_servers);
+  void remove_link(std::size_t which, time_point now);
+
+  // Returns the call's id. It may have ended already.
+  std::uint64_t start(order&& what, time_point now);
+  void cancel(std::uint64_t id);
+  // The caller of a call with several results takes so many more.
+  void give_credit(std::uint64_t id, std::uint32_t amount);
+
+  // The link's socket can send, or cannot.
+  void set_ready(std::size_t which, bool can_send, time_point now);
+  void receive(std::size_t which, message&& incoming, time_point now);
+  // Looks after deadlines and silent servers.
+  void tick(time_point now);
+  [[nodiscard]] time_point next_tick() const noexcept;
+  // Ends all calls, and those that are started later.
+  void close();
+
+  // The calls with a function that have ended since the last time, in order.
+  [[nodiscard]] std::vector<ended> take_ended() { return std::exchange(ended_, {}); }
+  [[nodiscard]] bool has_ended() const noexcept { return !ended_.empty(); }
+  // Calls with a function that have not ended.
+  [[nodiscard]] std::size_t unattended() const noexcept { return unattended_; }
+  [[nodiscard]] std::size_t live_servers() const noexcept;
+  // Messages that a link's socket must be able to hold before it says that it cannot send.
+  [[nodiscard]] std::uint64_t send_limit() const noexcept;
+  [[nodiscard]] const server_link& link(std::size_t which) const { return links_.at(which); }
+  [[nodiscard]] const client_statistics& statistics() const noexcept { return counts_; }
+
+ private:
+  using link_set = std::uint64_t;  // a bit a link
+  static constexpr std::size_t most_links = 64;
+
+  struct call {
+    std::uint64_t id = 0;  // 0: free
+    order what;
+    link_set asked = 0;    // was sent there
+    link_set out = 0;      // and neither answer nor loss was seen since
+    link_set refused = 0;  // these are overloaded
+    std::chrono::milliseconds retry_after{0};
+    std::uint64_t number = 0;  // of the message on the last link it was sent to
+  };
+
+  [[nodiscard]] static link_set bit(std::size_t which) noexcept { return link_set{1} << which; }
+  [[nodiscard]] call* find(std::uint64_t id) noexcept;
+  [[nodiscard]] bool place(call& which, time_point now);
+  [[nodiscard]] bool send_to(std::size_t link, call& which, time_point now);
+  [[nodiscard]] std::size_t best_link(link_set excluded) const noexcept;
+  void place_or_wait(call& which, time_point now);
+  void place_waiting(time_point now);
+  void leave(call& which, std::size_t link) noexcept;
+  void go_on_without(call& which, std::size_t link, time_point now);
+  void lose(std::size_t which, time_point now);
+  void ask_after(std::size_t which);
+  [[nodiscard]] bool control(std::size_t link, const call_header& header);
+  void take_back(call& which);
+  void end(call& which, call_outcome&& how);
+  void end_late(call& which);
+  void tell(order&& what, call_outcome&& how);
+  void count(call_end how) noexcept;
+  void settle(std::size_t link, const call_header& header, message&& incoming, time_point now);
+
+  outbox& out_;
+  const server_choice choice_;
+  const std::size_t limit_;
+  const std::chrono::nanoseconds heartbeat_;
+  const std::chrono::nanoseconds heartbeat_timeout_;
+  call_ids ids_;
+  bool closed_ = false;
+
+  std::vector<server_link> links_;
+  link_set removed_ = 0;
+  mutable std::size_t turn_ = 0;  // the link that was chosen last
+
+  std::deque<call> calls_;  // by the low bits of their ids
+  std::vector<std::uint32_t> free_;
+  std::size_t unattended_ = 0;
+  std::deque<std::uint64_t> waiting_;  // ids; some may have ended
+  // Deadlines, the earliest in front (a heap); some calls may have ended.
+  std::vector<std::pair<time_point, std::uint64_t>> deadlines_;
+  std::vector<ended> ended_;
+  client_statistics counts_;
+};
+
+}  // namespace parley::detail

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "call_desk.hpp"
+
+#include <parley/error.hpp>
+
+#include "envelope.hpp"
+#include "rpc.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace parley::detail {
+namespace {
+
+using kind = call_header::kind;
+
+constexpr std::size_t most_bytes_remembered = std::size_t{16} << 20;
+
+std::uint64_t micros(call_desk::time_point time) noexcept {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count());
+}
+
+// The client's words, which may be any.
+std::chrono::microseconds time_of(std::uint64_t micros) noexcept {
+  // Well within what the clock can count.
+  constexpr std::uint64_t a_century = 100ULL * 365 * 24 * 3600 * 1'000'000;
+  return std::chrono::microseconds{static_cast<std::int64_t>(std::min(micros, a_century))};
+}
+
+message copy_of(const message& frames) {
+  message copy;
+  copy.reserve(frames.size() + 3);
+  for (const frame& each : frames) {
+    copy.push_back(each);
+  }
+  return copy;
+}
+
+}  // namespace
+
+call_desk::call_desk(const server_options& options, std::uint64_t salt)
+    : queue_{options.queue},
+      workers_{options.workers},
+      remembered_{options.remembered},
+      remembered_for_{options.remembered_for},
+      salt_{salt} {}
+
+// Taking in.
+
+void call_desk::receive(message&& incoming, time_point now, std::vector<message>& out,
+                        std::vector<std::stop_source>& stops) {
+  if (incoming.size() < 2) {
+    return;  // an address without a request: there is nothing to answer
+  }
+  const std::size_t delimiter = envelope_size(incoming, 1) - 1;
+  const bool has_delimiter = delimiter > 0 && incoming[delimiter].empty();
+  if (!has_delimiter) {
+    const auto header = parse_header(incoming.back());
+    if (header && header->what != kind::request) {
+      message address;
+      for (std::size_t index = 0; index + 1 < incoming.size(); ++index) {
+        address.push_back(std::move(incoming[index]));
+      }
+      return take_control(address, *header, now, out, stops);
+    }
+  }
+  const std::size_t address_size = has_delimiter ? delimiter : 1;
+  std::optional<call_header> header;
+  if (has_delimiter && address_size > 1) {
+    header = parse_header(incoming[address_size - 1]);
+    if (header && header->what != kind::request) {
+      header.reset();
+    }
+  }
+  message address;
+  for (std::size_t index = 0; index < address_size - (header ? 1 : 0); ++index) {
+    address.push_back(std::move(incoming[index]));
+  }
+  incoming.drop_front(address_size + (has_delimiter ? 1 : 0));
+  if (!incoming.empty()) {
+    take_call(std::move(address), header, has_delimiter, std::move(incoming), now, out);
+  }
+}
+
+void call_desk::take_control(const message& address, const call_header& header, time_point now,
+                             std::vector<message>& out, std::vector<std::stop_source>& stops) {
+  const auto found = known_.find(header.id);
+  switch (header.what) {
+    case kind::ping:
+      out.push_back(control(address, {.what = kind::pong, .id = header.id, .time = micros(now)}));
+      return;
+    case kind::ask:
+      if (found != known_.end()) {
+        return;
+      }
+      if (const message* const known = recall(header.id, now)) {
+        open_call asked;
+        asked.header = header;
+        asked.has_delimiter = true;
+        out.push_back(reply(address, asked, *known));
+      } else {
+        out.push_back(control(address, {.what = kind::unknown, .id = header.id}));
+      }
+      return;
+    case kind::credit:
+      if (found != known_.end()) {
+        open_call& to = *found->second;
+        to.credit += std::min(header.amount, call_header::any_amount - to.credit);
+        to.changed.notify_all();
+      }
+      return;
+    case kind::cancel:
+      if (found != known_.end()) {
+        ++counts_.cancelled;
+        found->second->is_dropped = true;
+        found->second->changed.notify_all();
+        if (found->second->runs) {
+          stops.push_back(found->second->stop);
+        }
+        known_.erase(found);
+      }
+      return;
+    default:
+      return;
+  }
+}
+
+void call_desk::take_call(message&& address, const std::optional<call_header>& header,
+                          bool has_delimiter, message&& payload, time_point now,
+                          std::vector<message>& out) {
+  const auto made = std::make_shared<open_call>();
+  made->header = header;
+  made->has_delimiter = has_delimiter;
+  if (header) {
+    if (made->is_streamed()) {
+      made->credit = header->amount;
+      made->patience = time_of(header->time);
+    } else if (header->time > 0) {
+      made->deadline = (header->flags & call_header::absolute_time) != 0
+                           ? time_point{time_of(header->time)}
+                           : now + time_of(header->time);
+    }
+    if ((header->flags & call_header::idempotent) != 0) {
+      if (const message* const known = recall(header->id, now)) {
+        ++counts_.remembered;
+        out.push_back(reply(address, *made, *known));
+        return;
+      }
+      if (const auto found = known_.find(header->id); found != known_.end()) {
+        ++counts_.remembered;
+        found->second->others.push_back(std::move(address));
+        return;
+      }
+    }
+  }
+  made->address = std::move(address);
+  made->payload = std::move(payload);
+  if (open_ - running_ >= queue_) {
+    refuse(*made, out);
+    return;
+  }
+  ++open_;
+  if (header) {
+    known_.emplace(header->id, made);
+  }
+  line_.push_back(made);
+}
+
+void call_desk::refuse(const open_call& which, std::vector<message>& out) {
+  ++counts_.refused;
+  const auto hint = retry_hint();
+  if (which.header) {
+    out.push_back(control(which.address, {.what = kind::refused,
+                                          .id = which.header->id,
+                                          .amount = static_cast<std::uint32_t>(hint.count())}));
+    return;
+  }
+  std::uint32_t id = 0;
+  try {
+    const rpc_request request = parse_request(which.payload.front());
+    if (!request.id) {
+      return;  // a notification
+    }
+    id = *request.id;
+  } catch (const protocol_error&) {
+    // It will be told that it is overloaded, rather than what it did wrong.
+  }
+  out.push_back(reply(which.address, which,
+                      pack_error(id, "overloaded",
+                                 "try again in " + std::to_string(hint.count()) + " ms")));
+}
+
+// How long those in front will take.
+std::chrono::milliseconds call_desk::retry_hint() const noexcept {
+  const auto wait = usual_time_ * static_cast<std::int64_t>(open_) / workers_;
+  return std::clamp(std::chrono::ceil<std::chrono::milliseconds>(wait),
+                    std::chrono::milliseconds{1}, std::chrono::milliseconds{60'000});
+}
+
+// Executing.
+
+call_desk::call call_desk::next(time_point now) {
+  while (!line_.empty()) {
+    call first = std::move(line_.front());
+    line_.pop_front();
+    const bool is_late = first->deadline <= now;
+    if (!first->is_dropped && !is_late) {
+      first->runs = true;
+      first->begun = now;
+      if (!first->header) {
+        nameless_.push_back(first);
+      }
+      ++running_;
+      return first;
+    }
+    if (!first->is_dropped) {
+      ++counts_.expired;
+      known_.erase(first->header->id);
+    }
+    --open_;
+  }
+  return nullptr;
+}
+
+void call_desk::defer(open_call& which) noexcept {
+  if (std::exchange(which.runs, false)) {
+    --running_;
+  }
+}
+
+message call_desk::item(const open_call& of, frame&& result) {
+  message outgoing = copy_of(of.address);
+  outgoing.push_back(pack_header({.what = kind::item, .id = of.header->id}));
+  outgoing.push_back(frame{});
+  outgoing.push_back(std::move(result));
+  return outgoing;
+}
+
+void call_desk::answer(open_call& which, message payload, time_point now,
+                       std::vector<message>& out) {
+  if (std::exchange(which.is_answered, true)) {
+    return;
+  }
+  defer(which);
+  --open_;
+  ++counts_.answered;
+  usual_time_ += ((now - which.begun) - usual_time_) / 16;
+  if (!which.header) {
+    std::erase_if(nameless_, [&](const call& each) { return each.get() == &which; });
+  } else if (!which.is_dropped) {
+    known_.erase(which.header->id);
+  }
+  if (payload.empty()) {
+    return;
+  }
+  if (which.header && (which.header->flags & call_header::idempotent) != 0) {
+    remember(which.header->id, payload, now);
+  }
+  if (!which.is_dropped) {
+    out.push_back(reply(which.address, which, payload));
+    for (const message& each : which.others) {
+      out.push_back(reply(each, which, payload));
+    }
+  }
+}
+
+void call_desk::close(std::vector<std::stop_source>& stops) {
+  for (const auto& [id, each] : known_) {
+    if (each->begun != time_point{}) {
+      stops.push_back(each->stop);
+    }
+    each->is_dropped = true;
+    each->changed.notify_all();
+  }
+  for (const call& each : nameless_) {
+    stops.push_back(each->stop);
+  }
+  known_.clear();
+  open_ -= line_.size();
+  line_.clear();
+}
+
+// Sending.
+
+message call_desk::reply(const message& address, const open_call& to,
+                         const message& payload) const {
+  message outgoing;
+  outgoing.reserve(address.size() + 2 + payload.size());
+  for (const frame& each : address) {
+    outgoing.push_back(each);
+  }
+  if (to.header) {
+    outgoing.push_back(pack_header({.what = kind::reply,
+                                    .id = to.header->id,
+                                    .link = link_of(address),
+                                    .load = load()}));
+  }
+  if (to.has_delimiter) {
+    outgoing.push_back(frame{});
+  }
+  for (const frame& each : payload) {
+    outgoing.push_back(each);
+  }
+  return outgoing;
+}
+
+message call_desk::control(const message& address, call_header header) const {
+  header.link = link_of(address);
+  header.load = load();
+  message outgoing = copy_of(address);
+  outgoing.push_back(pack_header(header));
+  return outgoing;
+}
+
+// FNV-1a over the name that the router gave to the connection, and the salt. Behind a proxy, which
+// may have several servers, it says nothing.
+std::uint64_t call_desk::link_of(const message& address) const noexcept {
+  if (address.size() != 1) {
+    return 0;
+  }
+  std::uint64_t hash = 0xcbf2'9ce4'8422'2325 ^ salt_;
+  for (const char each : address.front().view()) {
+    hash = (hash ^ static_cast<unsigned char>(each)) * 0x100'0000'01b3;
+  }
+  return hash | 1;
+}
+
+std::uint32_t call_desk::load() const noexcept {
+  return static_cast<std::uint32_t>(
+      std::min<std::size_t>(open_, std::numeric_limits<std::uint32_t>::max()));
+}
+
+// Memory.
+
+void call_desk::remember(std::uint64_t id, const message& payload, time_point now) {
+  if (remembered_ == 0 || payload.bytes() > most_bytes_remembered) {
+    return;
+  }
+  const auto [at, is_new] = memory_.try_emplace(id, memory{now + remembered_for_, payload});
+  if (!is_new) {
+    return;
+  }
+  memory_order_.push_back(id);
+  memory_bytes_ += payload.bytes();
+  forget_old(now);
+}
+
+void call_desk::forget_old(time_point now) {
+  while (!memory_order_.empty()) {
+    const auto oldest = memory_.find(memory_order_.front());
+    if (memory_order_.size() <= remembered_ && memory_bytes_ <= most_bytes_remembered &&
+        oldest->second.until > now) {
+      return;
+    }
+    memory_bytes_ -= oldest->second.payload.bytes();
+    memory_.erase(oldest);
+    memory_order_.pop_front();
+  }
+}
+
+const message* call_desk::recall(std::uint64_t id, time_point now) {
+  forget_old(now);
+  const auto found = memory_.find(id);
+  return found == memory_.end() ? nullptr : &found->second.payload;
+}
+
+server_statistics call_desk::statistics() const noexcept {
+  server_statistics now = counts_;
+  now.open = open_;
+  return now;
+}
+
+}  // namespace parley::detail

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// A server's calls, from their arrival to their reply. Does no I/O: it is given messages and the
+// time, and says what to send and what to execute.
+//
+// Calls wait in line, so many of them; more are refused. What comes too late or is not wanted any
+// more leaves the line unseen. Replies to idempotent calls are remembered for a while: who asks
+// again gets the same reply. One thread at a time.
+#pragma once
+
+#include <parley/message.hpp>
+#include <parley/server.hpp>
+
+#include "call_header.hpp"
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <unordered_map>
+#include <vector>
+
+namespace parley::detail {
+
+class server_core;
+
+// A call that was taken and has not been answered. The desk's, but for what others are said to use.
+struct open_call {
+  using time_point = std::chrono::steady_clock::time_point;
+
+  // For the reply: the frames in front of the header, or of all if there is none.
+  message address;
+  std::optional<call_header> header;
+  bool has_delimiter = false;
+  std::vector<message> others;  // where it was asked for again
+  time_point deadline = time_point::max();
+  time_point begun{};
+  bool is_dropped = false;  // cancelled: nobody waits for the reply
+  bool is_answered = false;
+  bool runs = false;
+  std::stop_source stop;
+
+  // Streams.
+  std::uint32_t credit = 0;
+  std::chrono::steady_clock::duration patience{};  // how long to wait for credit
+  std::condition_variable changed;                 // credit came, or it was dropped
+
+  // For who executes it.
+  message payload;
+  std::uint32_t id = 0;  // MessagePack-RPC's
+  bool wants_reply = true;
+  std::vector<frame> items;  // for a caller that takes but one result
+  std::weak_ptr<server_core> owner;
+
+  [[nodiscard]] bool is_streamed() const noexcept {
+    return header && (header->flags & call_header::streamed) != 0;
+  }
+};
+
+class call_desk {
+ public:
+  using time_point = open_call::time_point;
+  using call = std::shared_ptr<open_call>;
+
+  // salt: any number that no other server has.
+  call_desk(const server_options& options, std::uint64_t salt);
+
+  // Takes in a message. What is to be sent at once is added to `out`, what is to be asked to stop
+  // to `stops`, for when no lock is held.
+  void receive(message&& incoming, time_point now, std::vector<message>& out,
+               std::vector<std::stop_source>& stops);
+  // The next call to be executed; null: there is none. Who takes it answers it.
+  [[nodiscard]] call next(time_point now);
+  [[nodiscard]] std::size_t waiting() const noexcept { return line_.size(); }
+  // Its handler has returned; the reply comes later.
+  void defer(open_call& which) noexcept;
+
+  // A result of several.
+  [[nodiscard]] static message item(const open_call& of, frame&& result);
+  // Ends a call; the replies to be sent are added to `out`. An empty payload: there is none, as
+  // for a notification. The second answer to a call is dropped.
+  void answer(open_call& which, message payload, time_point now, std::vector<message>& out);
+  // A reply could not be delivered.
+  void undelivered() noexcept { ++counts_.undelivered; }
+
+  // Drops what waits, and gives the rest to be asked to stop.
+  void close(std::vector<std::stop_source>& stops);
+
+  [[nodiscard]] server_statistics statistics() const noexcept;
+
+ private:
+  struct memory {
+    time_point until;
+    message payload;
+  };
+
+  void take_control(const message& address, const call_header& header, time_point now,
+                    std::vector<message>& out, std::vector<std::stop_source>& stops);
+  void take_call(message&& address, const std::optional<call_header>& header, bool has_delimiter,
+                 message&& payload, time_point now, std::vector<message>& out);
+  void refuse(const open_call& which, std::vector<message>& out);
+  [[nodiscard]] message reply(const message& address, const open_call& to,
+                              const message& payload) const;
+  [[nodiscard]] message control(const message& address, call_header header) const;
+  [[nodiscard]] std::uint64_t link_of(const message& address) const noexcept;
+  [[nodiscard]] std::uint32_t load() const noexcept;
+  void remember(std::uint64_t id, const message& payload, time_point now);
+  void forget_old(time_point now);
+  [[nodiscard]] const message* recall(std::uint64_t id, time_point now);
+  [[nodiscard]] std::chrono::milliseconds retry_hint() const noexcept;
+
+  const std::size_t queue_;
+  const unsigned workers_;
+  const std::size_t remembered_;
+  const std::chrono::nanoseconds remembered_for_;
+  const std::uint64_t salt_;
+
+  std::deque<call> line_;
+  std::unordered_map<std::uint64_t, call> known_;  // open ones that have a header, by id
+  std::vector<call> nameless_;                     // begun, and without a header
+  std::size_t open_ = 0;                           // taken, and not answered
+  std::size_t running_ = 0;
+  std::chrono::nanoseconds usual_time_{0};  // a handler's, of late
+
+  std::deque<std::uint64_t> memory_order_;
+  std::unordered_map<std::uint64_t, memory> memory_;
+  std::size_t memory_bytes_ = 0;
+
+  server_statistics counts_;
+};
+
+}  // namespace parley::detail

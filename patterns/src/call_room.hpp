@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// Where a client's threads wait for their replies: the sockets, the clock and the threads around a
+// call_book.
+//
+// There is no thread between a caller and its socket. A mutex guards all; who calls sends itself.
+// Of the threads that wait for replies one, the leader, sleeps on the sockets, outside the mutex,
+// and receives for all; when its own reply is there it hands the lead on. Calls without a waiting
+// thread are received for by a thread of the room's own, which also sends the heartbeats.
+//
+// A socket's descriptor tells of news only to who looks at the socket next. So who used a socket
+// while a leader sleeps looks at it, and gives out what is there. Functions given to start run
+// without the mutex.
+#pragma once
+
+#include <parley/client.hpp>
+#include <parley/context.hpp>
+#include <parley/pipe/wait_strategy.hpp>
+#include <parley/socket.hpp>
+
+#include "call_book.hpp"
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <thread>
+#include <vector>
+
+namespace parley::detail {
+
+class call_room final : call_book::outbox {
+ public:
+  using time_point = call_book::time_point;
+
+  call_room(context& owner, const client_options& options);
+  ~call_room();
+
+  endpoint bind(const endpoint& where);
+  void connect(const endpoint& where);
+  void disconnect(const endpoint& where);
+  [[nodiscard]] monitor watch(const endpoint& where);
+  [[nodiscard]] bool wait_for_server(time_point deadline);
+  [[nodiscard]] std::vector<server_status> servers();
+  [[nodiscard]] client_statistics statistics() const;
+
+  // Waits for the end of the call.
+  [[nodiscard]] call_outcome call(call_book::order&& what, const std::stop_token& stop);
+  // Requires: what has a function.
+  void start(call_book::order&& what, const std::stop_token& stop);
+
+  // Ends all calls and waits, closed.
+  void close() noexcept;
+
+ private:
+  // A thread that waits, inside call and the like.
+  class waiting : public call_book::seat {
+   public:
+    explicit waiting(call_room& at) : room_{at} {}
+    void take_end(call_outcome&& how) override;
+    void take_item(message&& item) override;
+
+    std::optional<call_outcome> end;
+    std::deque<message> items;
+    std::condition_variable changed;
+
+   private:
+    void wake();
+    call_room& room_;
+  };
+
+  // One server, or those behind a bound endpoint.
+  struct link {
+    link(context& owner, const socket_options& options, const endpoint& at)
+        : native{owner, socket_kind::dealer, options}, where{at} {}
+    socket native;
+    endpoint where;
+    std::optional<std::size_t> number{};  // in the book, as soon as it is connected or bound
+  };
+
+ public:
+  // The results of one call, one by one, for one thread.
+  class stream {
+   public:
+    explicit stream(call_room& at) : room_{at}, seat_{at} {}
+    ~stream();
+    stream(const stream&) = delete;
+    stream& operator=(const stream&) = delete;
+
+    void start(call_book::order&& what, std::stop_token stop);
+    // Nothing: that was the last. Throws what a call does.
+    [[nodiscard]] std::optional<message> next(time_point deadline);
+
+   private:
+    // Results that may be under way. The reader asks for more when half of them have come.
+    static constexpr std::uint32_t window = 64;
+
+    call_room& room_;
+    waiting seat_;
+    std::stop_token stop_;
+    std::uint64_t id_ = 0;
+    std::uint32_t taken_ = 0;  // since credit was given last
+  };
+
+ private:
+  [[nodiscard]] bool send(std::size_t link, message&& outgoing) override;
+
+  link& prepare(const endpoint& where);
+  void add(link& made, bool several_servers);
+  void need_background();
+  void watch_fds(link& of);
+  void look(std::size_t number);
+  void look_at_touched();
+  void look_at_all();
+  void try_to_look() noexcept;
+  void give_up() noexcept;
+
+  void after_use(std::unique_lock<std::mutex>& lock);
+  void run_ended(std::unique_lock<std::mutex>& lock);
+  template<class Ready>
+  bool wait(std::unique_lock<std::mutex>& lock, waiting& who, Ready ready, time_point deadline);
+  template<class Ready>
+  void lead(std::unique_lock<std::mutex>& lock, Ready ready, time_point deadline);
+  template<class Ready>
+  bool spin(std::unique_lock<std::mutex>& lock, Ready ready);
+  void sleep(std::unique_lock<std::mutex>& lock, time_point until);
+  void hand_on();
+  void wake_leader() noexcept;
+  void run_background();
+
+  context context_;
+  const client_options options_;
+  const int epoll_fd_;
+  const int wake_fd_;
+
+  mutable std::mutex mutex_;
+  // All below guarded by mutex_.
+  call_book book_;
+  std::vector<std::unique_ptr<link>> links_;
+  std::vector<link*> numbered_;  // by the book's numbers; null: gone
+  std::uint64_t touched_ = 0;    // links used since they were looked at, a bit each
+  std::uint64_t pipes_ = 0;      // links over pipe://
+  spin_budget spinning_{wait_strategy{}};
+  bool has_leader_ = false;
+  waiting* leader_ = nullptr;  // none: the background thread leads, or nobody
+  bool leader_sleeps_ = false;
+  time_point leader_until_{};  // it sleeps no longer than that
+  std::deque<waiting*> followers_;
+  std::condition_variable leader_left_;
+  bool closing_ = false;
+  std::condition_variable background_changed_;
+  std::mutex joining_;
+  std::thread background_;
+};
+
+}  // namespace parley::detail

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "server_core.hpp"
+
+#include <parley/error.hpp>
+
+#include "call_ids.hpp"
+
+#include <new>
+#include <utility>
+
+namespace parley::detail {
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+// How long nobody may listen while handlers run.
+constexpr std::chrono::milliseconds deputy_interval{50};
+// Taken from the socket at a time.
+constexpr std::size_t most_at_once = 256;
+
+socket_options server_socket(const server_options& options) {
+  if (options.workers < 1) {
+    throw config_error{"server_options.workers must be at least 1"};
+  }
+  if (options.queue < 1) {
+    throw config_error{"server_options.queue must be at least 1"};
+  }
+  socket_options chosen;
+  chosen.send_limit = options.limit;
+  chosen.linger = options.linger;
+  chosen.max_frame_bytes = options.max_frame_bytes;
+  chosen.curve = options.curve;
+  return chosen;
+}
+
+}  // namespace
+
+server_core::server_core(context& owner, const server_options& options)
+    : link_{owner, socket_kind::router, server_socket(options)},
+      workers_{options.workers},
+      desk_{options, call_ids{}.next()} {}
+
+void server_core::start(std::function<void(const call&)> execute) {
+  execute_ = std::move(execute);
+  try {
+    for (unsigned count = 0; count < workers_ + 1; ++count) {
+      threads_.emplace_back([this] { work(); });
+    }
+  } catch (...) {
+    close();
+    throw;
+  }
+}
+
+void server_core::close() noexcept {
+  std::vector<std::stop_source> stops;
+  {
+    const std::lock_guard lock{mutex_};
+    closing_ = true;
+    desk_.close(stops);
+  }
+  changed_.notify_all();
+  for (std::stop_source& each : stops) {
+    each.request_stop();
+  }
+  link_.interrupt();
+  {
+    const std::lock_guard lock{joining_};
+    for (std::thread& each : threads_) {
+      if (each.joinable() && each.get_id() != std::this_thread::get_id()) {
+        each.join();
+      }
+    }
+  }
+  link_.close();
+}
+
+void server_core::work() {
+  std::unique_lock lock{mutex_};
+  while (!closing_) {
+    if (running_ < workers_) {
+      if (const call next = desk_.next(clock::now())) {
+        ++running_;
+        call_others();
+        next->owner = weak_from_this();
+        lock.unlock();
+        execute_(next);
+        lock.lock();
+        --running_;
+        desk_.defer(*next);
+        continue;
+      }
+      if (!receives_) {
+        receive(lock, time_point::max());
+        continue;
+      }
+    }
+    ++idle_;
+    if (running_ < workers_ || receives_) {
+      deputy_dozes_ = true;
+      changed_.wait(lock);
+    } else if (changed_.wait_for(lock, deputy_interval) == std::cv_status::timeout) {
+      while (!closing_ && running_ == workers_ && !receives_) {
+        receive(lock, time_point::max());
+      }
+    }
+    --idle_;
+  }
+}
+
+// Somebody is about to run a handler.
+void server_core::call_others() noexcept {
+  const bool to_receive = !receives_ && (running_ < workers_ || deputy_dozes_);
+  if (idle_ > 0 && (to_receive || desk_.waiting() > 0)) {
+    deputy_dozes_ = false;
+    changed_.notify_one();
+  }
+}
+
+void server_core::receive(std::unique_lock<std::mutex>& lock, time_point deadline) {
+  receives_ = true;
+  lock.unlock();
+  std::vector<message> incoming;
+  bool is_open = true;
+  try {
+    static_cast<void>(link_.receive_all_until(incoming, most_at_once, deadline));
+  } catch (const error&) {
+    is_open = false;  // the context is shut down
+  }
+  std::vector<message> out;
+  std::vector<std::stop_source> stops;
+  const time_point now = clock::now();
+  lock.lock();
+  receives_ = false;
+  closing_ = closing_ || !is_open;
+  for (message& each : incoming) {
+    try {
+      desk_.receive(std::move(each), now, out, stops);
+    } catch (const std::bad_alloc&) {
+      // This request asked for too much; the others need not know.
+    }
+  }
+  if (closing_) {
+    changed_.notify_all();
+  }
+  if (out.empty() && stops.empty()) {
+    return;
+  }
+  lock.unlock();
+  send(out);
+  for (std::stop_source& each : stops) {
+    each.request_stop();
+  }
+  lock.lock();
+}
+
+// A client that is gone, or that does not read its replies, does not hold the others up.
+void server_core::send(std::vector<message>& out) {
+  std::size_t undelivered = 0;
+  try {
+    link_.with([&](socket& native) {
+      for (message& each : out) {
+        undelivered += native.try_send(std::move(each)) ? 0 : 1;
+      }
+    });
+  } catch (const error&) {
+    return;  // closed
+  }
+  if (undelivered > 0) {
+    const std::lock_guard lock{mutex_};
+    for (; undelivered > 0; --undelivered) {
+      desk_.undelivered();
+    }
+  }
+}
+
+void server_core::answer(open_call& which, message payload) {
+  std::vector<message> out;
+  {
+    const std::lock_guard lock{mutex_};
+    desk_.answer(which, std::move(payload), clock::now(), out);
+  }
+  if (!out.empty()) {
+    send(out);
+  }
+}
+
+bool server_core::send_item(open_call& which, frame&& item) {
+  std::unique_lock lock{mutex_};
+  const time_point deadline = deadline_after(which.patience);
+  while (which.credit == 0 && !which.is_dropped && !which.is_answered && !closing_) {
+    if (clock::now() >= deadline) {
+      return false;
+    }
+    if (!receives_) {
+      receive(lock, deadline);  // the credit, perhaps
+      call_others();
+    } else if (which.changed.wait_until(lock, deadline) == std::cv_status::timeout) {
+      return false;
+    }
+  }
+  if (which.credit == 0 || which.is_dropped || which.is_answered || closing_) {
+    return false;
+  }
+  --which.credit;
+  message outgoing = call_desk::item(which, std::move(item));
+  lock.unlock();
+  try {
+    return link_.with([&](socket& native) { return native.try_send(std::move(outgoing)); });
+  } catch (const error&) {
+    return false;
+  }
+}
+
+server_statistics server_core::statistics() const {
+  const std::lock_guard lock{mutex_};
+  return desk_.statistics();
+}
+
+}  // namespace parley::detail

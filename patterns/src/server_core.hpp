@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// A server's socket and threads around a call_desk.
+//
+// There is one thread more than handlers may run at once. Whoever has nothing to do receives, and
+// executes what it received itself: no hop between threads for a call. While handlers run and
+// nobody receives, nobody hears cancels and pings; so one of the others looks every now and then,
+// and takes over receiving when a handler takes its time.
+#pragma once
+
+#include <parley/context.hpp>
+#include <parley/server.hpp>
+
+#include "call_desk.hpp"
+#include "shared_socket.hpp"
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace parley::detail {
+
+class server_core : public std::enable_shared_from_this<server_core> {
+ public:
+  using call = call_desk::call;
+  using time_point = call_desk::time_point;
+
+  server_core(context& owner, const server_options& options);
+
+  // execute answers the call, now or later.
+  void start(std::function<void(const call&)> execute);
+  // Asks handlers to stop and waits for them.
+  void close() noexcept;
+
+  // Ends a call.
+  void answer(open_call& which, message payload);
+  // Waits for credit. False: nobody wants it.
+  [[nodiscard]] bool send_item(open_call& which, frame&& item);
+  [[nodiscard]] server_statistics statistics() const;
+  [[nodiscard]] shared_socket& link() noexcept { return link_; }
+
+ private:
+  void work();
+  void call_others() noexcept;
+  void receive(std::unique_lock<std::mutex>& lock, time_point deadline);
+  void send(std::vector<message>& out);
+
+  shared_socket link_;
+  const unsigned workers_;
+  std::function<void(const call&)> execute_;
+  std::mutex joining_;
+  std::vector<std::thread> threads_;
+
+  mutable std::mutex mutex_;
+  // All below guarded by mutex_.
+  call_desk desk_;
+  bool closing_ = false;
+  bool receives_ = false;      // somebody does
+  bool deputy_dozes_ = false;  // sleeps until it is told that handlers run
+  unsigned running_ = 0;
+  unsigned idle_ = 0;  // wait for work, or for their turn to receive
+  std::condition_variable changed_;
+};
+
+}  // namespace parley::detail

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// What a client knows of one server: connected or not, alive or not, how busy. Does no I/O: it is
+// told what happened and when.
+//
+// A server of ours answers pings. Once it did, a ping that nothing follows for `timeout` means that
+// it is gone, whatever the transport says. Other servers are there as long as they are connected.
+// Behind an endpoint that we bound there may be several servers, and who answers is anybody's
+// guess: they are not pinged.
+#pragma once
+
+#include "call_header.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+namespace parley::detail {
+
+class server_link {
+ public:
+  using time_point = std::chrono::steady_clock::time_point;
+  using duration = std::chrono::steady_clock::duration;
+
+  server_link(bool several, duration interval, duration timeout) noexcept
+      : pings_{!several && interval > duration::zero()}, interval_{interval}, timeout_{timeout} {}
+
+  [[nodiscard]] bool connected() const noexcept { return connected_; }
+  [[nodiscard]] bool live() const noexcept { return connected_ && !silent_; }
+  // How much lies between us and the server, as far as it has not been heard that it arrived.
+  [[nodiscard]] std::uint64_t unacknowledged() const noexcept { return sent_ - acknowledged_; }
+  [[nodiscard]] std::uint64_t load() const noexcept { return in_flight + reported_load_; }
+
+  void connect(time_point now) noexcept {
+    connected_ = true;
+    blocked = false;
+    silent_ = ours_ = false;
+    sent_ = acknowledged_ = 0;
+    reported_load_ = 0;
+    waiting_.reset();
+    clock_.reset();
+    next_ping_ = now;
+  }
+  void disconnect() noexcept { connected_ = false; }
+
+  // Numbers what is sent over this connection, from 1.
+  std::uint64_t sent() noexcept { return ++sent_; }
+
+  // True: the server was given up, and is back.
+  bool heard(time_point now) noexcept {
+    last_heard_ = now;
+    return std::exchange(silent_, false);
+  }
+  // The server has received what was sent up to number.
+  void acknowledge(std::uint64_t number) noexcept {
+    acknowledged_ = std::max(acknowledged_, std::min(number, sent_));
+  }
+  void acknowledge_one() noexcept { acknowledge(acknowledged_ + 1); }
+  // The header of a reply or pong. True: it is another server than before, or came by another
+  // connection that was made unnoticed. What was sent before may not have arrived.
+  bool heard_from(const call_header& header) noexcept {
+    ours_ = true;
+    reported_load_ = header.load;
+    if (!pings_ || header.link == 0) {
+      return false;
+    }
+    const std::uint64_t before = std::exchange(link_, header.link);
+    return before != 0 && before != header.link;
+  }
+  void take_pong(const call_header& pong) noexcept {
+    if (waiting_ && waiting_->number == pong.id) {
+      acknowledge(waiting_->number);
+      clock_ = known_clock{waiting_->at, pong.time};
+      waiting_.reset();
+    }
+  }
+
+  [[nodiscard]] static std::uint64_t micros(duration time) noexcept {
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(
+        std::chrono::ceil<std::chrono::microseconds>(time).count(), 1));
+  }
+  // The deadline as the server is to be told. By its own clock if we know that: a request may lie
+  // between us for longer than it is worth. Late by as much as the ping took to get there.
+  void put_deadline(call_header& request, time_point deadline, time_point now) const noexcept {
+    if (deadline == time_point::max()) {
+      request.time = 0;
+    } else if (clock_) {
+      request.flags |= call_header::absolute_time;
+      request.time = clock_->theirs + micros(deadline - clock_->ours);
+    } else {
+      request.time = micros(deadline - now);
+    }
+  }
+
+  enum class duty { nothing, ping, give_up };
+  // What to do now. Give up: calls that wait for it wait in vain.
+  [[nodiscard]] duty tick(time_point now) noexcept {
+    if (!pings_ || !connected_) {
+      return duty::nothing;
+    }
+    if (is_waiting()) {
+      if (!ours_ || now < waiting_->at + timeout_) {
+        return duty::nothing;
+      }
+      if (!std::exchange(silent_, true)) {
+        return duty::give_up;
+      }
+    }
+    return now >= next_ping_ ? duty::ping : duty::nothing;
+  }
+  // A ping went out, as that number.
+  void pinged(std::uint64_t number, time_point now) noexcept {
+    waiting_ = ping{number, now};
+    next_ping_ = now + interval_;
+  }
+  // When tick will have something to do.
+  [[nodiscard]] time_point next() const noexcept {
+    if (!pings_ || !connected_) {
+      return time_point::max();
+    }
+    if (!is_waiting()) {
+      return next_ping_;
+    }
+    // Other makers' servers do not answer: one ping, to find out whether it is ours, will do.
+    return ours_ ? std::max(waiting_->at + timeout_, next_ping_) : time_point::max();
+  }
+
+  // The owner's.
+  std::uint64_t in_flight = 0;  // calls
+  bool blocked = false;         // its socket cannot send; whether it is full or gone is not known
+
+ private:
+  struct ping {
+    std::uint64_t number;
+    time_point at;
+  };
+  struct known_clock {
+    time_point ours;
+    std::uint64_t theirs;  // microseconds
+  };
+
+  // A ping was sent, and nothing has come since.
+  [[nodiscard]] bool is_waiting() const noexcept {
+    return waiting_ && last_heard_ < waiting_->at;
+  }
+
+  bool pings_;
+  duration interval_;
+  duration timeout_;
+
+  bool connected_ = false;
+  bool silent_ = false;  // given up
+  bool ours_ = false;    // a server of ours has been heard over this connection
+  std::uint64_t link_ = 0;
+  std::uint64_t sent_ = 0;
+  std::uint64_t acknowledged_ = 0;
+  std::uint64_t reported_load_ = 0;
+  time_point last_heard_{};
+  time_point next_ping_{};
+  std::optional<ping> waiting_;
+  std::optional<known_clock> clock_;
+};
+
+}  // namespace parley::detail
