@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 #include <parley/codec.hpp>
 
+#include <algorithm>
+#include <memory>
 #include <string>
+#include <utility>
 
 namespace parley::detail {
 namespace {
@@ -80,9 +83,13 @@ msgpack::object_handle unpack(std::string_view bytes) {
                                     bytes.size(), bytes.size(), max_decode_depth};
   std::size_t used = 0;
   try {
-    msgpack::object_handle value = msgpack::unpack(
-        bytes.data(), bytes.size(), used,
+    // Most values are small, and malloc gives 8 KiB, msgpack-c's usual chunk, the slow way.
+    auto zone = std::make_unique<msgpack::zone>(
+        std::clamp<std::size_t>(8 * bytes.size(), 256, MSGPACK_ZONE_CHUNK_SIZE));
+    const msgpack::object found = msgpack::unpack(
+        *zone, bytes.data(), bytes.size(), used,
         [](msgpack::type::object_type, std::size_t, void*) { return true; }, nullptr, limit);
+    msgpack::object_handle value{found, std::move(zone)};
     if (used != bytes.size()) {
       throw protocol_error{"MessagePack value is followed by " +
                            std::to_string(bytes.size() - used) + " more bytes"};

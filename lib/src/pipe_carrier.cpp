@@ -434,6 +434,12 @@ void pipe_carrier::watch() {
   static_cast<void>(can_send());
 }
 
+void pipe_carrier::unwatch() noexcept {
+  watched_ = false;
+  read_bell().disarm();
+  write_bell().disarm();
+}
+
 void pipe_carrier::be_silent() noexcept {
   for (doorbell* const bell : {&read_bell(), &write_bell()}) {
     if (!bell->is_waiting()) {

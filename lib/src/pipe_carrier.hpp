@@ -89,6 +89,7 @@ class pipe_carrier {
   // From now on each "no" of try_x and can_x arms the bell of its direction: the next change makes
   // the bell's descriptor readable. Bells: reading, writing; the same one for subscribers.
   void watch();
+  void unwatch() noexcept;
   // Quiets bells that have rung. Requires: both can_x follow, and arm again what says no.
   void be_silent() noexcept;
   [[nodiscard]] doorbell& read_bell() noexcept { return *mailbox_->read_bell; }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 #include <parley/socket.hpp>
-#include <parley/socket_fds.hpp>
+#include <parley/socket_rest.hpp>
 
 #include "socket_state.hpp"
 
@@ -97,15 +97,22 @@ socket_statistics socket::statistics() const { return state_->statistics(); }
 
 zmq::socket_t& socket::native() { return state_->enter()->shared(); }
 
-std::vector<int> detail::socket_fds::of(socket& watched) {
-  const auto state = watched.state_->enter();
-  state->be_watched();
-  std::vector<int> fds;
-  state->add_fds(true, fds);
-  state->add_fds(false, fds);
-  std::sort(fds.begin(), fds.end());
-  fds.erase(std::unique(fds.begin(), fds.end()), fds.end());
-  return fds;
+std::vector<int> detail::socket_rest::fds(socket& of) {
+  const auto state = of.state_->enter();
+  std::vector<int> all;
+  state->add_fds(true, all);
+  state->add_fds(false, all);
+  std::sort(all.begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  return all;
 }
+
+socket_readiness detail::socket_rest::begin(socket& of) {
+  const auto state = of.state_->enter();
+  state->be_watched();
+  return state->ready();
+}
+
+void detail::socket_rest::end(socket& of) { of.state_->enter()->be_unwatched(); }
 
 }  // namespace parley

@@ -175,6 +175,13 @@ void socket::state::be_watched() {
   }
 }
 
+void socket::state::be_unwatched() noexcept {
+  is_watched_ = false;
+  if (pipes_) {
+    pipes_->unwatch();
+  }
+}
+
 void socket::state::add_fds(bool for_reading, std::vector<int>& fds) {
   if (zmq_) {
     zmq_->add_fds(fds);

@@ -81,6 +81,7 @@ class socket::state {
   [[nodiscard]] int fd();
   // From now on a no of can_receive and can_send is followed by an event on these descriptors.
   void be_watched();
+  void be_unwatched() noexcept;
   void add_fds(bool for_reading, std::vector<int>& fds);
   // For others to use beside us.
   [[nodiscard]] zmq::socket_t& shared();

@@ -21,6 +21,18 @@ constexpr std::size_t most_calls = std::size_t{1} << place_bits;
 // counts: notifications, cancels, pings.
 constexpr std::uint64_t beside_calls = 1000;
 
+// Empty: there is none.
+message payload_of(message&& incoming, const call_header& header) {
+  if ((header.flags & call_header::carries) != 0) {
+    return carried_by(incoming.front());
+  }
+  if (incoming.size() < 3 || !incoming[1].empty()) {
+    return {};
+  }
+  incoming.drop_front(2);
+  return std::move(incoming);
+}
+
 }  // namespace
 
 call_book::call_book(outbox& out, const client_options& options)
@@ -196,30 +208,40 @@ bool call_book::control(std::size_t link, const call_header& header) {
   return links_[link].connected() && out_.send(link, message{pack_header(header)});
 }
 
-bool call_book::send_to(std::size_t link, call& which, time_point now) {
-  server_link& to = links_[link];
-  if (to.blocked || to.unacknowledged() >= limit_ + beside_calls) {
-    return false;
-  }
+message call_book::message_to(const server_link& to, const call& which, time_point now) {
+  const message& payload = which.what.payload;
   message outgoing;
   if (which.what.wants_reply) {
     call_header header{.what = kind::request, .id = which.id, .amount = which.what.credit};
-    header.flags = static_cast<std::uint8_t>(
-        (which.what.idempotent ? call_header::idempotent : 0) |
-        (which.what.credit > 0 ? call_header::streamed : 0));
+    header.flags =
+        static_cast<std::uint8_t>((which.what.idempotent ? call_header::idempotent : 0) |
+                                  (which.what.credit > 0 ? call_header::streamed : 0));
     if (which.what.credit > 0) {
       header.time = server_link::micros(which.what.patience);
     } else {
       to.put_deadline(header, which.what.deadline, now);
     }
-    outgoing.reserve(2 + which.what.payload.size());
+    if (to.ours() && payload.size() == 1 &&
+        payload.front().size() <= call_header::most_carried) {
+      outgoing.push_back(pack_header(header, payload.front()));
+      return outgoing;
+    }
+    outgoing.reserve(2 + payload.size());
     outgoing.push_back(pack_header(header));
   }
   outgoing.push_back(frame{});
-  for (const frame& each : which.what.payload) {
+  for (const frame& each : payload) {
     outgoing.push_back(each);
   }
-  if (!out_.send(link, std::move(outgoing))) {
+  return outgoing;
+}
+
+bool call_book::send_to(std::size_t link, call& which, time_point now) {
+  server_link& to = links_[link];
+  if (to.blocked || to.unacknowledged() >= limit_ + beside_calls) {
+    return false;
+  }
+  if (!out_.send(link, message_to(to, which, now))) {
     return false;
   }
   which.number = to.sent();
@@ -352,13 +374,13 @@ void call_book::receive(std::size_t which, message&& incoming, time_point now) {
     ++counts_.nonsense;
   } else if (header->what == kind::request) {
     // Sent back by a socket that knows nothing of headers.
-    settle(which, *header, std::move(incoming), now);
+    settle(which, *header, payload_of(std::move(incoming), *header), now);
   } else {
     const bool another = link.heard_from(*header);
     if (header->what == kind::pong) {
       link.take_pong(*header);
     } else {
-      settle(which, *header, std::move(incoming), now);
+      settle(which, *header, payload_of(std::move(incoming), *header), now);
     }
     if (another) {
       ask_after(which);
@@ -369,7 +391,7 @@ void call_book::receive(std::size_t which, message&& incoming, time_point now) {
   }
 }
 
-void call_book::settle(std::size_t link, const call_header& header, message&& incoming,
+void call_book::settle(std::size_t link, const call_header& header, message&& payload,
                        time_point now) {
   call* const found = find(header.id);
   if (found == nullptr || (found->asked & bit(link)) == 0) {
@@ -382,25 +404,22 @@ void call_book::settle(std::size_t link, const call_header& header, message&& in
   } else {
     links_[link].acknowledge_one();
   }
-  const bool has_payload = incoming.size() > 2 && incoming[1].empty();
   switch (header.what) {
     case kind::request:
     case kind::reply:
-      if (!has_payload) {
+      if (payload.empty()) {
         ++counts_.nonsense;
         return;
       }
-      incoming.drop_front(2);
       leave(*found, link);
       take_back(*found);  // from the others
-      return end(*found, {call_end::replied, std::move(incoming)});
+      return end(*found, {call_end::replied, std::move(payload)});
     case kind::item:
-      if (!has_payload || found->what.credit == 0 || found->what.waiting == nullptr) {
+      if (payload.empty() || found->what.credit == 0 || found->what.waiting == nullptr) {
         ++counts_.nonsense;
         return;
       }
-      incoming.drop_front(2);
-      return found->what.waiting->take_item(std::move(incoming));
+      return found->what.waiting->take_item(std::move(payload));
     case kind::refused:
       if ((found->out & bit(link)) == 0) {
         return;

@@ -123,6 +123,8 @@ class call_book {
   [[nodiscard]] static link_set bit(std::size_t which) noexcept { return link_set{1} << which; }
   [[nodiscard]] call* find(std::uint64_t id) noexcept;
   [[nodiscard]] bool place(call& which, time_point now);
+  [[nodiscard]] static message message_to(const server_link& to, const call& which,
+                                          time_point now);
   [[nodiscard]] bool send_to(std::size_t link, call& which, time_point now);
   [[nodiscard]] std::size_t best_link(link_set excluded) const noexcept;
   void place_or_wait(call& which, time_point now);
@@ -137,7 +139,7 @@ class call_book {
   void end_late(call& which);
   void tell(order&& what, call_outcome&& how);
   void count(call_end how) noexcept;
-  void settle(std::size_t link, const call_header& header, message&& incoming, time_point now);
+  void settle(std::size_t link, const call_header& header, message&& payload, time_point now);
 
   outbox& out_;
   const server_choice choice_;

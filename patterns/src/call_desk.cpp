@@ -29,13 +29,20 @@ std::chrono::microseconds time_of(std::uint64_t micros) noexcept {
   return std::chrono::microseconds{static_cast<std::int64_t>(std::min(micros, a_century))};
 }
 
-message copy_of(const message& frames) {
-  message copy;
-  copy.reserve(frames.size() + 3);
-  for (const frame& each : frames) {
-    copy.push_back(each);
+// To a caller that sent a header.
+message answer_to(const message& address, const call_header& header, bool may_carry,
+                  const message& payload) {
+  message outgoing{address};
+  if (may_carry && payload.size() == 1 && payload.front().size() <= call_header::most_carried) {
+    outgoing.push_back(pack_header(header, payload.front()));
+    return outgoing;
   }
-  return copy;
+  outgoing.push_back(pack_header(header));
+  outgoing.push_back(frame{});
+  for (const frame& each : payload) {
+    outgoing.push_back(each);
+  }
+  return outgoing;
 }
 
 }  // namespace
@@ -58,12 +65,14 @@ void call_desk::receive(message&& incoming, time_point now, std::vector<message>
   const bool has_delimiter = delimiter > 0 && incoming[delimiter].empty();
   if (!has_delimiter) {
     const auto header = parse_header(incoming.back());
-    if (header && header->what != kind::request) {
-      message address;
-      for (std::size_t index = 0; index + 1 < incoming.size(); ++index) {
-        address.push_back(std::move(incoming[index]));
-      }
-      return take_control(address, *header, now, out, stops);
+    const bool carries = header && (header->flags & call_header::carries) != 0;
+    if (header && (header->what != kind::request || carries)) {
+      const frame last = std::move(incoming[incoming.size() - 1]);
+      message address = std::move(incoming);
+      address.drop_back();
+      return header->what == kind::request
+                 ? take_call(std::move(address), header, false, carried_by(last), now, out)
+                 : take_control(address, *header, now, out, stops);
     }
   }
   const std::size_t address_size = has_delimiter ? delimiter : 1;
@@ -98,7 +107,6 @@ void call_desk::take_control(const message& address, const call_header& header, 
       if (const message* const known = recall(header.id, now)) {
         open_call asked;
         asked.header = header;
-        asked.has_delimiter = true;
         out.push_back(reply(address, asked, *known));
       } else {
         out.push_back(control(address, {.what = kind::unknown, .id = header.id}));
@@ -231,11 +239,8 @@ void call_desk::defer(open_call& which) noexcept {
 }
 
 message call_desk::item(const open_call& of, frame&& result) {
-  message outgoing = copy_of(of.address);
-  outgoing.push_back(pack_header({.what = kind::item, .id = of.header->id}));
-  outgoing.push_back(frame{});
-  outgoing.push_back(std::move(result));
-  return outgoing;
+  return answer_to(of.address, {.what = kind::item, .id = of.header->id}, of.may_carry(),
+                   std::move(result));
 }
 
 void call_desk::answer(open_call& which, message payload, time_point now,
@@ -268,9 +273,7 @@ void call_desk::answer(open_call& which, message payload, time_point now,
 
 void call_desk::close(std::vector<std::stop_source>& stops) {
   for (const auto& [id, each] : known_) {
-    if (each->begun != time_point{}) {
-      stops.push_back(each->stop);
-    }
+    stops.push_back(each->stop);
     each->is_dropped = true;
     each->changed.notify_all();
   }
@@ -286,17 +289,15 @@ void call_desk::close(std::vector<std::stop_source>& stops) {
 
 message call_desk::reply(const message& address, const open_call& to,
                          const message& payload) const {
-  message outgoing;
-  outgoing.reserve(address.size() + 2 + payload.size());
-  for (const frame& each : address) {
-    outgoing.push_back(each);
-  }
   if (to.header) {
-    outgoing.push_back(pack_header({.what = kind::reply,
-                                    .id = to.header->id,
-                                    .link = link_of(address),
-                                    .load = load()}));
+    return answer_to(address,
+                     {.what = kind::reply,
+                      .id = to.header->id,
+                      .link = link_of(address),
+                      .load = load()},
+                     to.may_carry(), payload);
   }
+  message outgoing{address};
   if (to.has_delimiter) {
     outgoing.push_back(frame{});
   }
@@ -309,7 +310,7 @@ message call_desk::reply(const message& address, const open_call& to,
 message call_desk::control(const message& address, call_header header) const {
   header.link = link_of(address);
   header.load = load();
-  message outgoing = copy_of(address);
+  message outgoing{address};
   outgoing.push_back(pack_header(header));
   return outgoing;
 }

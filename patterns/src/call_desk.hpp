@@ -42,7 +42,7 @@ struct open_call {
   bool is_dropped = false;  // cancelled: nobody waits for the reply
   bool is_answered = false;
   bool runs = false;
-  std::stop_source stop;
+  std::stop_source stop{std::nostopstate};  // made when somebody asks for it
 
   // Streams.
   std::uint32_t credit = 0;
@@ -56,6 +56,10 @@ struct open_call {
   std::vector<frame> items;  // for a caller that takes but one result
   std::weak_ptr<server_core> owner;
 
+  // The caller takes a payload in the header's frame.
+  [[nodiscard]] bool may_carry() const noexcept {
+    return header && (header->flags & call_header::carries) != 0;
+  }
   [[nodiscard]] bool is_streamed() const noexcept {
     return header && (header->flags & call_header::streamed) != 0;
   }

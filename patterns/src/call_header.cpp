@@ -34,12 +34,9 @@ bool is_known(std::uint8_t kind) noexcept {
   return (kind >= 0x01 && kind <= 0x05) || (kind >= 0x11 && kind <= 0x15);
 }
 
-}  // namespace
-
-frame pack_header(const call_header& header) {
-  std::array<char, header_size> bytes;
-  std::memcpy(bytes.data(), magic.data(), magic.size());
-  char* at = bytes.data() + magic.size();
+void write_header(char* at, const call_header& header) noexcept {
+  std::memcpy(at, magic.data(), magic.size());
+  at += magic.size();
   *at++ = static_cast<char>(header.what);
   *at++ = static_cast<char>(header.flags);
   at = put(at, header.id);
@@ -47,8 +44,25 @@ frame pack_header(const call_header& header) {
   at = put(at, header.amount);
   at = put(at, header.link);
   put(at, header.load);
+}
+
+}  // namespace
+
+frame pack_header(const call_header& header) {
+  std::array<char, header_size> bytes;
+  write_header(bytes.data(), header);
   return frame{bytes.data(), bytes.size()};
 }
+
+frame pack_header(call_header header, const frame& payload) {
+  std::array<char, header_size + call_header::most_carried> bytes;
+  header.flags |= call_header::carries;
+  write_header(bytes.data(), header);
+  std::memcpy(bytes.data() + header_size, payload.data(), payload.size());
+  return frame{bytes.data(), header_size + payload.size()};
+}
+
+frame carried_by(const frame& bytes) { return frame{bytes.view().substr(header_size)}; }
 
 std::optional<call_header> parse_header(const frame& bytes) noexcept {
   const std::string_view text = bytes.view();

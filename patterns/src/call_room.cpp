@@ -3,7 +3,7 @@
 
 #include <parley/error.hpp>
 #include <parley/monitor.hpp>
-#include <parley/socket_fds.hpp>
+#include <parley/socket_rest.hpp>
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -143,7 +143,7 @@ void call_room::need_background() {
 }
 
 void call_room::watch_fds(link& of) {
-  for (const int fd : socket_fds::of(of.native)) {
+  for (const int fd : socket_rest::fds(of.native)) {
     epoll_event readable{};
     readable.events = EPOLLIN;
     readable.data.u32 = static_cast<std::uint32_t>(*of.number);
@@ -185,7 +185,7 @@ void call_room::disconnect(const endpoint& where) {
     numbered_[*number] = nullptr;
     touched_ &= ~bit(*number);
     pipes_ &= ~bit(*number);
-    for (const int fd : socket_fds::of((*found)->native)) {
+    for (const int fd : socket_rest::fds((*found)->native)) {
       ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);
     }
   }
@@ -226,16 +226,17 @@ void call_room::look(std::size_t number) {
     return;
   }
   const socket_readiness now_ready = at->native.ready();
+  const time_point now = clock::now();
   if (now_ready.receive) {
     touched_ |= bit(number);  // more may come meanwhile
     while (auto incoming = at->native.try_receive()) {
-      book_.receive(number, std::move(*incoming), clock::now());
+      book_.receive(number, std::move(*incoming), now);
       if (leader_ != nullptr && leader_->end) {
         return;  // the rest is for the next leader
       }
     }
   }
-  book_.set_ready(number, now_ready.send, clock::now());
+  book_.set_ready(number, now_ready.send, now);
 }
 
 void call_room::look_at_touched() {
@@ -499,6 +500,13 @@ void call_room::lead(std::unique_lock<std::mutex>& lock, Ready ready, time_point
   }
 }
 
+template<class Use>
+void call_room::for_each_pipe(Use use) {
+  for (std::uint64_t left = pipes_; left != 0; left &= left - 1) {
+    use(static_cast<std::size_t>(std::countr_zero(left)));
+  }
+}
+
 // Over pipes the reply of a server that is awake comes before one could fall asleep.
 template<class Ready>
 bool call_room::spin(std::unique_lock<std::mutex>& lock, Ready ready) {
@@ -510,13 +518,12 @@ bool call_room::spin(std::unique_lock<std::mutex>& lock, Ready ready) {
       cpu_relax();
     }
     lock.lock();
-    for (std::uint64_t left = pipes_; left != 0; left &= left - 1) {
-      const auto number = static_cast<std::size_t>(std::countr_zero(left));
+    for_each_pipe([&](std::size_t number) {
       while (auto incoming = numbered_[number]->native.try_receive()) {
         book_.receive(number, std::move(*incoming), now);
         touched_ |= bit(number);
       }
-    }
+    });
     if (ready() || closing_ || book_.has_ended()) {
       spinning_.waited(now - start);
       return true;
@@ -532,6 +539,11 @@ void call_room::sleep(std::unique_lock<std::mutex>& lock, time_point until) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - start);
     limit = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 86'400'000));
   }
+  for_each_pipe([&](std::size_t number) {
+    if (socket_rest::begin(numbered_[number]->native).receive) {
+      limit = 0;
+    }
+  });
   leader_sleeps_ = true;
   leader_until_ = until;
   lock.unlock();
@@ -539,6 +551,10 @@ void call_room::sleep(std::unique_lock<std::mutex>& lock, time_point until) {
   const int count = ::epoll_wait(epoll_fd_, events.data(), static_cast<int>(events.size()), limit);
   lock.lock();
   leader_sleeps_ = false;
+  for_each_pipe([&](std::size_t number) {
+    socket_rest::end(numbered_[number]->native);
+    touched_ |= bit(number);
+  });
   spinning_.waited(clock::now() - start);
   for (int index = 0; index < count; ++index) {
     const std::uint32_t what = events[static_cast<std::size_t>(index)].data.u32;

@@ -127,6 +127,8 @@ class call_room final : call_book::outbox {
   void lead(std::unique_lock<std::mutex>& lock, Ready ready, time_point deadline);
   template<class Ready>
   bool spin(std::unique_lock<std::mutex>& lock, Ready ready);
+  template<class Use>
+  void for_each_pipe(Use use);
   void sleep(std::unique_lock<std::mutex>& lock, time_point until);
   void hand_on();
   void wake_leader() noexcept;

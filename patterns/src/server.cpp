@@ -277,6 +277,9 @@ call_context::clock::duration call_context::time_left() const noexcept {
              : std::max(call_->deadline - clock::now(), clock::duration::zero());
 }
 
-std::stop_token call_context::stop_token() const { return call_->stop.get_token(); }
+std::stop_token call_context::stop_token() const {
+  const auto core = call_->owner.lock();
+  return core ? core->stop_token(*call_) : std::stop_token{};
+}
 
 }  // namespace parley

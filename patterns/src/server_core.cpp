@@ -110,8 +110,9 @@ void server_core::work() {
 
 // Somebody is about to run a handler.
 void server_core::call_others() noexcept {
-  const bool to_receive = !receives_ && (running_ < workers_ || deputy_dozes_);
-  if (idle_ > 0 && (to_receive || desk_.waiting() > 0)) {
+  const bool to_work = running_ < workers_ && (!receives_ || desk_.waiting() > 0);
+  const bool to_watch = !receives_ && deputy_dozes_;
+  if (idle_ > 0 && (to_work || to_watch)) {
     deputy_dozes_ = false;
     changed_.notify_one();
   }
@@ -210,6 +211,17 @@ bool server_core::send_item(open_call& which, frame&& item) {
   } catch (const error&) {
     return false;
   }
+}
+
+std::stop_token server_core::stop_token(open_call& which) {
+  const std::lock_guard lock{mutex_};
+  if (!which.stop.stop_possible()) {
+    which.stop = std::stop_source{};
+    if (which.is_dropped || closing_) {
+      which.stop.request_stop();  // nobody has registered anything yet: it calls nobody
+    }
+  }
+  return which.stop.get_token();
 }
 
 server_statistics server_core::statistics() const {

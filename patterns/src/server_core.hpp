@@ -39,6 +39,7 @@ class server_core : public std::enable_shared_from_this<server_core> {
   void answer(open_call& which, message payload);
   // Waits for credit. False: nobody wants it.
   [[nodiscard]] bool send_item(open_call& which, frame&& item);
+  [[nodiscard]] std::stop_token stop_token(open_call& which);
   [[nodiscard]] server_statistics statistics() const;
   [[nodiscard]] shared_socket& link() noexcept { return link_; }
 

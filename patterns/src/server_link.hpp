@@ -29,6 +29,8 @@ class server_link {
 
   [[nodiscard]] bool connected() const noexcept { return connected_; }
   [[nodiscard]] bool live() const noexcept { return connected_ && !silent_; }
+  // A server of ours has been heard over this connection.
+  [[nodiscard]] bool ours() const noexcept { return ours_; }
   // How much lies between us and the server, as far as it has not been heard that it arrived.
   [[nodiscard]] std::uint64_t unacknowledged() const noexcept { return sent_ - acknowledged_; }
   [[nodiscard]] std::uint64_t load() const noexcept { return in_flight + reported_load_; }
@@ -152,7 +154,7 @@ class server_link {
 
   bool connected_ = false;
   bool silent_ = false;  // given up
-  bool ours_ = false;    // a server of ours has been heard over this connection
+  bool ours_ = false;
   std::uint64_t link_ = 0;
   std::uint64_t sent_ = 0;
   std::uint64_t acknowledged_ = 0;

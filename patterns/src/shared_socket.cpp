@@ -2,7 +2,7 @@
 #include "shared_socket.hpp"
 
 #include <parley/error.hpp>
-#include <parley/socket_fds.hpp>
+#include <parley/socket_rest.hpp>
 
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -217,15 +217,21 @@ bool shared_socket::wait(std::unique_lock<std::mutex>& lock, side& direction, ti
   }
 
   direction.has_leader = true;
+  struct leaving {
+    shared_socket& self;
+    side& direction;
+    ~leaving() {
+      direction.has_leader = false;
+      if (self.closed_) {
+        self.all_left_.notify_all();
+      }
+    }
+  } const guard{*this, direction};
   if (!has_pipe_ || !spin(lock, direction, deadline)) {
-    if (has_pipe_ || input_.has_leader == output_.has_leader) {
-      wake_others();  // and, over pipes, this thread, when what it waits for came since it looked
+    if (input_.has_leader == output_.has_leader) {
+      wake_others();  // this look may have been at what the other one waits for
     }
     sleep(lock, direction, deadline);
-  }
-  direction.has_leader = false;
-  if (closed_) {
-    all_left_.notify_all();
   }
   return true;
 }
@@ -251,11 +257,17 @@ bool shared_socket::spin(std::unique_lock<std::mutex>& lock, side& direction, ti
 
 void shared_socket::sleep(std::unique_lock<std::mutex>& lock, side& direction,
                           time_point deadline) {
+  if (has_pipe_) {
+    const socket_readiness now = socket_rest::begin(*socket_);
+    if (&direction == &input_ ? now.receive : now.send) {
+      return;
+    }
+  }
   std::vector<pollfd>& waited = direction.waited;
   waited.clear();
   waited.push_back({direction.wake_fd, POLLIN, 0});
   if (fds_.empty()) {
-    fds_ = socket_fds::of(*socket_);
+    fds_ = socket_rest::fds(*socket_);
   }
   for (const int fd : fds_) {
     waited.push_back({fd, POLLIN, 0});
@@ -273,6 +285,10 @@ void shared_socket::sleep(std::unique_lock<std::mutex>& lock, side& direction,
     direction.drain();
   }
   lock.lock();
+  // The other side may sleep on.
+  if (has_pipe_ && !closed_ && input_.has_leader != output_.has_leader) {
+    socket_rest::end(*socket_);
+  }
 }
 
 }  // namespace parley::detail

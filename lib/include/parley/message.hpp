@@ -116,6 +116,12 @@ class message {
     size_ -= count;
   }
 
+  // Requires: !empty().
+  void drop_back() noexcept {
+    assert(size_ > 0);
+    std::destroy_at(frames() + --size_);
+  }
+
   void clear() noexcept {
     std::destroy_n(frames(), size_);
     size_ = 0;

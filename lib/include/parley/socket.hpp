@@ -35,7 +35,7 @@ class socket_t;
 namespace parley {
 
 namespace detail {
-struct socket_fds;
+struct socket_rest;
 }
 
 enum class socket_kind { pair, push, pull, pub, sub, xpub, xsub, req, rep, dealer, router, stream };
@@ -121,7 +121,7 @@ class socket {
 
  private:
   friend class poller;
-  friend struct detail::socket_fds;
+  friend struct detail::socket_rest;
   class state;
 
   socket_kind kind_;
