@@ -152,7 +152,7 @@ double thousands_per_second(double seconds) { return many_calls / seconds / 1e3;
 // Calls whose callbacks make the next call.
 class call_load {
  public:
-  explicit call_load(client& caller) : caller_{caller} {}
+  call_load(client& caller, bool frames) : caller_{caller}, frames_{frames} {}
 
   void run() {
     for (int count = 0; count < in_flight; ++count) {
@@ -167,23 +167,47 @@ class call_load {
     if (number >= many_calls) {
       return;
     }
-    caller_.call_packed("add", encode(std::tuple{number, 2}), 10s,
-                        [this, number](const client::outcome& reply) {
-                          require(client::unpack_result<int>(reply.value()) == number + 2,
-                                  "a call returned the wrong sum");
-                          call_next();
-                          ended_.count_down();
-                        });
+    if (frames_) {
+      message request{frame{std::string_view{body_.data(), body_.size()}}};
+      caller_.request_then({.timeout = 10s}, std::move(request), [this](call_outcome&& came) {
+        require(came.value().bytes() == body_bytes, "a reply is no reply");
+        go_on();
+      });
+    } else {
+      caller_.call_then<int>(
+          {.timeout = 10s},
+          [this, number](const call_result<int>& sum) {
+            require(sum.get() == number + 2, "a call returned the wrong sum");
+            go_on();
+          },
+          "add", number, 2);
+    }
+  }
+
+  void go_on() {
+    call_next();
+    ended_.count_down();
   }
 
   client& caller_;
+  const bool frames_;
+  const std::string body_ = std::string(body_bytes, 'x');
   std::atomic<int> next_{0};
   std::latch ended_{many_calls};
 };
 
 double calls_in_flight() {
   calculator ours{"tcp://127.0.0.1:0"};
-  call_load load{ours.caller};
+  call_load load{ours.caller, false};
+  return thousands_per_second(time_two_threads([] {}, [&] { load.run(); }));
+}
+
+double frames_in_flight() {
+  context owner;
+  server echo{owner};
+  echo.handle_raw([](message request) { return request; });
+  client caller{owner, echo.bind("tcp://127.0.0.1:0")};
+  call_load load{caller, true};
   return thousands_per_second(time_two_threads([] {}, [&] { load.run(); }));
 }
 
@@ -283,18 +307,19 @@ double call_memory() {
   double after = 0;
   {
     context owner;
-    client caller{owner, nobody.where()};
+    client caller{owner, nobody.where(), {.limit = calls_kept + 1}};
     const auto call = [&](int number) {
-      caller.call_packed("add", encode(std::tuple{number, 2}), 60s,
-                         [&ended](const client::outcome&) { ended.count_down(); });
+      caller.call_then<int>({.timeout = 60s},
+                            [&ended](const call_result<int>&) { ended.count_down(); }, "add",
+                            number, 2);
     };
     call(0);
-    nobody.await(1);
+    nobody.await(2);  // and a ping
     before = resident_kib();
     for (int number = 1; number <= calls_kept; ++number) {
       call(number);
     }
-    nobody.await(calls_kept + 1);
+    nobody.await(calls_kept + 2);
     after = resident_kib();
   }
   ended.wait();
@@ -353,6 +378,11 @@ std::vector<bench_case> request_reply() {
        better::more,
        calls_in_flight,
        {{"raw libzmq DEALER-ROUTER", raw_in_flight, 0.8}}},
+      {"raw frames, 256 in flight, tcp",
+       "k/s",
+       better::more,
+       frames_in_flight,
+       {{"raw libzmq DEALER-ROUTER", raw_in_flight, 1}}},
       {"memory of a call in flight",
        "B",
        better::less,

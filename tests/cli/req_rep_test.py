@@ -53,7 +53,7 @@ class Test(ProgramTest):
 
     def test_req_that_nobody_answers_times_out(self):
         self.assert_fails(self.parley("req", "tcp://127.0.0.1:1", "hello?", "--timeout", "0.05"), 2,
-                          "no reply from tcp://127.0.0.1:1 within 0.05 s")
+                          "no server at tcp://127.0.0.1:1 within 0.05 s")
 
     def test_rep_times_out_when_nobody_asks(self):
         result = self.parley("rep", "ipc://*", "--timeout", "0.05")
