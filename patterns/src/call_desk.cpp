@@ -124,9 +124,7 @@ void call_desk::take_control(const message& address, const call_header& header, 
         ++counts_.cancelled;
         found->second->is_dropped = true;
         found->second->changed.notify_all();
-        if (found->second->runs) {
-          stops.push_back(found->second->stop);
-        }
+        stops.push_back(found->second->stop);
         known_.erase(found);
       }
       return;
@@ -165,7 +163,7 @@ void call_desk::take_call(message&& address, const std::optional<call_header>& h
   }
   made->address = std::move(address);
   made->payload = std::move(payload);
-  if (open_ - running_ >= queue_) {
+  if (open_ >= queue_ + workers_) {
     refuse(*made, out);
     return;
   }
@@ -215,12 +213,10 @@ call_desk::call call_desk::next(time_point now) {
     line_.pop_front();
     const bool is_late = first->deadline <= now;
     if (!first->is_dropped && !is_late) {
-      first->runs = true;
       first->begun = now;
       if (!first->header) {
         nameless_.push_back(first);
       }
-      ++running_;
       return first;
     }
     if (!first->is_dropped) {
@@ -230,12 +226,6 @@ call_desk::call call_desk::next(time_point now) {
     --open_;
   }
   return nullptr;
-}
-
-void call_desk::defer(open_call& which) noexcept {
-  if (std::exchange(which.runs, false)) {
-    --running_;
-  }
 }
 
 message call_desk::item(const open_call& of, frame&& result) {
@@ -248,7 +238,6 @@ void call_desk::answer(open_call& which, message payload, time_point now,
   if (std::exchange(which.is_answered, true)) {
     return;
   }
-  defer(which);
   --open_;
   ++counts_.answered;
   usual_time_ += ((now - which.begun) - usual_time_) / 16;

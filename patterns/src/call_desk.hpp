@@ -41,7 +41,6 @@ struct open_call {
   time_point begun{};
   bool is_dropped = false;  // cancelled: nobody waits for the reply
   bool is_answered = false;
-  bool runs = false;
   std::stop_source stop{std::nostopstate};  // made when somebody asks for it
 
   // Streams.
@@ -80,8 +79,6 @@ class call_desk {
   // The next call to be executed; null: there is none. Who takes it answers it.
   [[nodiscard]] call next(time_point now);
   [[nodiscard]] std::size_t waiting() const noexcept { return line_.size(); }
-  // Its handler has returned; the reply comes later.
-  void defer(open_call& which) noexcept;
 
   // A result of several.
   [[nodiscard]] static message item(const open_call& of, frame&& result);
@@ -127,7 +124,6 @@ class call_desk {
   std::unordered_map<std::uint64_t, call> known_;  // open ones that have a header, by id
   std::vector<call> nameless_;                     // begun, and without a header
   std::size_t open_ = 0;                           // taken, and not answered
-  std::size_t running_ = 0;
   std::chrono::nanoseconds usual_time_{0};  // a handler's, of late
 
   std::deque<std::uint64_t> memory_order_;

@@ -401,8 +401,11 @@ std::optional<message> call_room::stream::next(time_point deadline) {
     throw timed_out{"wait for the next result"};
   }
   if (seat_.items.empty()) {
-    response{seat_.end->value()};  // the end, or what went wrong
-    return std::nullopt;
+    const response end{seat_.end->value()};  // or what went wrong
+    if (end.result().is_nil() || std::exchange(has_ended_, true)) {
+      return std::nullopt;
+    }
+    return message{encode(end.result())};  // a method with but one result
   }
   message item = std::move(seat_.items.front());
   seat_.items.pop_front();

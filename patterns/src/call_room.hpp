@@ -104,6 +104,7 @@ class call_room final : call_book::outbox {
     std::stop_token stop_;
     std::uint64_t id_ = 0;
     std::uint32_t taken_ = 0;  // since credit was given last
+    bool has_ended_ = false;
   };
 
  private:

@@ -87,7 +87,6 @@ void server_core::work() {
         execute_(next);
         lock.lock();
         --running_;
-        desk_.defer(*next);
         continue;
       }
       if (!receives_) {

@@ -5,7 +5,9 @@
 
 #include <atomic>
 #include <map>
+#include <mutex>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -322,4 +324,356 @@ TEST_CASE("a server waits for the handlers that run, and for no others") {
   busy.reset();
   CHECK(finished);
   other.join();
+}
+
+// What handlers may be.
+
+TEST_CASE("parameters may be given by name, and left out when they are optional") {
+  context owner;
+  server calculator{owner};
+  client caller{owner, calculator.bind("inproc://named")};
+  calculator.handle("power", {"base", "exponent"}, [](int base, std::optional<int> exponent) {
+    int result = 1;
+    for (int left = exponent.value_or(2); left > 0; --left) {
+      result *= base;
+    }
+    return result;
+  });
+  CHECK(caller.call<int>("power", 3) == 9);
+  CHECK(caller.call<int>("power", 3, 3) == 27);
+  CHECK(caller.call<int>("power", arg("exponent", 3), arg("base", 2)) == 8);
+  CHECK(caller.call<int>("power", arg("base", 2)) == 4);
+  CHECK_THROWS_WITH(caller.call<int>("power", arg("exponent", 3)),
+                    Catch::Contains("parameter 'base' is missing"));
+  CHECK_THROWS_WITH(caller.call<int>("power", arg("base", 3), arg("root", 3)),
+                    Catch::Contains("no parameter 'root'"));
+  CHECK_THROWS_WITH(caller.call<int>("power", 1, 2, 3),
+                    Catch::Contains("expected 2 parameters, found 3"));
+}
+
+namespace {
+struct job {
+  std::string file;
+  int size = 0;
+  MSGPACK_DEFINE_MAP(file, size)
+};
+}  // namespace
+
+TEST_CASE("a struct that packs as a map takes named parameters as a whole") {
+  context owner;
+  server resizer{owner};
+  client caller{owner, resizer.bind("inproc://struct")};
+  resizer.handle("resize", [](const job& what) { return what.file + std::to_string(what.size); });
+  CHECK(caller.call<std::string>("resize", job{"a", 1}) == "a1");
+  CHECK(caller.call<std::string>("resize", arg("file", "b"), arg("size", 2)) == "b2");
+}
+
+TEST_CASE("a reply may be given later, by another thread, once") {
+  context owner;
+  server slow{owner};
+  client caller{owner, slow.bind("tcp://127.0.0.1:0")};
+  std::vector<reply<int>> kept;
+  std::mutex keeping;
+  slow.handle("later", [&](const reply<int>& answer, int value) {
+    const std::lock_guard lock{keeping};
+    kept.push_back(answer);
+    if (value == 2) {
+      throw std::runtime_error{"not this one"};
+    }
+  });
+  auto first = caller.async_call<int>("later", 1);
+  CHECK(remote_type([&] { caller.call<int>("later", 2); }) == "std::runtime_error");
+  auto third = caller.async_call<int>("later", 3);
+  auto dropped = caller.async_call<int>("later", 4);
+  // One worker: it answers after it has taken the others.
+  slow.handle("ready", [] {});
+  caller.call<void>("ready");
+  std::thread other{[&] {
+    const std::lock_guard lock{keeping};
+    REQUIRE(kept.size() == 4);
+    kept[2].fail("no_luck", "sorry");
+    kept[0].send(11);
+    kept[0].send(12);
+    kept.clear();
+  }};
+  other.join();
+  CHECK(first.get() == 11);
+  CHECK(remote_type([&] { third.get(); }) == "no_luck");
+  CHECK(remote_type([&] { dropped.get(); }) == "no_reply");
+}
+
+TEST_CASE("a handler may choose the error's type") {
+  context owner;
+  server picky{owner};
+  client caller{owner, picky.bind("inproc://picky")};
+  picky.handle("buy", [] { throw remote_error{"sold_out", "come back tomorrow"}; });
+  CHECK(remote_type([&] { caller.call<void>("buy"); }) == "sold_out");
+}
+
+TEST_CASE("a server lists its methods, in words of MessagePack") {
+  context owner;
+  server calculator{owner};
+  client caller{owner, calculator.bind("inproc://methods")};
+  calculator.handle("add", {"a", "b"}, [](int a, std::optional<double> b) { return a + *b; });
+  calculator.handle("count", [](results<std::string>&, unsigned) {});
+  const message reply = caller.request([] {
+    detail::pack_buffer packed;
+    detail::pack_request_head(packed, 1, "parley.methods");
+    detail::pack_parameters(packed);
+    return packed.take();
+  }());
+  std::ostringstream shown;
+  shown << detail::unpack(reply.front().view()).get();
+  CHECK(shown.str() ==
+        R"([1,1,null,[{"name":"add","parameters":[{"name":"a","type":"int"},)"
+        R"({"name":"b","type":"float?"}],"result":"float","streams":false},)"
+        R"({"name":"count","parameters":[{"name":"","type":"uint"}],"result":"str","streams":true},)"
+        R"({"name":"parley.methods","parameters":[],"result":"array<struct>","streams":false}]])");
+}
+
+// Time.
+
+TEST_CASE("a handler knows what time is left, and hears when nobody waits any more") {
+  for (const std::string& where : carriers) {
+    context owner;
+    server patient{owner};
+    client caller{owner, patient.bind(where)};
+    patient.handle("left", [](const call_context& about) {
+      return about.time_left() > 1s && about.time_left() <= 1h;
+    });
+    CHECK(caller.call<bool>({.timeout = 1h}, "left"));
+
+    std::promise<void> stopped;
+    patient.handle("wait", [&](const call_context& about) {
+      std::promise<void> asked;
+      const std::stop_callback on_stop{about.stop_token(), [&] { asked.set_value(); }};
+      if (asked.get_future().wait_for(patience) == std::future_status::ready) {
+        stopped.set_value();
+      }
+    });
+    CHECK_THROWS_AS(caller.call<void>({.timeout = 50ms}, "wait"), timed_out);
+    CHECK(stopped.get_future().wait_for(patience) == std::future_status::ready);
+    CHECK(patient.statistics().cancelled == 1);
+  }
+}
+
+TEST_CASE("a stop token cancels a call here and at the server") {
+  context owner;
+  server patient{owner};
+  client caller{owner, patient.bind("tcp://127.0.0.1:0"), {.timeout = patience}};
+  std::promise<void> begun;
+  std::promise<void> stopped;
+  patient.handle("wait", [&](const call_context& about) {
+    std::promise<void> asked;
+    const std::stop_callback on_stop{about.stop_token(), [&] { asked.set_value(); }};
+    begun.set_value();
+    asked.get_future().wait_for(patience);
+    stopped.set_value();
+  });
+  std::stop_source stop;
+  auto result = caller.async_call<void>({.stop = stop.get_token()}, "wait");
+  begun.get_future().wait();
+  stop.request_stop();
+  CHECK_THROWS_AS(result.get(), cancelled);
+  CHECK(stopped.get_future().wait_for(patience) == std::future_status::ready);
+  // One that was cancelled before it began.
+  CHECK_THROWS_AS(caller.call<void>({.stop = stop.get_token()}, "wait"), cancelled);
+  CHECK(caller.statistics().cancelled == 2);
+}
+
+TEST_CASE("a call whose time has passed never reaches its handler") {
+  context owner;
+  server busy{owner};
+  client caller{owner, busy.bind("tcp://127.0.0.1:0"), {.timeout = patience}};
+  std::promise<void> proceed;
+  const std::shared_future<void> go = proceed.get_future().share();
+  std::atomic<int> ran{0};
+  busy.handle("block", [go] { go.wait(); });
+  busy.handle("run", [&] { ++ran; });
+  auto blocked = caller.async_call<void>("block");
+  CHECK_THROWS_AS(caller.call<void>({.timeout = 30ms}, "run"), timed_out);
+  proceed.set_value();
+  blocked.get();
+  caller.call<void>("run");
+  CHECK(ran == 1);
+}
+
+// Load.
+
+TEST_CASE("a server refuses what is beyond its bounds, at once, with a hint") {
+  for (const std::string& where : carriers) {
+    context owner;
+    server busy{owner, {.queue = 2}};
+    client caller{owner, busy.bind(where), {.timeout = patience}};
+    std::promise<void> begun;
+    std::promise<void> proceed;
+    busy.handle("block", [&] {
+      begun.set_value();
+      proceed.get_future().wait();
+    });
+    busy.handle("run", [] {});
+    auto blocked = caller.async_call<void>("block");
+    begun.get_future().wait();
+    std::vector<std::future<void>> others;
+    for (int count = 0; count < 3; ++count) {
+      others.push_back(caller.async_call<void>("run"));
+    }
+    try {
+      others.back().get();
+      FAIL("the third was not refused");
+    } catch (const overloaded& refused) {
+      CHECK(refused.retry_after() >= 1ms);
+    }
+    proceed.set_value();
+    others[0].get();
+    others[1].get();
+    CHECK(busy.statistics().refused == 1);
+  }
+}
+
+TEST_CASE("a call that one server refuses goes to another") {
+  context owner;
+  server full{owner, {.queue = 1}};
+  server idle{owner};
+  std::promise<void> proceed;
+  const std::shared_future<void> go = proceed.get_future().share();
+  for (server* each : {&full, &idle}) {
+    each->handle("block", [go] { go.wait(); });
+    each->handle("run", [] {});
+  }
+  const endpoint where = full.bind("tcp://127.0.0.1:0");
+  client blocker{owner, where, {.timeout = patience}};
+  auto running = blocker.async_call<void>("block");
+  auto waiting = blocker.async_call<void>("block");
+  while (full.statistics().open < 2) {
+    std::this_thread::yield();
+  }
+  client caller{owner,
+                {where, idle.bind("tcp://127.0.0.1:0")},
+                {.timeout = patience, .choice = server_choice::in_turn}};
+  while (caller.servers()[0].live + caller.servers()[1].live < 2) {
+    CHECK(caller.wait_for_server(patience));
+  }
+  caller.call<void>("run");
+  CHECK(caller.statistics().moved == 1);
+  proceed.set_value();
+  running.get();
+  waiting.get();
+}
+
+TEST_CASE("a client that has too many calls in flight refuses one more") {
+  context owner;
+  client lonely{owner, client_options{.limit = 2}};
+  auto first = lonely.async_call<void>("run");
+  auto second = lonely.async_call<void>("run");
+  CHECK_THROWS_AS(lonely.async_call<void>("run").get(), overloaded);
+  lonely.close();
+  CHECK_THROWS_AS(first.get(), closed);
+}
+
+// Several servers.
+
+TEST_CASE("the first server of all asked at once wins, and the others are told to stop") {
+  context owner;
+  server quick{owner};
+  server slow{owner};
+  quick.handle("name", [] { return std::string{"quick"}; });
+  std::promise<void> stopped;
+  slow.handle("name", [&](const call_context& about) {
+    std::promise<void> asked;
+    const std::stop_callback on_stop{about.stop_token(), [&] { asked.set_value(); }};
+    asked.get_future().wait_for(patience);
+    stopped.set_value();
+    return std::string{"slow"};
+  });
+  client caller{owner,
+                {quick.bind("tcp://127.0.0.1:0"), slow.bind("tcp://127.0.0.1:0")},
+                {.timeout = patience, .choice = server_choice::all_at_once}};
+  while (caller.servers()[0].live + caller.servers()[1].live < 2) {
+    CHECK(caller.wait_for_server(patience));
+  }
+  CHECK(caller.call<std::string>("name") == "quick");
+  CHECK(stopped.get_future().wait_for(patience) == std::future_status::ready);
+}
+
+TEST_CASE("an idempotent call goes on when its server is lost, another ends") {
+  context owner;
+  std::optional<server> doomed{std::in_place, owner};
+  server spare{owner};
+  std::promise<void> begun;
+  std::promise<void> proceed;
+  const std::shared_future<void> go = proceed.get_future().share();
+  std::atomic<int> here{0};
+  doomed->handle("name", [&, go](const reply<int>&) {
+    if (++here == 2) {
+      begun.set_value();
+    }
+    go.wait();
+  });
+  spare.handle("name", [] { return 2; });
+  client caller{owner,
+                {doomed->bind("tcp://127.0.0.1:0"), spare.bind("tcp://127.0.0.1:0")},
+                {.timeout = patience, .choice = server_choice::in_turn}};
+  while (caller.servers()[0].live + caller.servers()[1].live < 2) {
+    CHECK(caller.wait_for_server(patience));
+  }
+  auto moved = caller.async_call<int>({.idempotent = true}, "name");
+  auto lost = caller.async_call<int>("name");
+  // As good as dead: nothing of what it says arrives.
+  caller.disconnect(caller.servers()[0].where);
+  CHECK(moved.get() == 2);
+  CHECK_THROWS_AS(lost.get(), server_lost);
+  proceed.set_value();
+}
+
+// Streams.
+
+TEST_CASE("a method may have many results, which come as they are taken") {
+  for (const std::string& where : carriers) {
+    context owner;
+    server counting{owner};
+    client caller{owner, counting.bind(where), {.timeout = patience}};
+    std::atomic<int> sent{0};
+    std::promise<void> stopped;
+    counting.handle("count", [&](results<int>& out, int from, int to) {
+      for (int value = from; value < to; ++value) {
+        if (!out.send(value)) {
+          stopped.set_value();
+          return;
+        }
+        ++sent;
+      }
+    });
+    counting.handle("fail", [](results<int>& out) {
+      static_cast<void>(out.send(1));
+      throw std::out_of_range{"no more"};
+    });
+    std::vector<int> taken;
+    for (const int value : caller.stream<int>("count", 0, 1000)) {
+      taken.push_back(value);
+    }
+    CHECK(taken.size() == 1000);
+    CHECK(taken.back() == 999);
+
+    {
+      sent = 0;
+      auto stream = caller.stream<int>("count", 0, 1'000'000);
+      CHECK(stream.next() == 0);
+      CHECK(stream.next() == 1);
+    }
+    CHECK(stopped.get_future().wait_for(patience) == std::future_status::ready);
+    CHECK(sent < 1000);  // no more than the caller had said it would take
+
+    auto failing = caller.stream<int>("fail");
+    CHECK(failing.next() == 1);
+    CHECK(remote_type([&] { static_cast<void>(failing.next()); }) == "std::out_of_range");
+
+    // Who does not ask for a stream gets all in one.
+    CHECK(caller.call<std::vector<int>>("count", 2, 5) == std::vector{2, 3, 4});
+    // A method with one result is a stream of one.
+    counting.handle("one", [] { return 1; });
+    auto single = caller.stream<int>("one");
+    CHECK(single.next() == 1);
+    CHECK(single.next() == std::nullopt);
+  }
 }

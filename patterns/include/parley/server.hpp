@@ -48,7 +48,7 @@ class reply_duty;
 
 struct server_options {
   unsigned workers = 1;  // threads that run handlers
-  // Calls accepted and not yet answered, beside those that the workers run. One more is refused.
+  // Calls accepted and not yet answered, beside one for each worker. One more is refused.
   std::size_t queue = 10'000;
   int limit = 10'000;  // replies kept for a client that does not read; more are dropped, and counted
   // Replies to idempotent calls, kept for callers that ask again: so many, for so long, and 16 MiB
