@@ -95,16 +95,16 @@ call_book::call* call_book::find(std::uint64_t id) noexcept {
 
 std::uint64_t call_book::start(order&& what, time_point now) {
   if (closed_) {
-    tell(std::move(what), {call_end::closed});
+    refuse(std::move(what), {call_end::closed});
     return 0;
   }
   if (free_.empty() && calls_.size() == most_calls) {
-    tell(std::move(what), {call_end::overloaded});
+    refuse(std::move(what), {call_end::overloaded});
     return 0;
   }
   if (what.waiting == nullptr) {
     if (unattended_ >= limit_) {
-      tell(std::move(what), {call_end::overloaded});
+      refuse(std::move(what), {call_end::overloaded});
       return 0;
     }
     ++unattended_;
@@ -143,7 +143,7 @@ std::uint64_t call_book::start(order&& what, time_point now) {
   return id;
 }
 
-void call_book::tell(order&& what, call_outcome&& how) {
+void call_book::refuse(order&& what, call_outcome&& how) {
   count(how.how);
   if (what.waiting != nullptr) {
     what.waiting->take_end(std::move(how));
@@ -162,7 +162,7 @@ void call_book::end(call& which, call_outcome&& how) {
   if (over.waiting == nullptr) {
     --unattended_;
   }
-  tell(std::move(over), std::move(how));
+  refuse(std::move(over), std::move(how));
 }
 
 void call_book::end_late(call& which) {

@@ -82,6 +82,8 @@ class call_book {
 
   // Returns the call's id. It may have ended already.
   std::uint64_t start(order&& what, time_point now);
+  // Ends what was not started.
+  void refuse(order&& what, call_outcome&& how);
   void cancel(std::uint64_t id);
   // The caller of a call with several results takes so many more.
   void give_credit(std::uint64_t id, std::uint32_t amount);
@@ -137,7 +139,6 @@ class call_book {
   void take_back(call& which);
   void end(call& which, call_outcome&& how);
   void end_late(call& which);
-  void tell(order&& what, call_outcome&& how);
   void count(call_end how) noexcept;
   void settle(std::size_t link, const call_header& header, message&& payload, time_point now);
 

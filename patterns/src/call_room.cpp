@@ -312,7 +312,7 @@ call_outcome call_room::call(call_book::order&& what, const std::stop_token& sto
   waiting self{*this};
   what.waiting = &self;
   std::unique_lock lock{mutex_};
-  const std::uint64_t id = book_.start(std::move(what), clock::now());
+  const std::uint64_t id = start_unless_stopped(std::move(what), stop);
   after_use(lock);
   std::optional<std::stop_callback<std::function<void()>>> on_stop;
   if (stop.stop_possible() && !self.end) {
@@ -332,6 +332,15 @@ call_outcome call_room::call(call_book::order&& what, const std::stop_token& sto
   return std::move(*self.end);
 }
 
+std::uint64_t call_room::start_unless_stopped(call_book::order&& what,
+                                              const std::stop_token& stop) {
+  if (stop.stop_requested()) {
+    book_.refuse(std::move(what), {call_end::cancelled});
+    return 0;
+  }
+  return book_.start(std::move(what), clock::now());
+}
+
 void call_room::start(call_book::order&& what, const std::stop_token& stop) {
   std::shared_ptr<cancel_hook> hook;
   if (stop.stop_possible()) {
@@ -341,7 +350,7 @@ void call_room::start(call_book::order&& what, const std::stop_token& stop) {
     };
   }
   std::unique_lock lock{mutex_};
-  const std::uint64_t id = book_.start(std::move(what), clock::now());
+  const std::uint64_t id = start_unless_stopped(std::move(what), stop);
   if (!has_leader_) {
     need_background();
   }
@@ -356,13 +365,13 @@ void call_room::start(call_book::order&& what, const std::stop_token& stop) {
   }
 }
 
-bool call_room::wait_for_server(time_point deadline) {
+bool call_room::wait_for_servers(std::size_t count, time_point deadline) {
   waiting self{*this};
   std::unique_lock lock{mutex_};
   const bool there = wait(
-      lock, self, [this] { return book_.live_servers() > 0; }, deadline);
+      lock, self, [&] { return book_.live_servers() >= count; }, deadline);
   if (!there && closing_) {
-    throw closed{"wait for a server"};
+    throw closed{"wait for servers"};
   }
   return there;
 }
@@ -382,7 +391,7 @@ void call_room::stream::start(call_book::order&& what, std::stop_token stop) {
   what.waiting = &seat_;
   what.credit = window;
   std::unique_lock lock{room_.mutex_};
-  id_ = room_.book_.start(std::move(what), clock::now());
+  id_ = room_.start_unless_stopped(std::move(what), stop_);
   room_.after_use(lock);
 }
 

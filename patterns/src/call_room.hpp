@@ -44,7 +44,7 @@ class call_room final : call_book::outbox {
   void connect(const endpoint& where);
   void disconnect(const endpoint& where);
   [[nodiscard]] monitor watch(const endpoint& where);
-  [[nodiscard]] bool wait_for_server(time_point deadline);
+  [[nodiscard]] bool wait_for_servers(std::size_t count, time_point deadline);
   [[nodiscard]] std::vector<server_status> servers();
   [[nodiscard]] client_statistics statistics() const;
 
@@ -120,6 +120,8 @@ class call_room final : call_book::outbox {
   void try_to_look() noexcept;
   void give_up() noexcept;
 
+  [[nodiscard]] std::uint64_t start_unless_stopped(call_book::order&& what,
+                                                   const std::stop_token& stop);
   void after_use(std::unique_lock<std::mutex>& lock);
   void run_ended(std::unique_lock<std::mutex>& lock);
   template<class Ready>

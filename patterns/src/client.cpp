@@ -119,8 +119,8 @@ client& client::operator=(client&&) noexcept = default;
 endpoint client::bind(const endpoint& where) { return state_->room.bind(where); }
 void client::connect(const endpoint& where) { state_->room.connect(where); }
 void client::disconnect(const endpoint& where) { state_->room.disconnect(where); }
-bool client::wait_for_server(duration limit) {
-  return state_->room.wait_for_server(deadline_after(limit));
+bool client::wait_for_servers(std::size_t count, duration limit) {
+  return state_->room.wait_for_servers(count, deadline_after(limit));
 }
 std::vector<server_status> client::servers() const { return state_->room.servers(); }
 client_statistics client::statistics() const { return state_->room.statistics(); }

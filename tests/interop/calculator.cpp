@@ -13,7 +13,11 @@
 int main() {
   parley::context context;
   parley::server server{context, parley::server_options{.workers = 2}};
-  server.handle("add", [](int left, int right) { return left + right; });
+  server.handle("add", {"left", "right"}, [](int left, int right) { return left + right; });
+  server.handle("count", [](parley::results<int>& out, int to) {
+    for (int value = 0; value < to && out.send(value); ++value) {
+    }
+  });
   server.handle("refuse", [](const std::string& why) -> int { throw std::runtime_error{why}; });
   server.handle("describe", [](const std::string& name) {
     return std::map<std::string, std::string>{{"name", name}};

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
 import os
+import struct
+import subprocess
+import sys
 import unittest
 
 import msgpack
@@ -8,6 +11,23 @@ import zmq
 from zmq_test import ZmqTest, where
 
 REQUEST, RESPONSE, NOTIFICATION = 0, 1, 2
+
+# docs/wire.md, the header.
+HEADER = struct.Struct("!5sBBQQIQI")
+MAGIC = b"\xffPRC\x01"
+CALL, CREDIT, ASK, PING = 0x01, 0x03, 0x04, 0x05
+REPLY, ITEM, UNKNOWN, PONG = 0x11, 0x12, 0x14, 0x15
+IDEMPOTENT, STREAMED, CARRIES = 0x01, 0x02, 0x08
+
+
+def header(kind, flags=0, id=0, time=0, amount=0):
+    return HEADER.pack(MAGIC, kind, flags, id, time, amount, 0, 0)
+
+
+def kind_and_id(frame):
+    magic, kind, _, id, _, _, _, _ = HEADER.unpack_from(frame)
+    assert magic == MAGIC
+    return kind, id
 
 
 class Test(ZmqTest):
@@ -40,6 +60,66 @@ class Test(ZmqTest):
             self.assertEqual((kind, error), (RESPONSE, None))
             replies[number] = result
         self.assertEqual(replies, {number: number + 1 for number in range(100)})
+
+    def test_parameters_may_be_named(self):
+        client = self.client()
+        client.send(msgpack.packb([REQUEST, 8, "add", {"right": 3, "left": 2}]))
+        self.assertEqual(msgpack.unpackb(client.recv()), [RESPONSE, 8, None, 5])
+
+    def test_a_stream_comes_in_one_array(self):
+        self.assertEqual(self.call(self.client(), 9, "count", 3), [RESPONSE, 9, None, [0, 1, 2]])
+
+    def test_the_python_example_calls_a_server(self):
+        example = os.path.join(os.environ["PARLEY_EXAMPLES"], "calculator_client.py")
+        said = subprocess.run([sys.executable, example, self.calculator()], capture_output=True,
+                              text=True, timeout=30).stdout
+        self.assertIn("add(int, int) -> int\n", said)
+        self.assertTrue(said.endswith("2 + 3 = 5\n"), said)
+
+    # As docs/wire.md has it, octet by octet.
+
+    def test_a_ping_is_answered(self):
+        dealer = self.client(zmq.DEALER)
+        dealer.send(header(PING, id=77))
+        self.assertEqual(kind_and_id(dealer.recv()), (PONG, 77))
+
+    def test_a_request_with_a_header_is_answered_with_one(self):
+        dealer = self.client(zmq.DEALER)
+        request = msgpack.packb([REQUEST, 1, "add", [2, 3]])
+        dealer.send_multipart([header(CALL, id=5, time=5_000_000), b"", request])
+        first, delimiter, body = dealer.recv_multipart()
+        self.assertEqual((kind_and_id(first), delimiter), ((REPLY, 5), b""))
+        self.assertEqual(msgpack.unpackb(body)[3], 5)
+        dealer.send(header(CALL, CARRIES, id=6) + request)
+        (only,) = dealer.recv_multipart()
+        self.assertEqual(kind_and_id(only), (REPLY, 6))
+        self.assertEqual(msgpack.unpackb(only[HEADER.size:])[3], 5)
+
+    def test_what_the_server_knows_not_is_unknown(self):
+        dealer = self.client(zmq.DEALER)
+        dealer.send(header(ASK, id=9))
+        self.assertEqual(kind_and_id(dealer.recv()), (UNKNOWN, 9))
+
+    def test_an_idempotent_call_is_answered_from_memory(self):
+        dealer = self.client(zmq.DEALER)
+        for number in (1, 2):  # the same call, with another payload, which is not looked at
+            dealer.send_multipart([header(CALL, IDEMPOTENT, id=11), b"",
+                                   msgpack.packb([REQUEST, number, "add", [number, 0]])])
+            self.assertEqual(msgpack.unpackb(dealer.recv_multipart()[2]), [RESPONSE, 1, None, 1])
+
+    def test_results_come_as_credit_allows(self):
+        dealer = self.client(zmq.DEALER)
+        dealer.send_multipart([header(CALL, STREAMED, id=21, time=60_000_000, amount=2), b"",
+                               msgpack.packb([REQUEST, 1, "count", [5]])])
+        items = [dealer.recv_multipart() for _ in range(2)]
+        self.assertEqual([(kind_and_id(each[0]), msgpack.unpackb(each[2])) for each in items],
+                         [((ITEM, 21), 0), ((ITEM, 21), 1)])
+        dealer.send(header(PING, id=1))
+        self.assertEqual(kind_and_id(dealer.recv()), (PONG, 1))  # and no third item before it
+        dealer.send(header(CREDIT, id=21, amount=10))
+        rest = [dealer.recv_multipart() for _ in range(4)]
+        self.assertEqual([kind_and_id(each[0]) for each in rest], 3 * [(ITEM, 21)] + [(REPLY, 21)])
+        self.assertEqual(msgpack.unpackb(rest[-1][2]), [RESPONSE, 1, None, None])
 
     def test_what_a_method_throws_is_the_error_of_the_response(self):
         kind, number, error, result = self.call(self.client(), 3, "refuse", "not on Sundays")

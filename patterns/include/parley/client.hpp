@@ -214,8 +214,8 @@ class client {
   // Calls that are out there are lost. Nothing happens if it was not connected.
   void disconnect(const endpoint& where);
 
-  // True as soon as a server is there. False: the limit passed first. Throws closed.
-  [[nodiscard]] bool wait_for_server(duration limit);
+  // True as soon as so many servers are there. False: the limit passed first. Throws closed.
+  [[nodiscard]] bool wait_for_servers(std::size_t count, duration limit);
   [[nodiscard]] std::vector<server_status> servers() const;
   [[nodiscard]] client_statistics statistics() const;
 
