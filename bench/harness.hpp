@@ -75,7 +75,6 @@ double time_threads(const std::vector<std::function<void()>>& writers,
 // The figure that taken returns in a child process of its own, where nothing else has allocated or
 // runs.
 double in_child(const std::function<double()>& taken);
-double resident_kib();
 
 // Ends the program when a benchmark did not do what it claims to measure.
 void require(bool held, const char* what);
