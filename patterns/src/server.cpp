@@ -211,6 +211,17 @@ void server::add_method(std::string_view name, method&& made) {
   state_->methods[std::string{name}] = std::make_shared<const method>(std::move(made));
 }
 
+void server::handle_packed(std::string_view name, packed_handler function) {
+  detail::signature looks;
+  looks.parameters = {{{}, "..."}};
+  looks.result = "value";
+  add_method(name, {std::move(looks), [function = std::move(function)](
+                                          const call_context& about,
+                                          const msgpack::object& parameters) {
+                      return std::optional{function(about, parameters)};
+                    }});
+}
+
 void server::handle_raw(raw_handler function) {
   const std::unique_lock lock{state_->handlers};
   state_->raw = std::make_shared<const raw_handler>(std::move(function));

@@ -72,6 +72,23 @@ TEST_CASE("a call returns what the function returns") {
   }
 }
 
+TEST_CASE("a method may take any parameters, as they came") {
+  context owner;
+  server echo{owner};
+  client caller{owner, echo.bind("inproc://any-parameters")};
+  echo.handle_packed("echo", [](const call_context&, const msgpack::object& parameters) {
+    return encode(parameters);
+  });
+  echo.handle_packed("fail", [](const call_context&, const msgpack::object&) -> frame {
+    throw remote_error{"my_type", "my words"};
+  });
+  CHECK(caller.call<std::vector<int>>("echo", 1, 2, 3) == std::vector{1, 2, 3});
+  CHECK(caller.call<std::vector<int>>("echo").empty());
+  CHECK(caller.call<std::map<std::string, int>>("echo", arg("a", 1), arg("b", 2)) ==
+        std::map<std::string, int>{{"a", 1}, {"b", 2}});
+  CHECK(remote_type([&] { caller.call<void>("fail"); }) == "my_type");
+}
+
 TEST_CASE("each way to fail has its own type") {
   context owner;
   server calculator{owner};

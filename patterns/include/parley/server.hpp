@@ -236,6 +236,11 @@ class server {
               Function function) {
     add(name, parameter_names, std::function{std::move(function)});
   }
+  // Offers what takes any parameters: a MessagePack array, or a map of names; and packs its result
+  // itself.
+  using packed_handler =
+      std::function<frame(const call_context& about, const msgpack::object& parameters)>;
+  void handle_packed(std::string_view name, packed_handler function);
   // Takes every request as raw frames; named methods are then not looked at.
   void handle_raw(raw_handler handler);
 
