@@ -9,6 +9,9 @@ enum class exit_code : int {
   timed_out = 2,    // --timeout passed first
   unreachable = 3,  // cannot bind or connect
   peer_error = 4,   // the peer answered with an error
+  no_server = 5,    // none was there to take the call
+  server_lost = 6,  // it had the call, and went away
+  overloaded = 7,   // the server refused the call
 };
 
 // The shells' convention for a program that a signal ended before its job was done.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "json_lines.hpp"
 
+#include "json_value.hpp"
+
 #include <parley/error.hpp>
 
 #include <algorithm>
@@ -15,7 +17,7 @@ std::string list(const std::vector<std::string>& keys) {
   std::string text;
   for (std::size_t index = 0; index < keys.size(); ++index) {
     text += index == 0 ? "" : index + 1 == keys.size() ? " or " : ", ";
-    text += '"' + keys[index] + '"';
+    text.append("\"").append(keys[index]).append("\"");
   }
   return text;
 }
@@ -25,13 +27,9 @@ std::string list(const std::vector<std::string>& keys) {
 json_line::json_line(const std::string& path, std::size_t number, std::string text)
     : place_{path + ':' + std::to_string(number)}, text_{std::move(text)} {
   try {
-    fields_ = json_object::parse(text_);
-  } catch (const json_object::parse_error& mistake) {
-    // "[json.exception.…] parse error at line 1, column 7: syntax error …"
-    const std::string_view told = mistake.what();
-    const std::size_t reason = told.find(": ");
-    fail_at(mistake.byte,
-            std::string{reason == std::string_view::npos ? told : told.substr(reason + 2)});
+    fields_ = parse_json(text_);
+  } catch (const json_mistake& mistake) {
+    fail_at(mistake.column, mistake.what());
   }
   if (!fields_.is_object()) {
     fail_at(1, "expected a JSON object");
@@ -54,7 +52,7 @@ std::string json_line::one_of(const std::vector<std::string>& keys) const {
   for (const std::string& key : keys) {
     if (has(key)) {
       if (!chosen.empty()) {
-        fail(key, "\"" + chosen + "\" and \"" + key + "\" exclude each other");
+        fail(key, list({chosen}) + " and " + list({key}) + " exclude each other");
       }
       chosen = key;
     }

@@ -29,6 +29,8 @@ constexpr std::array commands{
     command{"sub", "print what is published", add_sub},
     command{"req", "ask a server and print its reply", add_req},
     command{"rep", "reply to requests", add_rep},
+    command{"call", "call a method of a server", add_call},
+    command{"serve", "answer calls by commands and fixed results", add_serve},
     command{"push", "hand out tasks to workers", add_push},
     command{"pull", "take tasks and print them", add_pull},
 #ifdef PARLEY_WITH_GATEWAYS

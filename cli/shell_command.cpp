@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include <cerrno>
 #include <chrono>
 #include <climits>
+#include <cstdint>
 #include <cstring>
 #include <system_error>
 #include <utility>
@@ -177,7 +179,8 @@ std::string how_it_ended(int status) {
 
 }  // namespace
 
-command_answer shell_command::run(std::string_view request, int stop_fd) const {
+command_answer shell_command::run(std::string_view request, int stop_fd,
+                                  const std::stop_token& unwanted) const {
   channel in{channel::we::write};
   channel out{channel::we::read};
   channel err{channel::we::read};
@@ -206,18 +209,28 @@ command_answer shell_command::run(std::string_view request, int stop_fd) const {
     });
   };
 
+  const descriptor unwanted_fd{::eventfd(0, EFD_CLOEXEC)};
+  const std::stop_callback on_unwanted{
+      unwanted, [&unwanted_fd] {
+        const std::uint64_t one = 1;
+        static_cast<void>(!::write(unwanted_fd.get(), &one, sizeof one));
+      }};
   const auto deadline = clock_type::now() + limit_.get();
   for (bool ended = false; !ended;) {
-    std::array<pollfd, 5> waited{{{stop_fd, POLLIN, 0},
+    std::array<pollfd, 6> waited{{{stop_fd, POLLIN, 0},
                                   {running.ended_fd(), POLLIN, 0},
                                   {in.ours.get(), POLLOUT, 0},
                                   {out.ours.get(), POLLIN, 0},
-                                  {err.ours.get(), POLLIN, 0}}};
+                                  {err.ours.get(), POLLIN, 0},
+                                  {unwanted_fd.get(), POLLIN, 0}}};
     if (::poll(waited.data(), waited.size(), milliseconds_until(deadline)) < 0) {
       continue;
     }
     if (waited[0].revents != 0) {
       throw parley::closed{"run a command"};
+    }
+    if (waited[5].revents != 0) {
+      throw parley::cancelled{"run a command"};
     }
     ended = waited[1].revents != 0;
     exchange_bytes();

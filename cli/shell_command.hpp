@@ -10,6 +10,7 @@
 #include "args.hpp"
 
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,11 +24,12 @@ struct command_answer {
 
 class shell_command {
  public:
-  shell_command(std::string line, timeout_arg limit)
-      : line_{std::move(line)}, limit_{std::move(limit)} {}
+  shell_command(std::string line, timeout_arg limit) : line_{std::move(line)}, limit_{limit} {}
 
-  // stop_fd: readable when the program has to end; then throws parley::closed.
-  [[nodiscard]] command_answer run(std::string_view request, int stop_fd) const;
+  // stop_fd: readable when the program has to end; then throws parley::closed. unwanted: nobody
+  // waits for the answer any more; then throws parley::cancelled.
+  [[nodiscard]] command_answer run(std::string_view request, int stop_fd,
+                                   const std::stop_token& unwanted = {}) const;
 
  private:
   std::string line_;

@@ -17,6 +17,8 @@ action add_pub(CLI::App& command);
 action add_sub(CLI::App& command);
 action add_req(CLI::App& command);
 action add_rep(CLI::App& command);
+action add_call(CLI::App& command);
+action add_serve(CLI::App& command);
 action add_push(CLI::App& command);
 action add_pull(CLI::App& command);
 action add_gateway(CLI::App& command);

@@ -5,7 +5,8 @@ import unittest
 
 from program import ProgramTest
 
-COMMANDS = ["pub", "sub", "req", "rep", "push", "pull", "gateway", "keygen", "version"]
+COMMANDS = ["pub", "sub", "req", "rep", "call", "serve", "push", "pull", "gateway", "keygen",
+            "version"]
 
 
 class Test(ProgramTest):

@@ -66,20 +66,20 @@ class Test(ProgramTest):
         server = self.start_parley(*self.server("rep", "tcp://127.0.0.1:0", "pong"),
                                    *self.allow("stranger"))
         result = self.parley(*self.client("req", server.bound(), "ping", "--timeout", 1))
-        self.assert_fails(result, 2, "no secure connection")
+        self.assert_fails(result, 5, "no secure connection")
         self.assertIn("allow list", server.line("err"))
 
     def test_a_wrong_server_key_is_told_on_both_sides(self):
         server = self.start_parley(*self.server("rep", "tcp://127.0.0.1:0", "pong"))
         result = self.parley(*self.client("req", server.bound(), "ping", "--timeout", 1,
                                           server="stranger"))
-        self.assert_fails(result, 2, "no secure connection")
+        self.assert_fails(result, 5, "no secure connection")
         self.assertIn(f"is '{self.path('stranger')}' that server's key", result.err)
         self.assertIn("encryption does not fit", server.line("err"))
 
     def test_a_client_without_keys_is_told_to_the_server(self):
         server = self.start_parley(*self.server("rep", "tcp://127.0.0.1:0", "pong"))
-        self.assertEqual(self.parley("req", server.bound(), "ping", "--timeout", 0.5).code, 2)
+        self.assertEqual(self.parley("req", server.bound(), "ping", "--timeout", 0.5).code, 5)
         self.assertIn("no secure connection", server.line("err"))
 
     def stomp(self, gateway):

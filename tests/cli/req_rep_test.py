@@ -51,8 +51,13 @@ class Test(ProgramTest):
         self.parley("req", json.loads(server.line())["bound"], "ping")
         self.assert_json_lines(server.line(), {"body": "ping"})
 
-    def test_req_that_nobody_answers_times_out(self):
-        self.assert_fails(self.parley("req", "tcp://127.0.0.1:1", "hello?", "--timeout", "0.05"), 2,
+    def test_req_that_nobody_answers_in_time_ends_with_2(self):
+        _, there = self.serving("--exec", "sleep 1000")
+        self.assert_fails(self.parley("req", there, "hello?", "--timeout", "0.1"), 2,
+                          f"no reply from {there} within 0.1 s")
+
+    def test_req_where_nobody_is_ends_with_5(self):
+        self.assert_fails(self.parley("req", "tcp://127.0.0.1:1", "hello?", "--timeout", "0.05"), 5,
                           "no server at tcp://127.0.0.1:1 within 0.05 s")
 
     def test_rep_times_out_when_nobody_asks(self):
@@ -67,10 +72,6 @@ class Test(ProgramTest):
         waiting = self.start_parley("req", "bind:tcp://127.0.0.1:0", "hello?")
         waiting.bound()
         self.assertEqual(waiting.stop(signal.SIGINT).code, 130)
-
-    def test_parameters_of_a_call_must_be_a_json_array(self):
-        self.assert_fails(self.parley("req", "tcp://127.0.0.1:1", "5", "--call", "f"), 1,
-                          "a JSON array of parameters")
 
 
 if __name__ == "__main__":

@@ -161,56 +161,74 @@ class Test(ZmqTest):
         self.assertEqual(self.call(self.socket(zmq.REQ, connect=there), 1, "add", 2, 2),
                          [RESPONSE, 1, None, 4])
 
-    def replying(self, reply, *arguments):
+    def replying(self, command, reply, *arguments):
         """What our client makes of a plain REP socket's reply: its result, and what was asked."""
         server = self.socket(zmq.REP)
-        client = self.start_parley("req", where(server), *arguments)
+        client = self.start_parley(command, where(server), *arguments)
         asked = server.recv()
         server.send_multipart(reply if isinstance(reply, list) else [reply])
         return client.finish(), asked
 
     def test_our_client_asks_a_plain_rep(self):
-        result, asked = self.replying(b"pong", "ping")
+        result, asked = self.replying("req", b"pong", "ping")
         self.assertEqual(asked, b"ping")
         self.assert_done(result, "pong\n")
 
     def test_a_reply_of_several_frames_is_printed_whole(self):
-        self.assert_done(self.replying([b"a", b"b", b""], "ping")[0], "a\tb\t\n")
-        result, _ = self.replying([b"a", b"b"], "ping", "--json")
+        self.assert_done(self.replying("req", [b"a", b"b", b""], "ping")[0], "a\tb\t\n")
+        result, _ = self.replying("req", [b"a", b"b"], "ping", "--json")
         self.assert_json_lines(result.out, {"frames": ["a", "b"]})
-        result, _ = self.replying([b"a", b"\xff"], "ping", "--json")
+        result, _ = self.replying("req", [b"a", b"\xff"], "ping", "--json")
         self.assert_json_lines(result.out, {"frames_base64": ["YQ==", "/w=="]})
 
     def answering(self, error, result, *arguments):
         """The same, for a plain REP socket that understands MessagePack-RPC."""
         server = self.socket(zmq.REP)
-        client = self.start_parley("req", where(server), *arguments)
+        client = self.start_parley("call", where(server), *arguments)
         kind, number, method, parameters = msgpack.unpackb(server.recv())
         self.assertEqual(kind, REQUEST)
         server.send(msgpack.packb([RESPONSE, number, error, result]))
         return client.finish(), (method, parameters)
 
     def test_our_client_calls_a_plain_rep(self):
-        result, asked = self.answering(None, 5, "[2, 3]", "--call", "add")
-        self.assertEqual(asked, ("add", [2, 3]))
+        result, asked = self.answering(None, 5, "add", 2, -3)
+        self.assertEqual(asked, ("add", [2, -3]))
         self.assert_done(result, "5\n")
 
-    def test_a_call_without_a_body_has_no_parameters(self):
-        result, asked = self.answering(None, None, "--call", "ping")
+    def test_a_call_without_arguments_has_no_parameters(self):
+        result, asked = self.answering(None, None, "ping")
         self.assertEqual(asked, ("ping", []))
         self.assert_done(result, "null\n")
 
+    def test_arguments_are_json_or_else_text(self):
+        _, (_, parameters) = self.answering(None, None, "f", "[1, {\"a\": null}]", "2.5", "true",
+                                            "hello", "two words", "", "\"5\"", "2026-11-22", "\"a=b\"")
+        self.assertEqual(parameters, [[1, {"a": None}], 2.5, True, "hello", "two words", "", "5",
+                                      "2026-11-22", "a=b"])
+
+    def test_arguments_with_names_travel_as_a_map(self):
+        _, asked = self.answering(None, None, "f", "width=640", "tags=[\"new\"]", "file=a=b.png")
+        self.assertEqual(asked, ("f", {"width": 640, "tags": ["new"], "file": "a=b.png"}))
+
     def test_a_result_is_printed_as_json(self):
-        result, _ = self.answering(None, {"name": "Grüße", "n": [1, 2.5]}, "--call", "f", "--json")
+        result, _ = self.answering(None, {"name": "Grüße", "n": [1, 2.5]}, "f", "--json")
         self.assert_json_lines(result.out, {"result": {"name": "Grüße", "n": [1, 2.5]}})
 
+    def test_bytes_in_a_result_are_printed_in_base64(self):
+        result, _ = self.answering(None, [b"\xff\x00", {"a": msgpack.ExtType(5, b"a")}], "f")
+        self.assert_json_lines(result.out, ["/wA=", {"a": "YQ=="}])
+
+    def test_a_result_that_json_cannot_tell_ends_our_program_with_4(self):
+        result, _ = self.answering(None, {1: 2}, "f")
+        self.assert_fails(result, 4, "as JSON")
+
     def test_an_error_response_ends_our_program_with_4(self):
-        result, _ = self.answering("not on Sundays", None, "[]", "--call", "f")
+        result, _ = self.answering("not on Sundays", None, "f")
         self.assert_fails(result, 4, "not on Sundays")
 
     def test_a_reply_that_is_no_response_ends_our_program_within_its_timeout(self):
         for nonsense in (b"", b"\xc1", b"\x91" * 100_000, msgpack.packb([RESPONSE, 1])):
-            result, _ = self.replying(nonsense, "[]", "--call", "f", "--timeout", "0.2")
+            result, _ = self.replying("call", nonsense, "f", "--timeout", "0.2")
             self.assertIn((result.code, result.out), [(2, ""), (4, "")], result.err)
 
 

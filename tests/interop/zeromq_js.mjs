@@ -75,6 +75,8 @@ const scenarios = {
     await bind(socket);
     let waiting = [];
     for await (const frames of socket) {
+      // What has no delimiter is no request (RFC 28).
+      if (!frames.some((frame) => frame.length === 0)) continue;
       waiting.push(frames);
       if (waiting.length < 10) continue;
       for (const request of waiting.reverse()) {

@@ -46,8 +46,8 @@ class Test(ProgramTest):
 
     def test_our_client_calls_a_zeromq_js_reply(self):
         there = self.zeromq_js("reply").bound()
-        self.assert_done(self.parley("req", there, "--call", "add", "[2, 3]"), "5\n")
-        self.assert_fails(self.parley("req", there, "--call", "multiply", "[2, 3]"), 4,
+        self.assert_done(self.parley("call", there, "add", 2, 3), "5\n")
+        self.assert_fails(self.parley("call", there, "multiply", 2, 3), 4,
                           "no method multiply")
 
     def test_our_client_tells_the_replies_of_a_zeromq_js_router_apart(self):
