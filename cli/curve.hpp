@@ -49,6 +49,7 @@ class handshake_watch {
   handshake_watch(const curve_arg& curve, Pattern& watched, role ours = role::by_options)
       : server_{ours == role::server ? std::string{} : curve.server()} {
     if (curve.is_set()) {
+      // NOLINTNEXTLINE(modernize-make-unique): a monitor cannot be moved
       start(std::unique_ptr<parley::monitor>{new parley::monitor{watched.watch()}});
     }
   }
@@ -59,6 +60,7 @@ class handshake_watch {
                   role ours = role::by_options)
       : server_{ours == role::server ? std::string{} : curve.server()} {
     if (curve.is_set()) {
+      // NOLINTNEXTLINE(modernize-make-unique): a monitor cannot be moved
       start(std::unique_ptr<parley::monitor>{new parley::monitor{watched.watch(where)}});
     }
   }
