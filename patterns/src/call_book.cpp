@@ -45,10 +45,17 @@ call_book::call_book(outbox& out, const client_options& options)
 // Links.
 
 std::size_t call_book::add_link(bool several_servers) {
+  const server_link made{several_servers, heartbeat_, heartbeat_timeout_};
+  if (removed_ != 0) {
+    const auto number = static_cast<std::size_t>(std::countr_zero(removed_));
+    removed_ &= ~bit(number);
+    links_[number] = made;
+    return number;
+  }
   if (links_.size() == most_links) {
     throw error{errc::unsupported, "more than 64 endpoints of one client"};
   }
-  links_.emplace_back(several_servers, heartbeat_, heartbeat_timeout_);
+  links_.push_back(made);
   return links_.size() - 1;
 }
 
@@ -57,6 +64,10 @@ void call_book::remove_link(std::size_t which, time_point now) {
   if (links_[which].connected()) {
     links_[which].disconnect();
     lose(which, now);
+  }
+  for (call& each : calls_) {
+    each.asked &= ~bit(which);
+    each.refused &= ~bit(which);
   }
 }
 
@@ -121,6 +132,7 @@ std::uint64_t call_book::start(order&& what, time_point now) {
   } while (made.id == 0);
   made.what = std::move(what);
   made.asked = made.out = made.refused = 0;
+  made.lost = false;
   made.retry_after = std::chrono::milliseconds{0};
   const std::uint64_t id = made.id;
 
@@ -167,7 +179,7 @@ void call_book::end(call& which, call_outcome&& how) {
 
 void call_book::end_late(call& which) {
   take_back(which);
-  const bool there = which.asked != 0 || live_servers() > 0;
+  const bool there = which.asked != 0 || which.lost || live_servers() > 0;
   end(which, {there ? call_end::timed_out : call_end::no_server});
 }
 
@@ -213,16 +225,14 @@ message call_book::message_to(const server_link& to, const call& which, time_poi
   message outgoing;
   if (which.what.wants_reply) {
     call_header header{.what = kind::request, .id = which.id, .amount = which.what.credit};
-    header.flags =
-        static_cast<std::uint8_t>((which.what.idempotent ? call_header::idempotent : 0) |
-                                  (which.what.credit > 0 ? call_header::streamed : 0));
+    header.flags = static_cast<std::uint8_t>((which.what.idempotent ? call_header::idempotent : 0) |
+                                             (which.what.credit > 0 ? call_header::streamed : 0));
     if (which.what.credit > 0) {
       header.time = server_link::micros(which.what.patience);
     } else {
       to.put_deadline(header, which.what.deadline, now);
     }
-    if (to.ours() && payload.size() == 1 &&
-        payload.front().size() <= call_header::most_carried) {
+    if (to.ours() && payload.size() == 1 && payload.front().size() <= call_header::most_carried) {
       outgoing.push_back(pack_header(header, payload.front()));
       return outgoing;
     }
@@ -328,6 +338,7 @@ void call_book::leave(call& which, std::size_t link) noexcept {
 // The link's server has the call no more, or never had it.
 void call_book::go_on_without(call& which, std::size_t link, time_point now) {
   leave(which, link);
+  which.lost = true;
   if (which.out != 0) {
     return;  // others work on it
   }
@@ -426,13 +437,14 @@ void call_book::settle(std::size_t link, const call_header& header, message&& pa
       }
       leave(*found, link);
       found->refused |= bit(link);
-      found->retry_after =
-          std::max(found->retry_after, std::chrono::milliseconds{header.amount});
+      found->retry_after = std::max(found->retry_after, std::chrono::milliseconds{header.amount});
       if (found->out != 0) {
         return;  // others work on it
       }
       if (!place(*found, now)) {
-        return end(*found, {call_end::overloaded, {}, found->retry_after});
+        return end(*found, found->lost
+                               ? call_outcome{call_end::server_lost}
+                               : call_outcome{call_end::overloaded, {}, found->retry_after});
       }
       ++counts_.moved;
       return;

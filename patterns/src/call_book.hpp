@@ -76,7 +76,7 @@ class call_book {
 
   call_book(outbox& out, const client_options& options);
 
-  // Links are numbered from 0; a number is not used again.
+  // Links are numbered from 0. The number of one that was removed may be used again.
   std::size_t add_link(bool several_servers);
   void remove_link(std::size_t which, time_point now);
 
@@ -118,6 +118,7 @@ class call_book {
     link_set asked = 0;    // was sent there
     link_set out = 0;      // and neither answer nor loss was seen since
     link_set refused = 0;  // these are overloaded
+    bool lost = false;     // some server may have executed it, and will not say
     std::chrono::milliseconds retry_after{0};
     std::uint64_t number = 0;  // of the message on the last link it was sent to
   };
@@ -125,8 +126,7 @@ class call_book {
   [[nodiscard]] static link_set bit(std::size_t which) noexcept { return link_set{1} << which; }
   [[nodiscard]] call* find(std::uint64_t id) noexcept;
   [[nodiscard]] bool place(call& which, time_point now);
-  [[nodiscard]] static message message_to(const server_link& to, const call& which,
-                                          time_point now);
+  [[nodiscard]] static message message_to(const server_link& to, const call& which, time_point now);
   [[nodiscard]] bool send_to(std::size_t link, call& which, time_point now);
   [[nodiscard]] std::size_t best_link(link_set excluded) const noexcept;
   void place_or_wait(call& which, time_point now);
@@ -151,7 +151,7 @@ class call_book {
   bool closed_ = false;
 
   std::vector<server_link> links_;
-  link_set removed_ = 0;
+  link_set removed_ = 0;          // their numbers are free
   mutable std::size_t turn_ = 0;  // the link that was chosen last
 
   std::deque<call> calls_;  // by the low bits of their ids

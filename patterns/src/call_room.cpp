@@ -79,11 +79,16 @@ void call_room::close() noexcept {
     give_up();
     leader_left_.wait(lock, [this] { return !has_leader_; });
   }
+  std::thread leaving;
   {
-    const std::lock_guard one_at_a_time{joining_};
-    if (background_.joinable() && background_.get_id() != std::this_thread::get_id()) {
-      background_.join();
+    // A function of a call, run by that thread, may be what closes: then the destructor joins.
+    const std::lock_guard lock{mutex_};
+    if (background_.get_id() != std::this_thread::get_id()) {
+      leaving = std::move(background_);
     }
+  }
+  if (leaving.joinable()) {
+    leaving.join();
   }
   std::unique_lock lock{mutex_};
   run_ended(lock);
@@ -123,9 +128,10 @@ call_room::link& call_room::prepare(const endpoint& where) {
   return *links_.emplace_back(std::make_unique<link>(context_, chosen, where));
 }
 
-void call_room::add(link& made, bool several_servers) {
-  made.number = book_.add_link(several_servers);
-  numbered_.push_back(&made);
+void call_room::add(link& made, std::size_t number) {
+  numbered_.resize(std::max(numbered_.size(), number + 1));
+  numbered_[number] = &made;
+  made.number = number;
   touched_ |= bit(*made.number);
   if (made.where.kind() == transport::pipe) {
     pipes_ |= bit(*made.number);
@@ -153,23 +159,48 @@ void call_room::watch_fds(link& of) {
   }
 }
 
+// A number of the book's, given back unless it comes to be used.
+class call_room::number_taken {
+ public:
+  number_taken(call_book& book, bool several_servers)
+      : book_{book}, number_{book.add_link(several_servers)} {}
+  number_taken(const number_taken&) = delete;
+  number_taken& operator=(const number_taken&) = delete;
+  ~number_taken() {
+    if (!is_used_) {
+      book_.remove_link(number_, clock::now());
+    }
+  }
+  std::size_t use() {
+    is_used_ = true;
+    return number_;
+  }
+
+ private:
+  call_book& book_;
+  std::size_t number_;
+  bool is_used_ = false;
+};
+
 endpoint call_room::bind(const endpoint& where) {
   const std::lock_guard lock{mutex_};
   link& made = prepare(where);
-  const endpoint bound = made.native.bind(where);
-  if (!made.number) {
-    made.where = bound;
-    add(made, true);
+  if (made.number) {
+    return made.native.bind(where);
   }
-  return bound;
+  number_taken number{book_, true};
+  made.where = made.native.bind(where);
+  add(made, number.use());
+  return made.where;
 }
 
 void call_room::connect(const endpoint& where) {
   const std::lock_guard lock{mutex_};
   link& made = prepare(where);
   if (!made.number) {
+    number_taken number{book_, false};
     made.native.connect(where);
-    add(made, false);
+    add(made, number.use());
   }
 }
 
@@ -318,11 +349,7 @@ call_outcome call_room::call(call_book::order&& what, const std::stop_token& sto
   if (stop.stop_possible() && !self.end) {
     // Outside the mutex: it may be called at once.
     lock.unlock();
-    on_stop.emplace(stop, [this, id] {
-      std::unique_lock inner{mutex_};
-      book_.cancel(id);
-      after_use(inner);
-    });
+    on_stop.emplace(stop, [this, id] { cancel(id); });
     lock.lock();
   }
   static_cast<void>(wait(
@@ -341,6 +368,18 @@ std::uint64_t call_room::start_unless_stopped(call_book::order&& what,
   return book_.start(std::move(what), clock::now());
 }
 
+// For stop callbacks. The functions of calls are left to others: one of them may let the client go,
+// and the thread that asks to stop is none that the client waits for then.
+void call_room::cancel(std::uint64_t id) {
+  const std::lock_guard lock{mutex_};
+  book_.cancel(id);
+  look_while_leader_sleeps();
+  if (book_.has_ended() && running_for != this) {
+    wake_leader();
+    need_background();
+  }
+}
+
 void call_room::start(call_book::order&& what, const std::stop_token& stop) {
   std::shared_ptr<cancel_hook> hook;
   if (stop.stop_possible()) {
@@ -351,17 +390,13 @@ void call_room::start(call_book::order&& what, const std::stop_token& stop) {
   }
   std::unique_lock lock{mutex_};
   const std::uint64_t id = start_unless_stopped(std::move(what), stop);
-  if (!has_leader_) {
-    need_background();
+  if (!has_leader_ || !background_.joinable()) {
+    need_background();  // also for when the leader has left
   }
   after_use(lock);
   if (hook) {
     lock.unlock();
-    hook->callback.emplace(stop, [this, id] {
-      std::unique_lock inner{mutex_};
-      book_.cancel(id);
-      after_use(inner);
-    });
+    hook->callback.emplace(stop, [this, id] { cancel(id); });
   }
 }
 
@@ -396,11 +431,7 @@ void call_room::stream::start(call_book::order&& what, std::stop_token stop) {
 }
 
 std::optional<message> call_room::stream::next(time_point deadline) {
-  const std::stop_callback on_stop{stop_, [this] {
-                                     std::unique_lock inner{room_.mutex_};
-                                     room_.book_.cancel(id_);
-                                     room_.after_use(inner);
-                                   }};
+  const std::stop_callback on_stop{stop_, [this] { room_.cancel(id_); }};
   std::unique_lock lock{room_.mutex_};
   const bool came = room_.wait(
       lock, seat_, [this] { return seat_.end || !seat_.items.empty(); }, deadline);
@@ -429,6 +460,11 @@ std::optional<message> call_room::stream::next(time_point deadline) {
 
 // Requires: the mutex is held. Ends every use of the book.
 void call_room::after_use(std::unique_lock<std::mutex>& lock) {
+  look_while_leader_sleeps();
+  run_ended(lock);
+}
+
+void call_room::look_while_leader_sleeps() {
   if (leader_sleeps_) {
     try {
       look_at_touched();
@@ -439,7 +475,6 @@ void call_room::after_use(std::unique_lock<std::mutex>& lock) {
       wake_leader();
     }
   }
-  run_ended(lock);
 }
 
 void call_room::run_ended(std::unique_lock<std::mutex>& lock) {
@@ -488,9 +523,11 @@ void call_room::lead(std::unique_lock<std::mutex>& lock, Ready ready, time_point
   try {
     look_at_touched();
     if (!ready() && !book_.has_ended() && !closing_) {
-      const time_point until = std::min(deadline, book_.next_tick());
       if (pipes_ == 0 || !spin(lock, ready)) {
-        sleep(lock, until);
+        look_at_touched();  // others had the mutex while this span
+        if (!ready() && !book_.has_ended() && !closing_) {
+          sleep(lock, std::min(deadline, book_.next_tick()));
+        }
       }
       const time_point now = clock::now();
       if (now >= book_.next_tick()) {
@@ -592,13 +629,12 @@ void call_room::run_background() {
   while (!closing_) {
     run_ended(lock);
     if (closing_) {
-      return;
+      break;
     }
     const time_point now = clock::now();
     if (has_leader_) {
       // Which looks after the time; come back when it should have.
-      wait_until(background_changed_, lock,
-                 std::max(book_.next_tick(), now + leaders_patience));
+      wait_until(background_changed_, lock, std::max(book_.next_tick(), now + leaders_patience));
     } else if (book_.unattended() > 0) {
       lead(
           lock, [] { return false; }, time_point::max());
@@ -617,6 +653,7 @@ void call_room::run_background() {
       }
     }
   }
+  run_ended(lock);
 }
 
 }  // namespace parley::detail

@@ -111,7 +111,8 @@ class call_room final : call_book::outbox {
   [[nodiscard]] bool send(std::size_t link, message&& outgoing) override;
 
   link& prepare(const endpoint& where);
-  void add(link& made, bool several_servers);
+  class number_taken;
+  void add(link& made, std::size_t number);
   void need_background();
   void watch_fds(link& of);
   void look(std::size_t number);
@@ -122,7 +123,9 @@ class call_room final : call_book::outbox {
 
   [[nodiscard]] std::uint64_t start_unless_stopped(call_book::order&& what,
                                                    const std::stop_token& stop);
+  void cancel(std::uint64_t id);
   void after_use(std::unique_lock<std::mutex>& lock);
+  void look_while_leader_sleeps();
   void run_ended(std::unique_lock<std::mutex>& lock);
   template<class Ready>
   bool wait(std::unique_lock<std::mutex>& lock, waiting& who, Ready ready, time_point deadline);
@@ -158,7 +161,6 @@ class call_room final : call_book::outbox {
   std::condition_variable leader_left_;
   bool closing_ = false;
   std::condition_variable background_changed_;
-  std::mutex joining_;
   std::thread background_;
 };
 

@@ -132,7 +132,10 @@ void server_core::receive(std::unique_lock<std::mutex>& lock, time_point deadlin
   const time_point now = clock::now();
   lock.lock();
   receives_ = false;
-  closing_ = closing_ || !is_open;
+  if (!is_open) {
+    closing_ = true;
+    desk_.close(stops);
+  }
   for (message& each : incoming) {
     try {
       desk_.receive(std::move(each), now, out, stops);
