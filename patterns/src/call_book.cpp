@@ -21,11 +21,8 @@ constexpr std::size_t most_calls = std::size_t{1} << place_bits;
 // counts: notifications, cancels, pings.
 constexpr std::uint64_t beside_calls = 1000;
 
-// Empty: there is none.
-message payload_of(message&& incoming, const call_header& header) {
-  if ((header.flags & call_header::carries) != 0) {
-    return carried_by(incoming.front());
-  }
+// Behind the header's frame. Empty: there is none.
+message payload_of(message&& incoming) {
   if (incoming.size() < 3 || !incoming[1].empty()) {
     return {};
   }
@@ -56,6 +53,7 @@ std::size_t call_book::add_link(bool several_servers) {
     throw error{errc::unsupported, "more than 64 endpoints of one client"};
   }
   links_.push_back(made);
+  bundles_.emplace_back();
   return links_.size() - 1;
 }
 
@@ -63,6 +61,7 @@ void call_book::remove_link(std::size_t which, time_point now) {
   removed_ |= bit(which);
   if (links_[which].connected()) {
     links_[which].disconnect();
+    drop_bundle(which);
     lose(which, now);
   }
   for (call& each : calls_) {
@@ -90,6 +89,7 @@ void call_book::set_ready(std::size_t which, bool can_send, time_point now) {
     link.blocked = link.unacknowledged() >= limit_ + beside_calls;
     if (!link.blocked) {
       link.disconnect();
+      drop_bundle(which);
       lose(which, now);
     }
   }
@@ -212,29 +212,51 @@ void call_book::close() {
       end(each, {call_end::closed});
     }
   }
+  flush();
 }
 
 // Placing.
 
 bool call_book::control(std::size_t link, const call_header& header) {
-  return links_[link].connected() && out_.send(link, message{pack_header(header)});
+  if (!links_[link].connected()) {
+    return false;
+  }
+  if (holds_ && links_[link].takes_bundles()) {
+    return bundle(link, header, nullptr);
+  }
+  return flush(link) && out_.send(link, message{pack_header(header)});
 }
 
-message call_book::message_to(const server_link& to, const call& which, time_point now) {
+call_header call_book::header_to(const server_link& to, const call& which,
+                                 time_point now) noexcept {
+  call_header header{.what = kind::request,
+                     .flags = call_header::bundles,
+                     .id = which.id,
+                     .amount = which.what.credit};
+  if (which.what.idempotent) {
+    header.flags |= call_header::idempotent;
+  }
+  if (which.what.credit > 0) {
+    header.flags |= call_header::streamed;
+    header.time = server_link::micros(which.what.patience);
+  } else {
+    to.put_deadline(header, which.what.deadline, now);
+  }
+  return header;
+}
+
+// False: not now.
+bool call_book::deliver(std::size_t link, const call& which, time_point now) {
+  const server_link& to = links_[link];
   const message& payload = which.what.payload;
   message outgoing;
   if (which.what.wants_reply) {
-    call_header header{.what = kind::request, .id = which.id, .amount = which.what.credit};
-    header.flags = static_cast<std::uint8_t>((which.what.idempotent ? call_header::idempotent : 0) |
-                                             (which.what.credit > 0 ? call_header::streamed : 0));
-    if (which.what.credit > 0) {
-      header.time = server_link::micros(which.what.patience);
-    } else {
-      to.put_deadline(header, which.what.deadline, now);
-    }
+    const call_header header = header_to(to, which, now);
     if (to.ours() && payload.size() == 1 && payload.front().size() <= call_header::most_carried) {
-      outgoing.push_back(pack_header(header, payload.front()));
-      return outgoing;
+      if (holds_ && to.takes_bundles()) {
+        return bundle(link, header, &payload.front());
+      }
+      return flush(link) && out_.send(link, message{pack_header(header, payload.front())});
     }
     outgoing.reserve(2 + payload.size());
     outgoing.push_back(pack_header(header));
@@ -243,15 +265,12 @@ message call_book::message_to(const server_link& to, const call& which, time_poi
   for (const frame& each : payload) {
     outgoing.push_back(each);
   }
-  return outgoing;
+  return flush(link) && out_.send(link, std::move(outgoing));
 }
 
 bool call_book::send_to(std::size_t link, call& which, time_point now) {
   server_link& to = links_[link];
-  if (to.blocked || to.unacknowledged() >= limit_ + beside_calls) {
-    return false;
-  }
-  if (!out_.send(link, message_to(to, which, now))) {
+  if (to.blocked || to.unacknowledged() >= limit_ + beside_calls || !deliver(link, which, now)) {
     return false;
   }
   which.number = to.sent();
@@ -326,6 +345,43 @@ void call_book::place_waiting(time_point now) {
   }
 }
 
+// Bundles.
+
+bool call_book::bundle(std::size_t link, const call_header& header, const frame* payload) {
+  bundle_writer& into = bundles_[link];
+  const auto add = [&] {
+    return payload == nullptr ? into.add(header) : into.add(header, *payload);
+  };
+  if (!add() && !(flush(link) && add())) {
+    return false;
+  }
+  held_ |= bit(link);
+  return true;
+}
+
+// True: nothing is left. What is left goes out before anything else does.
+bool call_book::flush(std::size_t link) {
+  if ((held_ & bit(link)) != 0) {
+    if (!out_.send(link, message{bundles_[link].packed()})) {
+      return false;
+    }
+    drop_bundle(link);
+  }
+  return true;
+}
+
+void call_book::flush() {
+  holds_ = false;
+  for (link_set left = held_; left != 0; left &= left - 1) {
+    static_cast<void>(flush(static_cast<std::size_t>(std::countr_zero(left))));
+  }
+}
+
+void call_book::drop_bundle(std::size_t link) noexcept {
+  bundles_[link].clear();
+  held_ &= ~bit(link);
+}
+
 // Losing.
 
 void call_book::leave(call& which, std::size_t link) noexcept {
@@ -380,25 +436,45 @@ void call_book::receive(std::size_t which, message&& incoming, time_point now) {
     link.connect(now);  // the socket has not been asked yet
   }
   const bool back = link.heard(now);
-  const auto header = incoming.empty() ? std::nullopt : parse_header(incoming.front());
-  if (!header) {
+  if (incoming.empty()) {
     ++counts_.nonsense;
-  } else if (header->what == kind::request) {
-    // Sent back by a socket that knows nothing of headers.
-    settle(which, *header, payload_of(std::move(incoming), *header), now);
+  } else if (is_bundle(incoming.front())) {
+    auto messages = bundle_reader::open(incoming.front());
+    counts_.nonsense += messages ? 0 : 1;
+    while (messages && messages->has_more()) {
+      take(which, messages->next(), {}, now);
+    }
   } else {
-    const bool another = link.heard_from(*header);
-    if (header->what == kind::pong) {
-      link.take_pong(*header);
-    } else {
-      settle(which, *header, payload_of(std::move(incoming), *header), now);
-    }
-    if (another) {
-      ask_after(which);
-    }
+    const frame first = incoming.front();
+    take(which, first.view(), std::move(incoming), now);
   }
   if (back || !waiting_.empty()) {
     place_waiting(now);
+  }
+}
+
+// A header's bytes, and the message it came in if that may have a payload behind it.
+void call_book::take(std::size_t which, std::string_view bytes, message&& whole, time_point now) {
+  const auto header = parse_header(bytes);
+  if (!header) {
+    ++counts_.nonsense;
+    return;
+  }
+  message payload = (header->flags & call_header::carries) != 0 ? message{carried_by(bytes)}
+                                                                : payload_of(std::move(whole));
+  if (header->what == kind::request) {
+    // Sent back by a socket that knows nothing of headers.
+    return settle(which, *header, std::move(payload), now);
+  }
+  server_link& link = links_[which];
+  const bool another = link.heard_from(*header);
+  if (header->what == kind::pong) {
+    link.take_pong(*header);
+  } else {
+    settle(which, *header, std::move(payload), now);
+  }
+  if (another) {
+    ask_after(which);
   }
 }
 

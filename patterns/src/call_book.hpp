@@ -16,6 +16,7 @@
 #include <parley/client.hpp>
 #include <parley/message.hpp>
 
+#include "call_bundle.hpp"
 #include "call_header.hpp"
 #include "call_ids.hpp"
 #include "server_link.hpp"
@@ -26,6 +27,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 namespace parley::detail {
@@ -97,6 +99,11 @@ class call_book {
   // Ends all calls, and those that are started later.
   void close();
 
+  // What is sent from here to the next flush may wait for it, to go out together. Whoever holds
+  // flushes soon.
+  void hold() noexcept { holds_ = true; }
+  void flush();
+
   // The calls with a function that have ended since the last time, in order.
   [[nodiscard]] std::vector<ended> take_ended() { return std::exchange(ended_, {}); }
   [[nodiscard]] bool has_ended() const noexcept { return !ended_.empty(); }
@@ -126,7 +133,12 @@ class call_book {
   [[nodiscard]] static link_set bit(std::size_t which) noexcept { return link_set{1} << which; }
   [[nodiscard]] call* find(std::uint64_t id) noexcept;
   [[nodiscard]] bool place(call& which, time_point now);
-  [[nodiscard]] static message message_to(const server_link& to, const call& which, time_point now);
+  [[nodiscard]] static call_header header_to(const server_link& to, const call& which,
+                                             time_point now) noexcept;
+  [[nodiscard]] bool deliver(std::size_t link, const call& which, time_point now);
+  [[nodiscard]] bool bundle(std::size_t link, const call_header& header, const frame* payload);
+  [[nodiscard]] bool flush(std::size_t link);
+  void drop_bundle(std::size_t link) noexcept;
   [[nodiscard]] bool send_to(std::size_t link, call& which, time_point now);
   [[nodiscard]] std::size_t best_link(link_set excluded) const noexcept;
   void place_or_wait(call& which, time_point now);
@@ -140,6 +152,7 @@ class call_book {
   void end(call& which, call_outcome&& how);
   void end_late(call& which);
   void count(call_end how) noexcept;
+  void take(std::size_t link, std::string_view bytes, message&& whole, time_point now);
   void settle(std::size_t link, const call_header& header, message&& payload, time_point now);
 
   outbox& out_;
@@ -151,6 +164,9 @@ class call_book {
   bool closed_ = false;
 
   std::vector<server_link> links_;
+  std::vector<bundle_writer> bundles_;  // of each link: what is to be sent first
+  link_set held_ = 0;                   // those of them that are not empty
+  bool holds_ = false;
   link_set removed_ = 0;          // their numbers are free
   mutable std::size_t turn_ = 0;  // the link that was chosen last
 

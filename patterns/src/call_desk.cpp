@@ -15,6 +15,8 @@ namespace {
 
 using kind = call_header::kind;
 
+// Handlers that usually take longer than that hold no replies.
+constexpr std::chrono::microseconds quick{20};
 constexpr std::size_t most_bytes_remembered = std::size_t{16} << 20;
 
 std::uint64_t micros(call_desk::time_point time) noexcept {
@@ -30,13 +32,14 @@ std::chrono::microseconds time_of(std::uint64_t micros) noexcept {
 }
 
 // To a caller that sent a header.
-message answer_to(const message& address, const call_header& header, bool may_carry,
+message answer_to(const message& address, const call_header& header, bool in_one_frame,
                   const message& payload) {
   message outgoing{address};
-  if (may_carry && payload.size() == 1 && payload.front().size() <= call_header::most_carried) {
+  if (in_one_frame) {
     outgoing.push_back(pack_header(header, payload.front()));
     return outgoing;
   }
+  outgoing.reserve(address.size() + 2 + payload.size());
   outgoing.push_back(pack_header(header));
   outgoing.push_back(frame{});
   for (const frame& each : payload) {
@@ -64,21 +67,25 @@ void call_desk::receive(message&& incoming, time_point now, std::vector<message>
   const std::size_t delimiter = envelope_size(incoming, 1) - 1;
   const bool has_delimiter = delimiter > 0 && incoming[delimiter].empty();
   if (!has_delimiter) {
-    const auto header = parse_header(incoming.back());
-    const bool carries = header && (header->flags & call_header::carries) != 0;
-    if (header && (header->what != kind::request || carries)) {
-      const frame last = std::move(incoming[incoming.size() - 1]);
-      message address = std::move(incoming);
-      address.drop_back();
-      return header->what == kind::request
-                 ? take_call(std::move(address), header, false, carried_by(last), now, out)
-                 : take_control(address, *header, now, out, stops);
+    const frame last = incoming.back();
+    incoming.drop_back();
+    if (is_bundle(last)) {
+      auto messages = bundle_reader::open(last);
+      counts_.nonsense += messages ? 0 : 1;
+      while (messages && messages->has_more()) {
+        counts_.nonsense += take_compact(incoming, messages->next(), now, out, stops) ? 0 : 1;
+      }
+      return;
     }
+    if (take_compact(incoming, last.view(), now, out, stops)) {
+      return;
+    }
+    incoming.push_back(last);
   }
   const std::size_t address_size = has_delimiter ? delimiter : 1;
   std::optional<call_header> header;
   if (has_delimiter && address_size > 1) {
-    header = parse_header(incoming[address_size - 1]);
+    header = parse_header(incoming[address_size - 1].view());
     if (header && header->what != kind::request) {
       header.reset();
     }
@@ -91,6 +98,23 @@ void call_desk::receive(message&& incoming, time_point now, std::vector<message>
   if (!incoming.empty()) {
     take_call(std::move(address), header, has_delimiter, std::move(incoming), now, out);
   }
+}
+
+bool call_desk::take_compact(const message& address, std::string_view bytes, time_point now,
+                             std::vector<message>& out, std::vector<std::stop_source>& stops) {
+  const auto header = parse_header(bytes);
+  if (!header) {
+    return false;
+  }
+  if (header->what != kind::request) {
+    take_control(address, *header, now, out, stops);
+    return true;
+  }
+  if ((header->flags & call_header::carries) == 0) {
+    return false;
+  }
+  take_call(message{address}, header, false, carried_by(bytes), now, out);
+  return true;
 }
 
 void call_desk::take_control(const message& address, const call_header& header, time_point now,
@@ -193,9 +217,9 @@ void call_desk::refuse(const open_call& which, std::vector<message>& out) {
   } catch (const protocol_error&) {
     // It will be told that it is overloaded, rather than what it did wrong.
   }
-  out.push_back(reply(which.address, which,
-                      pack_error(id, "overloaded",
-                                 "try again in " + std::to_string(hint.count()) + " ms")));
+  out.push_back(
+      reply(which.address, which,
+            pack_error(id, "overloaded", "try again in " + std::to_string(hint.count()) + " ms")));
 }
 
 // How long those in front will take.
@@ -229,8 +253,10 @@ call_desk::call call_desk::next(time_point now) {
 }
 
 message call_desk::item(const open_call& of, frame&& result) {
-  return answer_to(of.address, {.what = kind::item, .id = of.header->id}, of.may_carry(),
-                   std::move(result));
+  const message payload{std::move(result)};
+  return answer_to(of.address,
+                   {.what = kind::item, .flags = call_header::bundles, .id = of.header->id},
+                   of.may_carry(payload), payload);
 }
 
 void call_desk::answer(open_call& which, message payload, time_point now,
@@ -238,6 +264,8 @@ void call_desk::answer(open_call& which, message payload, time_point now,
   if (std::exchange(which.is_answered, true)) {
     return;
   }
+  // What this one holds, the next one, which is about to run, or the last in line lets go.
+  const bool holds = which.runs && !line_.empty() && usual_time_ < quick;
   --open_;
   ++counts_.answered;
   usual_time_ += ((now - which.begun) - usual_time_) / 16;
@@ -246,18 +274,67 @@ void call_desk::answer(open_call& which, message payload, time_point now,
   } else if (!which.is_dropped) {
     known_.erase(which.header->id);
   }
-  if (payload.empty()) {
-    return;
-  }
-  if (which.header && (which.header->flags & call_header::idempotent) != 0) {
+  if (!payload.empty() && which.header && (which.header->flags & call_header::idempotent) != 0) {
     remember(which.header->id, payload, now);
   }
-  if (!which.is_dropped) {
-    out.push_back(reply(which.address, which, payload));
+  if (!payload.empty() && !which.is_dropped) {
+    if ((holds || holds_replies()) && which.may_bundle(payload)) {
+      hold(which.address, which, payload.front(), out);
+    } else {
+      out.push_back(reply(which.address, which, payload));
+    }
     for (const message& each : which.others) {
       out.push_back(reply(each, which, payload));
     }
   }
+  if (!holds) {
+    release_replies(out);
+  }
+}
+
+// Held replies.
+
+void call_desk::hold(const message& address, const open_call& to, const frame& payload,
+                     std::vector<message>& out) {
+  const auto end = held_.begin() + static_cast<std::ptrdiff_t>(held_clients_);
+  auto at =
+      std::find_if(held_.begin(), end, [&](const held& each) { return each.address == address; });
+  if (at == end) {
+    if (held_clients_ == most_held_clients) {
+      release_replies(out);
+    }
+    if (held_clients_ == held_.size()) {
+      held_.emplace_back();
+    }
+    at = held_.begin() + static_cast<std::ptrdiff_t>(held_clients_++);
+    at->address = address;
+  }
+  const call_header header = reply_header(address, to.header->id);
+  if (!at->replies.add(header, payload)) {
+    out.push_back(at->address);
+    out.back().push_back(at->replies.packed());
+    at->replies.clear();
+    static_cast<void>(at->replies.add(header, payload));  // there is room for one
+  }
+}
+
+void call_desk::release_replies(std::vector<message>& out) {
+  for (; held_clients_ > 0; --held_clients_) {
+    held& last = held_[held_clients_ - 1];
+    out.push_back(std::move(last.address));
+    out.back().push_back(last.replies.packed());
+    last.replies.clear();
+  }
+}
+
+void call_desk::undelivered(const message& outgoing) noexcept {
+  std::size_t replies = 1;
+  if (is_bundle(outgoing.back())) {
+    if (const auto all = bundle_reader::open(outgoing.back())) {
+      replies = all->count();
+    }
+  }
+  counts_.undelivered += replies;
 }
 
 void call_desk::close(std::vector<std::stop_source>& stops) {
@@ -279,12 +356,7 @@ void call_desk::close(std::vector<std::stop_source>& stops) {
 message call_desk::reply(const message& address, const open_call& to,
                          const message& payload) const {
   if (to.header) {
-    return answer_to(address,
-                     {.what = kind::reply,
-                      .id = to.header->id,
-                      .link = link_of(address),
-                      .load = load()},
-                     to.may_carry(), payload);
+    return answer_to(address, reply_header(address, to.header->id), to.may_carry(payload), payload);
   }
   message outgoing{address};
   if (to.has_delimiter) {
@@ -296,7 +368,16 @@ message call_desk::reply(const message& address, const open_call& to,
   return outgoing;
 }
 
+call_header call_desk::reply_header(const message& address, std::uint64_t id) const noexcept {
+  return {.what = kind::reply,
+          .flags = call_header::bundles,
+          .id = id,
+          .link = link_of(address),
+          .load = load()};
+}
+
 message call_desk::control(const message& address, call_header header) const {
+  header.flags = call_header::bundles;
   header.link = link_of(address);
   header.load = load();
   message outgoing{address};

@@ -11,6 +11,7 @@
 #include <parley/message.hpp>
 #include <parley/server.hpp>
 
+#include "call_bundle.hpp"
 #include "call_header.hpp"
 
 #include <chrono>
@@ -21,6 +22,7 @@
 #include <memory>
 #include <optional>
 #include <stop_token>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -41,6 +43,7 @@ struct open_call {
   time_point begun{};
   bool is_dropped = false;  // cancelled: nobody waits for the reply
   bool is_answered = false;
+  bool runs = false;                        // its handler has not returned; who runs it says so
   std::stop_source stop{std::nostopstate};  // made when somebody asks for it
 
   // Streams.
@@ -55,9 +58,14 @@ struct open_call {
   std::vector<frame> items;  // for a caller that takes but one result
   std::weak_ptr<server_core> owner;
 
-  // The caller takes a payload in the header's frame.
-  [[nodiscard]] bool may_carry() const noexcept {
-    return header && (header->flags & call_header::carries) != 0;
+  // The caller takes that payload in the header's frame.
+  [[nodiscard]] bool may_carry(const message& reply) const noexcept {
+    return header && (header->flags & call_header::carries) != 0 && reply.size() == 1 &&
+           reply.front().size() <= call_header::most_carried;
+  }
+  // The caller takes it in one frame with others.
+  [[nodiscard]] bool may_bundle(const message& reply) const noexcept {
+    return header && (header->flags & call_header::bundles) != 0 && may_carry(reply);
   }
   [[nodiscard]] bool is_streamed() const noexcept {
     return header && (header->flags & call_header::streamed) != 0;
@@ -83,10 +91,13 @@ class call_desk {
   // A result of several.
   [[nodiscard]] static message item(const open_call& of, frame&& result);
   // Ends a call; the replies to be sent are added to `out`. An empty payload: there is none, as
-  // for a notification. The second answer to a call is dropped.
+  // for a notification. The second answer to a call is dropped. While quick handlers run one after
+  // the other, replies may be held, to go out together.
   void answer(open_call& which, message payload, time_point now, std::vector<message>& out);
-  // A reply could not be delivered.
-  void undelivered() noexcept { ++counts_.undelivered; }
+  [[nodiscard]] bool holds_replies() const noexcept { return held_clients_ > 0; }
+  void release_replies(std::vector<message>& out);
+  // That could not be delivered.
+  void undelivered(const message& outgoing) noexcept;
 
   // Drops what waits, and gives the rest to be asked to stop.
   void close(std::vector<std::stop_source>& stops);
@@ -99,13 +110,26 @@ class call_desk {
     message payload;
   };
 
+  // Replies that wait for others to the same client.
+  struct held {
+    message address;
+    bundle_writer replies;
+  };
+  static constexpr std::size_t most_held_clients = 16;
+
+  // What came in one frame, or in one of a bundle's. False: it is none of that.
+  [[nodiscard]] bool take_compact(const message& address, std::string_view bytes, time_point now,
+                                  std::vector<message>& out, std::vector<std::stop_source>& stops);
   void take_control(const message& address, const call_header& header, time_point now,
                     std::vector<message>& out, std::vector<std::stop_source>& stops);
   void take_call(message&& address, const std::optional<call_header>& header, bool has_delimiter,
                  message&& payload, time_point now, std::vector<message>& out);
+  void hold(const message& address, const open_call& to, const frame& payload,
+            std::vector<message>& out);
   void refuse(const open_call& which, std::vector<message>& out);
   [[nodiscard]] message reply(const message& address, const open_call& to,
                               const message& payload) const;
+  [[nodiscard]] call_header reply_header(const message& address, std::uint64_t id) const noexcept;
   [[nodiscard]] message control(const message& address, call_header header) const;
   [[nodiscard]] std::uint64_t link_of(const message& address) const noexcept;
   [[nodiscard]] std::uint32_t load() const noexcept;
@@ -124,7 +148,10 @@ class call_desk {
   std::unordered_map<std::uint64_t, call> known_;  // open ones that have a header, by id
   std::vector<call> nameless_;                     // begun, and without a header
   std::size_t open_ = 0;                           // taken, and not answered
-  std::chrono::nanoseconds usual_time_{0};  // a handler's, of late
+  std::chrono::nanoseconds usual_time_{0};         // a handler's, of late
+
+  std::vector<held> held_;  // the first held_clients_ of them; the others are kept for their memory
+  std::size_t held_clients_ = 0;
 
   std::deque<std::uint64_t> memory_order_;
   std::unordered_map<std::uint64_t, memory> memory_;

@@ -10,29 +10,40 @@ namespace parley::detail {
 namespace {
 
 constexpr std::string_view magic{"\xffPRC\x01", 5};  // the last octet is the version
-constexpr std::size_t header_size = magic.size() + 2 + 8 + 8 + 4 + 8 + 4;
 static_assert(header_size <= frame::inline_capacity, "a call should cost no allocation");
+
+// Numbers are in network order. A swap of octets that compilers know.
+template<class Number>
+Number swapped(Number value) noexcept {
+  if constexpr (std::endian::native == std::endian::big) {
+    return value;
+  } else if constexpr (sizeof value == 8) {
+    return __builtin_bswap64(value);
+  } else {
+    static_assert(sizeof value == 4);
+    return __builtin_bswap32(value);
+  }
+}
 
 template<class Number>
 char* put(char* at, Number value) noexcept {
-  for (int shift = 8 * (sizeof value - 1); shift >= 0; shift -= 8) {
-    *at++ = static_cast<char>(value >> shift & 0xff);
-  }
-  return at;
+  value = swapped(value);
+  std::memcpy(at, &value, sizeof value);
+  return at + sizeof value;
 }
 
 template<class Number>
 const char* take(const char* at, Number& value) noexcept {
-  value = 0;
-  for (std::size_t count = 0; count < sizeof value; ++count) {
-    value = static_cast<Number>(value << 8 | static_cast<unsigned char>(*at++));
-  }
-  return at;
+  std::memcpy(&value, at, sizeof value);
+  value = swapped(value);
+  return at + sizeof value;
 }
 
 bool is_known(std::uint8_t kind) noexcept {
   return (kind >= 0x01 && kind <= 0x05) || (kind >= 0x11 && kind <= 0x15);
 }
+
+}  // namespace
 
 void write_header(char* at, const call_header& header) noexcept {
   std::memcpy(at, magic.data(), magic.size());
@@ -45,8 +56,6 @@ void write_header(char* at, const call_header& header) noexcept {
   at = put(at, header.link);
   put(at, header.load);
 }
-
-}  // namespace
 
 frame pack_header(const call_header& header) {
   std::array<char, header_size> bytes;
@@ -62,10 +71,7 @@ frame pack_header(call_header header, const frame& payload) {
   return frame{bytes.data(), header_size + payload.size()};
 }
 
-frame carried_by(const frame& bytes) { return frame{bytes.view().substr(header_size)}; }
-
-std::optional<call_header> parse_header(const frame& bytes) noexcept {
-  const std::string_view text = bytes.view();
+std::optional<call_header> parse_header(std::string_view text) noexcept {
   if (text.size() < header_size || !text.starts_with(magic)) {
     return std::nullopt;
   }

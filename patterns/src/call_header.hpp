@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 namespace parley::detail {
 
@@ -39,7 +40,9 @@ struct call_header {
   static constexpr std::uint8_t streamed = 0x02;       // items are welcome, `amount` to begin with
   static constexpr std::uint8_t absolute_time = 0x04;  // `time` is by the server's clock
   static constexpr std::uint8_t carries = 0x08;        // the payload follows in the same frame
-  static constexpr std::size_t most_carried = 1024;    // bytes
+  // Any message: who sends it takes bundles (call_bundle.hpp).
+  static constexpr std::uint8_t bundles = 0x10;
+  static constexpr std::size_t most_carried = 1024;  // bytes
   static constexpr std::uint32_t any_amount = 0xffff'ffff;
 
   kind what = kind::request;
@@ -58,10 +61,15 @@ struct call_header {
 [[nodiscard]] frame pack_header(const call_header& header);
 // With a payload of at most most_carried bytes.
 [[nodiscard]] frame pack_header(call_header header, const frame& payload);
-// Nothing: it is not one, or of a version that we do not know.
-[[nodiscard]] std::optional<call_header> parse_header(const frame& bytes) noexcept;
+inline constexpr std::size_t header_size = 5 + 2 + 8 + 8 + 4 + 8 + 4;
+void write_header(char* at, const call_header& header) noexcept;
 
-// What the header of that frame carries.
-[[nodiscard]] frame carried_by(const frame& bytes);
+// Nothing: it is not one, or of a version that we do not know.
+[[nodiscard]] std::optional<call_header> parse_header(std::string_view bytes) noexcept;
+
+// What the header in front of those bytes carries.
+[[nodiscard]] inline frame carried_by(std::string_view bytes) {
+  return frame{bytes.substr(header_size)};
+}
 
 }  // namespace parley::detail

@@ -48,8 +48,16 @@ struct cancel_hook {
   std::optional<std::stop_callback<std::function<void()>>> callback;
 };
 
-// What the thread is running functions of: it does not begin anew inside one.
-thread_local const void* running_for = nullptr;
+// What a thread is running functions for.
+struct running {
+  const void* room = nullptr;  // it does not begin anew inside one
+  bool more_follow = false;    // calls that a function starts may wait for those of the next ones
+  bool holds = false;          // some do
+};
+thread_local running now_running;
+
+// How long a call may wait so for functions that take their time.
+constexpr std::chrono::microseconds most_held{50};
 
 }  // namespace
 
@@ -258,16 +266,19 @@ void call_room::look(std::size_t number) {
   }
   const socket_readiness now_ready = at->native.ready();
   const time_point now = clock::now();
+  book_.hold();  // calls that find a server again, or another one
   if (now_ready.receive) {
     touched_ |= bit(number);  // more may come meanwhile
     while (auto incoming = at->native.try_receive()) {
       book_.receive(number, std::move(*incoming), now);
       if (leader_ != nullptr && leader_->end) {
+        book_.flush();
         return;  // the rest is for the next leader
       }
     }
   }
   book_.set_ready(number, now_ready.send, now);
+  book_.flush();
 }
 
 void call_room::look_at_touched() {
@@ -373,8 +384,11 @@ std::uint64_t call_room::start_unless_stopped(call_book::order&& what,
 void call_room::cancel(std::uint64_t id) {
   const std::lock_guard lock{mutex_};
   book_.cancel(id);
+  if (now_running.room != this || !now_running.more_follow) {
+    book_.flush();
+  }
   look_while_leader_sleeps();
-  if (book_.has_ended() && running_for != this) {
+  if (book_.has_ended() && now_running.room != this) {
     wake_leader();
     need_background();
   }
@@ -389,6 +403,10 @@ void call_room::start(call_book::order&& what, const std::stop_token& stop) {
     };
   }
   std::unique_lock lock{mutex_};
+  if (now_running.room == this && now_running.more_follow) {
+    book_.hold();
+    now_running.holds = true;
+  }
   const std::uint64_t id = start_unless_stopped(std::move(what), stop);
   if (!has_leader_ || !background_.joinable()) {
     need_background();  // also for when the leader has left
@@ -460,6 +478,9 @@ std::optional<message> call_room::stream::next(time_point deadline) {
 
 // Requires: the mutex is held. Ends every use of the book.
 void call_room::after_use(std::unique_lock<std::mutex>& lock) {
+  if (now_running.room != this || !now_running.more_follow) {
+    book_.flush();
+  }
   look_while_leader_sleeps();
   run_ended(lock);
 }
@@ -478,20 +499,43 @@ void call_room::look_while_leader_sleeps() {
 }
 
 void call_room::run_ended(std::unique_lock<std::mutex>& lock) {
-  if (!book_.has_ended() || running_for == this) {
+  if (!book_.has_ended() || now_running.room == this) {
     return;  // if this thread runs functions already, it goes on with these then
   }
-  const void* const before = std::exchange(running_for, this);
+  const running before = std::exchange(now_running, {this});
   while (book_.has_ended()) {
     std::vector<call_book::ended> over = book_.take_ended();
     lock.unlock();
+    time_point flushed = clock::now();
     for (call_book::ended& each : over) {
+      now_running.more_follow = &each != &over.back();
       each.when_done(std::move(each.how));
+      if (now_running.holds && clock::now() - flushed > most_held) {
+        lock.lock();
+        flush();
+        lock.unlock();
+        flushed = clock::now();
+      }
     }
     over.clear();  // the functions may hold what locks the mutex as it goes
     lock.lock();
+    flush();
   }
-  running_for = before;
+  now_running = before;
+}
+
+// Of what the functions held.
+void call_room::flush() {
+  if (std::exchange(now_running.holds, false)) {
+    book_.flush();
+    if (leader_sleeps_) {
+      try {
+        look_at_touched();
+      } catch (const error&) {
+        give_up();
+      }
+    }
+  }
 }
 
 // True: ready. False: the deadline has passed, or all ends.
@@ -533,6 +577,7 @@ void call_room::lead(std::unique_lock<std::mutex>& lock, Ready ready, time_point
       if (now >= book_.next_tick()) {
         look_at_all();  // what came before the time was up counts
         book_.tick(now);
+        book_.flush();
       }
     }
   } catch (const error&) {
@@ -642,6 +687,7 @@ void call_room::run_background() {
     } else if (now >= book_.next_tick()) {
       try_to_look();
       book_.tick(clock::now());
+      book_.flush();
     } else {
       // Looks now and then, too: nobody else may, for long.
       wait_until(background_changed_, lock,

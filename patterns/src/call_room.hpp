@@ -127,6 +127,7 @@ class call_room final : call_book::outbox {
   void after_use(std::unique_lock<std::mutex>& lock);
   void look_while_leader_sleeps();
   void run_ended(std::unique_lock<std::mutex>& lock);
+  void flush();
   template<class Ready>
   bool wait(std::unique_lock<std::mutex>& lock, waiting& who, Ready ready, time_point deadline);
   template<class Ready>

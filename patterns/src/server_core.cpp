@@ -5,6 +5,7 @@
 
 #include "call_ids.hpp"
 
+#include <algorithm>
 #include <new>
 #include <utility>
 
@@ -83,10 +84,15 @@ void server_core::work() {
         ++running_;
         call_others();
         next->owner = weak_from_this();
+        next->runs = true;
         lock.unlock();
         execute_(next);
         lock.lock();
+        next->runs = false;
         --running_;
+        continue;
+      }
+      if (send_held(lock)) {
         continue;
       }
       if (!receives_) {
@@ -105,6 +111,20 @@ void server_core::work() {
     }
     --idle_;
   }
+  static_cast<void>(send_held(lock));
+}
+
+// False: there was nothing.
+bool server_core::send_held(std::unique_lock<std::mutex>& lock) {
+  if (!desk_.holds_replies()) {
+    return false;
+  }
+  std::vector<message> out;
+  desk_.release_replies(out);
+  lock.unlock();
+  send(out);
+  lock.lock();
+  return true;
 }
 
 // Somebody is about to run a handler.
@@ -119,6 +139,11 @@ void server_core::call_others() noexcept {
 
 void server_core::receive(std::unique_lock<std::mutex>& lock, time_point deadline) {
   receives_ = true;
+  if (running_ > 0) {
+    // Handlers that take their time hold replies up.
+    static_cast<void>(send_held(lock));
+    deadline = std::min(deadline, deadline_after(deputy_interval));
+  }
   lock.unlock();
   std::vector<message> incoming;
   bool is_open = true;
@@ -163,7 +188,9 @@ void server_core::send(std::vector<message>& out) {
   try {
     link_.with([&](socket& native) {
       for (message& each : out) {
-        undelivered += native.try_send(std::move(each)) ? 0 : 1;
+        if (!native.try_send(std::move(each))) {
+          std::swap(out[undelivered++], each);
+        }
       }
     });
   } catch (const error&) {
@@ -171,8 +198,8 @@ void server_core::send(std::vector<message>& out) {
   }
   if (undelivered > 0) {
     const std::lock_guard lock{mutex_};
-    for (; undelivered > 0; --undelivered) {
-      desk_.undelivered();
+    for (std::size_t index = 0; index < undelivered; ++index) {
+      desk_.undelivered(out[index]);
     }
   }
 }

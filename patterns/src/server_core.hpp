@@ -5,7 +5,7 @@
 // There is one thread more than handlers may run at once. Whoever has nothing to do receives, and
 // executes what it received itself: no hop between threads for a call. While handlers run and
 // nobody receives, nobody hears cancels and pings; so one of the others looks every now and then,
-// and takes over receiving when a handler takes its time.
+// and takes over receiving when a handler takes its time, and sends the replies it holds up.
 #pragma once
 
 #include <parley/context.hpp>
@@ -48,6 +48,7 @@ class server_core : public std::enable_shared_from_this<server_core> {
   void call_others() noexcept;
   void receive(std::unique_lock<std::mutex>& lock, time_point deadline);
   void send(std::vector<message>& out);
+  [[nodiscard]] bool send_held(std::unique_lock<std::mutex>& lock);
 
   shared_socket link_;
   const unsigned workers_;

@@ -31,6 +31,7 @@ class server_link {
   [[nodiscard]] bool live() const noexcept { return connected_ && !silent_; }
   // A server of ours has been heard over this connection.
   [[nodiscard]] bool ours() const noexcept { return ours_; }
+  [[nodiscard]] bool takes_bundles() const noexcept { return takes_bundles_; }
   // How much lies between us and the server, as far as it has not been heard that it arrived.
   [[nodiscard]] std::uint64_t unacknowledged() const noexcept { return sent_ - acknowledged_; }
   [[nodiscard]] std::uint64_t load() const noexcept { return in_flight + reported_load_; }
@@ -38,7 +39,7 @@ class server_link {
   void connect(time_point now) noexcept {
     connected_ = true;
     blocked = false;
-    silent_ = ours_ = false;
+    silent_ = ours_ = takes_bundles_ = false;
     sent_ = acknowledged_ = 0;
     reported_load_ = 0;
     waiting_.reset();
@@ -64,6 +65,7 @@ class server_link {
   // connection that was made unnoticed. What was sent before may not have arrived.
   bool heard_from(const call_header& header) noexcept {
     ours_ = true;
+    takes_bundles_ = (header.flags & call_header::bundles) != 0;
     reported_load_ = header.load;
     if (!pings_ || header.link == 0) {
       return false;
@@ -80,8 +82,8 @@ class server_link {
   }
 
   [[nodiscard]] static std::uint64_t micros(duration time) noexcept {
-    return static_cast<std::uint64_t>(std::max<std::int64_t>(
-        std::chrono::ceil<std::chrono::microseconds>(time).count(), 1));
+    return static_cast<std::uint64_t>(
+        std::max<std::int64_t>(std::chrono::ceil<std::chrono::microseconds>(time).count(), 1));
   }
   // The deadline as the server is to be told. By its own clock if we know that: a request may lie
   // between us for longer than it is worth. Late by as much as the ping took to get there.
@@ -144,9 +146,7 @@ class server_link {
   };
 
   // A ping was sent, and nothing has come since.
-  [[nodiscard]] bool is_waiting() const noexcept {
-    return waiting_ && last_heard_ < waiting_->at;
-  }
+  [[nodiscard]] bool is_waiting() const noexcept { return waiting_ && last_heard_ < waiting_->at; }
 
   bool pings_;
   duration interval_;
@@ -155,6 +155,7 @@ class server_link {
   bool connected_ = false;
   bool silent_ = false;  // given up
   bool ours_ = false;
+  bool takes_bundles_ = false;
   std::uint64_t link_ = 0;
   std::uint64_t sent_ = 0;
   std::uint64_t acknowledged_ = 0;

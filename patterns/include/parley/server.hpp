@@ -71,6 +71,7 @@ struct server_statistics {
   std::uint64_t cancelled = 0;   // by the caller
   std::uint64_t remembered = 0;  // asked again, and answered from memory
   std::uint64_t undelivered = 0;  // replies whose client was gone, or did not read
+  std::uint64_t nonsense = 0;     // bundles, or messages in them, that cannot be read
   std::size_t open = 0;           // accepted, and not yet answered
 };
 
