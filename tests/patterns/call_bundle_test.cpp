@@ -497,7 +497,7 @@ TEST_CASE("a handler that is slow by surprise does not hold up the replies befor
     return number;
   });
   client caller{owner, slow.bind("tcp://127.0.0.1:*")};
-  REQUIRE(caller.wait_for_server(patience));
+  REQUIRE(caller.wait_for_servers(1, patience));
   const auto count = [&](const call_result<int>& came) {
     const std::lock_guard lock{mutex};
     CHECK(came.how() == call_end::replied);
