@@ -11,7 +11,6 @@
 #include <parley/error.hpp>
 #include <parley/request_reply.hpp>
 
-#include <list>
 #include <string>
 #include <vector>
 
@@ -21,10 +20,7 @@ exit_code ask_servers(runtime& run, const Args& args, const output& out, Ask ask
   const auto friends = args.curve.list(run.context());
   parley::client client{run.context(), {.curve = args.curve.get()}};
   const std::vector<place> places = args.places.parse();
-  std::list<handshake_watch> watches;
-  for (const place& each : places) {
-    watches.emplace_back(args.curve, client, each.where);
-  }
+  const auto watch = handshake_watch::of_client(args.curve, client);
   take_places(client, places, [&](const parley::endpoint& at) { out.bound(at); });
   const auto report = [&](const std::string& what, exit_code code) {
     say("parley: " + what);

@@ -65,24 +65,26 @@ void handshake_watch::start(std::unique_ptr<parley::monitor> events) {
 void handshake_watch::run(const std::stop_token& stop) {
   try {
     parley::poller waiting;
-    waiting.add(events_->events(), parley::interest::input, [this] { tell(); });
+    waiting.add(events_->events(), parley::interest::input, [this] {
+      while (const auto event = events_->try_receive()) {
+        tell(*event);
+      }
+    });
     waiting.run(stop);
   } catch (const parley::error&) {
     // The command ends.
   }
 }
 
-void handshake_watch::tell() {
-  while (const auto event = events_->try_receive()) {
-    if (event->change != parley::connection_change::handshake_failed) {
-      continue;
-    }
-    std::string sentence = "parley: no secure connection at " + event->where + ": " + event->reason;
-    if (!server_.empty()) {
-      sentence += " (is '" + server_ + "' that server's key, and are we on its list?)";
-    }
-    if (told_.insert(sentence).second) {
-      say(sentence);
-    }
+void handshake_watch::tell(const parley::connection_event& event) {
+  if (event.change != parley::connection_change::handshake_failed) {
+    return;
+  }
+  std::string sentence = "parley: no secure connection at " + event.where + ": " + event.reason;
+  if (!server_.empty()) {
+    sentence += " (is '" + server_ + "' that server's key, and are we on its list?)";
+  }
+  if (told_.insert(sentence).second) {
+    say(sentence);
   }
 }

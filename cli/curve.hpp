@@ -7,11 +7,13 @@
 #include <parley/curve.hpp>
 #include <parley/monitor.hpp>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 
@@ -53,16 +55,17 @@ class handshake_watch {
       start(std::unique_ptr<parley::monitor>{new parley::monitor{watched.watch()}});
     }
   }
-  // Of a pattern with a socket for each endpoint, the one at `where`, which may be yet to be bound
-  // or connected.
-  template<class Pattern>
-  handshake_watch(const curve_arg& curve, Pattern& watched, const parley::endpoint& where,
-                  role ours = role::by_options)
-      : server_{ours == role::server ? std::string{} : curve.server()} {
+  // Of a client, or what has one inside.
+  template<class Client>
+  static std::unique_ptr<handshake_watch> of_client(const curve_arg& curve, Client& watched) {
+    std::unique_ptr<handshake_watch> made{new handshake_watch{curve.server()}};
     if (curve.is_set()) {
-      // NOLINTNEXTLINE(modernize-make-unique): a monitor cannot be moved
-      start(std::unique_ptr<parley::monitor>{new parley::monitor{watched.watch(where)}});
+      watched.on_connection([to = made.get()](const parley::connection_event& event) {
+        to->tell(event);
+      });
+      made->end_ = [&watched] { watched.on_connection(nullptr); };
     }
+    return made;
   }
   handshake_watch(const curve_arg& curve, parley::context& owner, parley::socket& watched)
       : server_{curve.server()} {
@@ -72,15 +75,21 @@ class handshake_watch {
   }
   handshake_watch(const handshake_watch&) = delete;
   handshake_watch& operator=(const handshake_watch&) = delete;
-  ~handshake_watch() = default;
+  ~handshake_watch() {
+    if (end_) {
+      end_();
+    }
+  }
 
  private:
   void start(std::unique_ptr<parley::monitor> events);
   void run(const std::stop_token& stop);
-  void tell();
+  void tell(const parley::connection_event& event);
+  explicit handshake_watch(std::string server) : server_{std::move(server)} {}
 
+  std::function<void()> end_;  // of a client
   std::string server_;
   std::unique_ptr<parley::monitor> events_;
-  std::set<std::string> told_;  // the thread's own
+  std::set<std::string> told_;  // one thread's at a time
   std::jthread thread_;
 };

@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <list>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -92,11 +93,13 @@ exit_code gateway(runtime& run, const gateway_args& args) {
   const auto announce = [&](const parley::endpoint& at) { out.bound(at); };
   std::list<handshake_watch> watches;
   std::set<std::string> watched;
-  // name: of the link. A service watches each of its places, the others have one socket for all.
+  std::map<std::string, parley::stomp_gateway::link> services;
+  std::vector<std::unique_ptr<handshake_watch>> service_watches;
+  // name: of the socket behind the link, which is watched once, however many places it has.
   const auto join = [&](const std::string& name, parley::stomp_gateway::link link,
                         handshake_watch::role ours, const place& where) {
     if (watched.insert(name).second) {
-      watches.emplace_back(args.curve, link, where.where, ours);
+      watches.emplace_back(args.curve, link, ours);
     }
     take_places(link, {where}, announce);
   };
@@ -118,7 +121,11 @@ exit_code gateway(runtime& run, const gateway_args& args) {
   }
   for (const std::string& text : args.services) {
     const auto [name, where] = parse_named("--service", text, side::connect);
-    join("--service " + text, gateway.service(name), client, where);
+    const auto [at, is_new] = services.try_emplace(name, gateway.service(name));
+    if (is_new) {
+      service_watches.push_back(handshake_watch::of_client(args.curve, at->second));
+    }
+    take_places(at->second, {where}, announce);
   }
 
   out.listening("stomp", gateway.host(), gateway.port());

@@ -21,6 +21,9 @@ constexpr std::size_t most_calls = std::size_t{1} << place_bits;
 // counts: notifications, cancels, pings.
 constexpr std::uint64_t beside_calls = 1000;
 
+// Cancels kept for a server that has not been heard of yet.
+constexpr std::size_t most_owed = 1000;
+
 // Behind the header's frame. Empty: there is none.
 message payload_of(message&& incoming) {
   if (incoming.size() < 3 || !incoming[1].empty()) {
@@ -47,6 +50,7 @@ std::size_t call_book::add_link(bool several_servers) {
     const auto number = static_cast<std::size_t>(std::countr_zero(removed_));
     removed_ &= ~bit(number);
     links_[number] = made;
+    drop_bundle(number);
     return number;
   }
   if (links_.size() == most_links) {
@@ -54,6 +58,7 @@ std::size_t call_book::add_link(bool several_servers) {
   }
   links_.push_back(made);
   bundles_.emplace_back();
+  cancels_owed_.emplace_back();
   return links_.size() - 1;
 }
 
@@ -185,8 +190,13 @@ void call_book::end_late(call& which) {
 
 void call_book::take_back(call& which) {
   for (link_set left = which.out; left != 0; left &= left - 1) {
-    static_cast<void>(control(static_cast<std::size_t>(std::countr_zero(left)),
-                              {.what = kind::cancel, .id = which.id}));
+    const auto link = static_cast<std::size_t>(std::countr_zero(left));
+    if (!links_[link].ours() && cancels_owed_[link].size() < most_owed) {
+      // If it is a server of ours, it is about to say so.
+      cancels_owed_[link].push_back(which.id);
+    } else {
+      static_cast<void>(control(link, {.what = kind::cancel, .id = which.id}));
+    }
   }
 }
 
@@ -218,7 +228,9 @@ void call_book::close() {
 // Placing.
 
 bool call_book::control(std::size_t link, const call_header& header) {
-  if (!links_[link].connected()) {
+  // Other makers' servers would be woken by what is not meant for them: zeromq.js takes it for an
+  // error, a program that polls and then receives would wait.
+  if (!links_[link].connected() || !links_[link].ours()) {
     return false;
   }
   if (holds_ && links_[link].takes_bundles()) {
@@ -235,6 +247,9 @@ call_header call_book::header_to(const server_link& to, const call& which,
                      .amount = which.what.credit};
   if (which.what.idempotent) {
     header.flags |= call_header::idempotent;
+  }
+  if (!to.ours()) {
+    header.flags |= call_header::greets;
   }
   if (which.what.credit > 0) {
     header.flags |= call_header::streamed;
@@ -379,6 +394,7 @@ void call_book::flush() {
 
 void call_book::drop_bundle(std::size_t link) noexcept {
   bundles_[link].clear();
+  cancels_owed_[link].clear();
   held_ &= ~bit(link);
 }
 
@@ -468,6 +484,9 @@ void call_book::take(std::size_t which, std::string_view bytes, message&& whole,
   }
   server_link& link = links_[which];
   const bool another = link.heard_from(*header);
+  for (const std::uint64_t id : std::exchange(cancels_owed_[which], {})) {
+    static_cast<void>(control(which, {.what = kind::cancel, .id = id}));
+  }
   if (header->what == kind::pong) {
     link.take_pong(*header);
   } else {

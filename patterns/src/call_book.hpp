@@ -167,6 +167,7 @@ class call_book {
   std::vector<bundle_writer> bundles_;  // of each link: what is to be sent first
   link_set held_ = 0;                   // those of them that are not empty
   bool holds_ = false;
+  std::vector<std::vector<std::uint64_t>> cancels_owed_;  // of each link: until it is known as ours
   link_set removed_ = 0;          // their numbers are free
   mutable std::size_t turn_ = 0;  // the link that was chosen last
 

@@ -160,6 +160,9 @@ void call_desk::take_control(const message& address, const call_header& header, 
 void call_desk::take_call(message&& address, const std::optional<call_header>& header,
                           bool has_delimiter, message&& payload, time_point now,
                           std::vector<message>& out) {
+  if (header && (header->flags & call_header::greets) != 0) {
+    out.push_back(control(address, {.what = kind::pong, .time = micros(now)}));
+  }
   const auto made = std::make_shared<open_call>();
   made->header = header;
   made->has_delimiter = has_delimiter;

@@ -42,6 +42,8 @@ struct call_header {
   static constexpr std::uint8_t carries = 0x08;        // the payload follows in the same frame
   // Any message: who sends it takes bundles (call_bundle.hpp).
   static constexpr std::uint8_t bundles = 0x10;
+  // The client does not know yet whether the server is one of ours, and asks for a pong at once.
+  static constexpr std::uint8_t greets = 0x20;
   static constexpr std::size_t most_carried = 1024;  // bytes
   static constexpr std::uint32_t any_amount = 0xffff'ffff;
 

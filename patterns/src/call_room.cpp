@@ -22,6 +22,12 @@ using clock = call_book::clock;
 using time_point = call_book::time_point;
 
 constexpr std::uint32_t wake_event = 0xffff'ffff;
+constexpr std::uint32_t monitor_event = 0x8000'0000;  // and the link's number
+
+// How long cancels may take to leave, after the client is gone.
+constexpr std::chrono::milliseconds last_words{100};
+// A connection that was lost so long ago is noticed before the next call goes out on it.
+constexpr std::chrono::milliseconds deafness{5};
 constexpr std::chrono::milliseconds leaders_patience{50};
 
 std::uint64_t bit(std::size_t which) noexcept { return std::uint64_t{1} << which; }
@@ -100,7 +106,6 @@ void call_room::close() noexcept {
   }
   std::unique_lock lock{mutex_};
   run_ended(lock);
-  numbered_.clear();
   links_.clear();
 }
 
@@ -117,34 +122,41 @@ void call_room::give_up() noexcept {
 
 // Links.
 
-call_room::link& call_room::prepare(const endpoint& where) {
+call_link* call_room::find(const endpoint& where) {
+  const auto found = std::find_if(links_.begin(), links_.end(), [&](const auto& each) {
+    return each != nullptr && each->where() == where;
+  });
+  return found == links_.end() ? nullptr : found->get();
+}
+
+void call_room::check_open() const {
   if (closing_) {
     throw closed{"use a client"};
   }
-  for (const auto& each : links_) {
-    if (each->where == where) {
-      return *each;
-    }
-  }
+}
+
+std::unique_ptr<call_link> call_room::make(bool connects) {
   socket_options chosen;
   // What is under way has limits of the book's.
   chosen.send_limit = static_cast<int>(std::min<std::uint64_t>(book_.send_limit(), 1U << 30));
-  chosen.linger = std::chrono::milliseconds{0};  // a request nobody waits for need not be sent
-  chosen.only_connected = true;
+  chosen.linger = last_words;
   chosen.max_frame_bytes = options_.max_frame_bytes;
   chosen.curve = options_.curve;
-  return *links_.emplace_back(std::make_unique<link>(context_, chosen, where));
+  // Of all servers, also those that have not been called yet, or do not answer our own pings.
+  chosen.heartbeat = options_.heartbeat;
+  chosen.heartbeat_timeout = options_.heartbeat_timeout;
+  return std::make_unique<call_link>(context_, chosen, connects);
 }
 
-void call_room::add(link& made, std::size_t number) {
-  numbered_.resize(std::max(numbered_.size(), number + 1));
-  numbered_[number] = &made;
-  made.number = number;
-  touched_ |= bit(*made.number);
-  if (made.where.kind() == transport::pipe) {
-    pipes_ |= bit(*made.number);
+void call_room::add(std::unique_ptr<call_link> made, std::size_t number) {
+  touched_ |= bit(number);
+  if (made->where().kind() == transport::pipe) {
+    pipes_ |= bit(number);
   }
-  watch_fds(made);
+  watch_fds(*made, number);
+  links_.resize(std::max(links_.size(), number + 1));
+  links_[number] = std::move(made);
+  hear(number);  // the descriptor tells of what comes after that
   need_background();
   wake_leader();
 }
@@ -156,14 +168,30 @@ void call_room::need_background() {
   background_changed_.notify_one();
 }
 
-void call_room::watch_fds(link& of) {
-  for (const int fd : socket_rest::fds(of.native)) {
-    epoll_event readable{};
-    readable.events = EPOLLIN;
-    readable.data.u32 = static_cast<std::uint32_t>(*of.number);
-    if (::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &readable) != 0 && errno != EEXIST) {
-      throw error{errc::out_of_resources, "wait for a server"};
+void call_room::watch_fds(call_link& of, std::size_t number) {
+  const auto watch = [this](const std::vector<int>& fds, std::size_t as) {
+    for (const int fd : fds) {
+      epoll_event readable{};
+      readable.events = EPOLLIN;
+      readable.data.u32 = static_cast<std::uint32_t>(as);
+      if (::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &readable) != 0 && errno != EEXIST) {
+        throw error{errc::out_of_resources, "wait for a server"};
+      }
     }
+  };
+  watch(socket_rest::fds(of.native()), number);
+  watch(of.event_fds(), number | monitor_event);
+}
+
+void call_room::forget_fds(call_link& of) noexcept {
+  try {
+    for (const auto& fds : {socket_rest::fds(of.native()), of.event_fds()}) {
+      for (const int fd : fds) {
+        ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);
+      }
+    }
+  } catch (const error&) {
+    // Their context is shut down: the descriptors go with the sockets.
   }
 }
 
@@ -190,86 +218,108 @@ class call_room::number_taken {
   bool is_used_ = false;
 };
 
+// A client without links hears of its context's end in no other way.
+template<class Action>
+auto call_room::unless_shut_down(Action action) {
+  try {
+    return action();
+  } catch (const closed&) {
+    give_up();
+    throw;
+  }
+}
+
 endpoint call_room::bind(const endpoint& where) {
   const std::lock_guard lock{mutex_};
-  link& made = prepare(where);
-  if (made.number) {
-    return made.native.bind(where);
+  check_open();
+  if (find(where) != nullptr) {
+    return where;
   }
-  number_taken number{book_, true};
-  made.where = made.native.bind(where);
-  add(made, number.use());
-  return made.where;
+  return unless_shut_down([&] {
+    number_taken number{book_, true};
+    auto made = make(false);
+    const endpoint bound = made->bind(where);
+    add(std::move(made), number.use());
+    return bound;
+  });
 }
 
 void call_room::connect(const endpoint& where) {
   const std::lock_guard lock{mutex_};
-  link& made = prepare(where);
-  if (!made.number) {
-    number_taken number{book_, false};
-    made.native.connect(where);
-    add(made, number.use());
+  check_open();
+  if (find(where) == nullptr) {
+    unless_shut_down([&] {
+      number_taken number{book_, false};
+      auto made = make(true);
+      made->connect(where);
+      add(std::move(made), number.use());
+    });
   }
 }
 
 void call_room::disconnect(const endpoint& where) {
   std::unique_lock lock{mutex_};
-  const auto found = std::find_if(links_.begin(), links_.end(),
-                                  [&](const auto& each) { return each->where == where; });
+  const auto found = std::find_if(links_.begin(), links_.end(), [&](const auto& each) {
+    return each != nullptr && each->where() == where;
+  });
   if (found == links_.end()) {
     return;
   }
-  if (const auto number = (*found)->number) {
-    book_.remove_link(*number, clock::now());
-    numbered_[*number] = nullptr;
-    touched_ &= ~bit(*number);
-    pipes_ &= ~bit(*number);
-    for (const int fd : socket_rest::fds((*found)->native)) {
-      ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);
-    }
-  }
-  links_.erase(found);
+  const auto number = static_cast<std::size_t>(found - links_.begin());
+  book_.remove_link(number, clock::now());
+  touched_ &= ~bit(number);
+  pipes_ &= ~bit(number);
+  forget_fds(**found);
+  found->reset();
   after_use(lock);
 }
 
-monitor call_room::watch(const endpoint& where) {
-  const std::lock_guard lock{mutex_};
-  link& watched = prepare(where);
-  struct anew {
-    call_room& room;
-    link& of;
-    ~anew() {
-      if (of.number) {
-        room.watch_fds(of);  // it may have become a socket of libzmq's just now
-      }
-    }
-  } const guard{*this, watched};
-  return monitor{context_, watched.native};
+void call_room::on_connection(std::function<void(const connection_event&)> told) {
+  std::unique_lock lock{mutex_};
+  told_.wait(lock, [this] { return !tells_; });
+  on_connection_ = std::move(told);
 }
 
 bool call_room::send(std::size_t number, message&& outgoing) {
-  link* const to = numbered_[number];
   touched_ |= bit(number);
   try {
-    return to != nullptr && to->native.try_send(std::move(outgoing));
+    return links_[number] != nullptr && links_[number]->native().try_send(std::move(outgoing));
   } catch (const error&) {
     return false;  // the context is shut down: the next look tells
   }
 }
 
+// Takes in what the monitor says.
+void call_room::hear(std::size_t number) {
+  if (links_[number] != nullptr) {
+    links_[number]->hear(events_);
+    if (!on_connection_) {
+      events_.clear();
+    }
+    touched_ |= bit(number);
+  }
+}
+
+void call_room::hear_all() {
+  for (std::size_t number = 0; number < links_.size(); ++number) {
+    hear(number);
+  }
+  heard_ = clock::now();
+}
+
 // Takes in what there is.
 void call_room::look(std::size_t number) {
-  link* const at = numbered_[number];
   touched_ &= ~bit(number);
-  if (at == nullptr) {
+  if (links_[number] == nullptr) {
     return;
   }
-  const socket_readiness now_ready = at->native.ready();
+  call_link& at = *links_[number];
+  const socket_readiness now_ready = at.native().ready();
   const time_point now = clock::now();
   book_.hold();  // calls that find a server again, or another one
   if (now_ready.receive) {
     touched_ |= bit(number);  // more may come meanwhile
-    while (auto incoming = at->native.try_receive()) {
+    while (auto incoming = at.native().try_receive()) {
       book_.receive(number, std::move(*incoming), now);
       if (leader_ != nullptr && leader_->end) {
         book_.flush();
@@ -277,7 +327,17 @@ void call_room::look(std::size_t number) {
       }
     }
   }
-  book_.set_ready(number, now_ready.send, now);
+  if (at.take_loss()) {
+    const bool holds_unsent = book_.link(number).unacknowledged() > 0;
+    book_.set_ready(number, false, now);
+    if (holds_unsent) {
+      forget_fds(at);
+      at.renew();
+      watch_fds(at, number);
+      hear(number);
+    }
+  }
+  book_.set_ready(number, at.is_there(now_ready.send), now);
   book_.flush();
 }
 
@@ -288,8 +348,9 @@ void call_room::look_at_touched() {
 }
 
 void call_room::look_at_all() {
-  for (std::size_t number = 0; number < numbered_.size(); ++number) {
-    touched_ |= numbered_[number] != nullptr ? bit(number) : 0;
+  hear_all();
+  for (std::size_t number = 0; number < links_.size(); ++number) {
+    touched_ |= links_[number] != nullptr ? bit(number) : 0;
   }
   look_at_touched();
 }
@@ -307,10 +368,11 @@ std::vector<server_status> call_room::servers() {
   try_to_look();
   after_use(lock);
   std::vector<server_status> all;
-  for (const auto& each : links_) {
-    if (each->number) {
-      const server_link& known = book_.link(*each->number);
-      all.push_back({each->where, known.live(), static_cast<std::size_t>(known.in_flight)});
+  for (std::size_t number = 0; number < links_.size(); ++number) {
+    if (links_[number] != nullptr) {
+      const server_link& known = book_.link(number);
+      all.push_back(
+          {links_[number]->where(), known.live(), static_cast<std::size_t>(known.in_flight)});
     }
   }
   return all;
@@ -375,6 +437,9 @@ std::uint64_t call_room::start_unless_stopped(call_book::order&& what,
   if (stop.stop_requested()) {
     book_.refuse(std::move(what), {call_end::cancelled});
     return 0;
+  }
+  if (!leader_sleeps_ && clock::now() - heard_ > deafness) {
+    try_to_look();
   }
   return book_.start(std::move(what), clock::now());
 }
@@ -498,7 +563,25 @@ void call_room::look_while_leader_sleeps() {
   }
 }
 
+void call_room::tell_events(std::unique_lock<std::mutex>& lock) {
+  if (events_.empty() || tells_) {
+    return;
+  }
+  tells_ = true;
+  while (!events_.empty() && on_connection_) {
+    const std::vector<connection_event> told = std::exchange(events_, {});
+    lock.unlock();
+    for (const connection_event& each : told) {
+      on_connection_(each);
+    }
+    lock.lock();
+  }
+  tells_ = false;
+  told_.notify_all();
+}
+
 void call_room::run_ended(std::unique_lock<std::mutex>& lock) {
+  tell_events(lock);
   if (!book_.has_ended() || now_running.room == this) {
     return;  // if this thread runs functions already, it goes on with these then
   }
@@ -588,7 +671,7 @@ void call_room::lead(std::unique_lock<std::mutex>& lock, Ready ready, time_point
   if (closing_) {
     leader_left_.notify_all();
   }
-  if (book_.has_ended()) {
+  if (book_.has_ended() || !events_.empty()) {
     hand_on();
     run_ended(lock);
   }
@@ -613,7 +696,7 @@ bool call_room::spin(std::unique_lock<std::mutex>& lock, Ready ready) {
     }
     lock.lock();
     for_each_pipe([&](std::size_t number) {
-      while (auto incoming = numbered_[number]->native.try_receive()) {
+      while (auto incoming = links_[number]->native().try_receive()) {
         book_.receive(number, std::move(*incoming), now);
         touched_ |= bit(number);
       }
@@ -634,7 +717,7 @@ void call_room::sleep(std::unique_lock<std::mutex>& lock, time_point until) {
     limit = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 86'400'000));
   }
   for_each_pipe([&](std::size_t number) {
-    if (socket_rest::begin(numbered_[number]->native).receive) {
+    if (socket_rest::begin(links_[number]->native()).receive) {
       limit = 0;
     }
   });
@@ -644,19 +727,26 @@ void call_room::sleep(std::unique_lock<std::mutex>& lock, time_point until) {
   std::array<epoll_event, 8> events;
   const int count = ::epoll_wait(epoll_fd_, events.data(), static_cast<int>(events.size()), limit);
   lock.lock();
+  heard_ = clock::now();
   leader_sleeps_ = false;
   for_each_pipe([&](std::size_t number) {
-    socket_rest::end(numbered_[number]->native);
+    socket_rest::end(links_[number]->native());
     touched_ |= bit(number);
   });
-  spinning_.waited(clock::now() - start);
+  spinning_.waited(heard_ - start);
   for (int index = 0; index < count; ++index) {
     const std::uint32_t what = events[static_cast<std::size_t>(index)].data.u32;
     if (what == wake_event) {
       std::uint64_t ignored = 0;
       static_cast<void>(!::read(wake_fd_, &ignored, sizeof ignored));
-    } else if (what < numbered_.size()) {
-      look(what);
+    } else {
+      const std::size_t number = what & ~monitor_event;
+      if (number < links_.size()) {
+        if (what != number) {
+          hear(number);
+        }
+        look(number);
+      }
     }
   }
 }
@@ -679,7 +769,9 @@ void call_room::run_background() {
     const time_point now = clock::now();
     if (has_leader_) {
       // Which looks after the time; come back when it should have.
-      wait_until(background_changed_, lock, std::max(book_.next_tick(), now + leaders_patience));
+      wait_until(background_changed_, lock,
+                 std::min(std::max(book_.next_tick(), now + leaders_patience),
+                          now + std::max(look_interval(), leaders_patience)));
     } else if (book_.unattended() > 0) {
       lead(
           lock, [] { return false; }, time_point::max());
@@ -690,10 +782,7 @@ void call_room::run_background() {
       book_.flush();
     } else {
       // Looks now and then, too: nobody else may, for long.
-      wait_until(background_changed_, lock,
-                 options_.heartbeat.count() > 0
-                     ? std::min(book_.next_tick(), now + options_.heartbeat)
-                     : book_.next_tick());
+      wait_until(background_changed_, lock, std::min(book_.next_tick(), now + look_interval()));
       if (!has_leader_ && !closing_) {
         try_to_look();
       }

@@ -19,11 +19,14 @@
 #include <parley/socket.hpp>
 
 #include "call_book.hpp"
+#include "call_link.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -43,7 +46,7 @@ class call_room final : call_book::outbox {
   endpoint bind(const endpoint& where);
   void connect(const endpoint& where);
   void disconnect(const endpoint& where);
-  [[nodiscard]] monitor watch(const endpoint& where);
+  void on_connection(std::function<void(const connection_event&)> told);
   [[nodiscard]] bool wait_for_servers(std::size_t count, time_point deadline);
   [[nodiscard]] std::vector<server_status> servers();
   [[nodiscard]] client_statistics statistics() const;
@@ -73,14 +76,6 @@ class call_room final : call_book::outbox {
     call_room& room_;
   };
 
-  // One server, or those behind a bound endpoint.
-  struct link {
-    link(context& owner, const socket_options& options, const endpoint& at)
-        : native{owner, socket_kind::dealer, options}, where{at} {}
-    socket native;
-    endpoint where;
-    std::optional<std::size_t> number{};  // in the book, as soon as it is connected or bound
-  };
 
  public:
   // The results of one call, one by one, for one thread.
@@ -110,11 +105,18 @@ class call_room final : call_book::outbox {
  private:
   [[nodiscard]] bool send(std::size_t link, message&& outgoing) override;
 
-  link& prepare(const endpoint& where);
+  [[nodiscard]] call_link* find(const endpoint& where);
+  void check_open() const;
+  template<class Action>
+  auto unless_shut_down(Action action);
+  [[nodiscard]] std::unique_ptr<call_link> make(bool connects);
   class number_taken;
-  void add(link& made, std::size_t number);
+  void add(std::unique_ptr<call_link> made, std::size_t number);
   void need_background();
-  void watch_fds(link& of);
+  void watch_fds(call_link& of, std::size_t number);
+  void forget_fds(call_link& of) noexcept;
+  void hear(std::size_t number);
+  void hear_all();
   void look(std::size_t number);
   void look_at_touched();
   void look_at_all();
@@ -126,6 +128,7 @@ class call_room final : call_book::outbox {
   void cancel(std::uint64_t id);
   void after_use(std::unique_lock<std::mutex>& lock);
   void look_while_leader_sleeps();
+  void tell_events(std::unique_lock<std::mutex>& lock);
   void run_ended(std::unique_lock<std::mutex>& lock);
   void flush();
   template<class Ready>
@@ -139,6 +142,11 @@ class call_room final : call_book::outbox {
   void sleep(std::unique_lock<std::mutex>& lock, time_point until);
   void hand_on();
   void wake_leader() noexcept;
+  // How often the background thread looks at links that nobody uses.
+  [[nodiscard]] std::chrono::milliseconds look_interval() const noexcept {
+    constexpr std::chrono::milliseconds usual{500};
+    return options_.heartbeat.count() > 0 ? std::min(options_.heartbeat, usual) : usual;
+  }
   void run_background();
 
   context context_;
@@ -149,8 +157,12 @@ class call_room final : call_book::outbox {
   mutable std::mutex mutex_;
   // All below guarded by mutex_.
   call_book book_;
-  std::vector<std::unique_ptr<link>> links_;
-  std::vector<link*> numbered_;  // by the book's numbers; null: gone
+  std::vector<std::unique_ptr<call_link>> links_;  // by the book's numbers; null: gone
+  time_point heard_{};                             // when all monitors were last listened to
+  std::function<void(const connection_event&)> on_connection_;
+  std::vector<connection_event> events_;  // to be told
+  bool tells_ = false;                    // on_connection_ is in use
+  std::condition_variable told_;
   std::uint64_t touched_ = 0;    // links used since they were looked at, a bit each
   std::uint64_t pipes_ = 0;      // links over pipe://
   spin_budget spinning_{wait_strategy{}};

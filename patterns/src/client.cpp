@@ -124,7 +124,9 @@ bool client::wait_for_servers(std::size_t count, duration limit) {
 }
 std::vector<server_status> client::servers() const { return state_->room.servers(); }
 client_statistics client::statistics() const { return state_->room.statistics(); }
-monitor client::watch(const endpoint& where) { return state_->room.watch(where); }
+void client::on_connection(std::function<void(const connection_event&)> told) {
+  state_->room.on_connection(std::move(told));
+}
 
 void client::close() noexcept {
   if (state_.is_here()) {

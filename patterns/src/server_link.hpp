@@ -3,8 +3,9 @@
 // What a client knows of one server: connected or not, alive or not, how busy. Does no I/O: it is
 // told what happened and when.
 //
-// A server of ours answers pings. Once it did, a ping that nothing follows for `timeout` means that
-// it is gone, whatever the transport says. Other servers are there as long as they are connected.
+// A server of ours says so with its first reply, and before that if it is asked by a request. Such a
+// server answers pings: one that nothing follows for `timeout` means that it is gone, whatever the
+// transport says. Other servers are there as long as they are connected.
 // Behind an endpoint that we bound there may be several servers, and who answers is anybody's
 // guess: they are not pinged.
 #pragma once
@@ -101,11 +102,11 @@ class server_link {
   enum class duty { nothing, ping, give_up };
   // What to do now. Give up: calls that wait for it wait in vain.
   [[nodiscard]] duty tick(time_point now) noexcept {
-    if (!pings_ || !connected_) {
+    if (!pings_ || !connected_ || !ours_) {
       return duty::nothing;
     }
     if (is_waiting()) {
-      if (!ours_ || now < waiting_->at + timeout_) {
+      if (now < waiting_->at + timeout_) {
         return duty::nothing;
       }
       if (!std::exchange(silent_, true)) {
@@ -121,14 +122,10 @@ class server_link {
   }
   // When tick will have something to do.
   [[nodiscard]] time_point next() const noexcept {
-    if (!pings_ || !connected_) {
+    if (!pings_ || !connected_ || !ours_) {
       return time_point::max();
     }
-    if (!is_waiting()) {
-      return next_ping_;
-    }
-    // Other makers' servers do not answer: one ping, to find out whether it is ours, will do.
-    return ours_ ? std::max(waiting_->at + timeout_, next_ping_) : time_point::max();
+    return is_waiting() ? std::max(waiting_->at + timeout_, next_ping_) : next_ping_;
   }
 
   // The owner's.

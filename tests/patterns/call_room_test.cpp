@@ -50,7 +50,7 @@ TEST_CASE("a call that is started after its context was shut down ends") {
     context owner;
     silent_server silent{owner, carrier};
     client caller{owner, silent.where};
-    REQUIRE(caller.wait_for_server(patience));
+    REQUIRE(caller.wait_for_servers(1, patience));
     // The client's own thread comes to rest, most likely; sooner, this tests less.
     std::this_thread::sleep_for(100ms);
     owner.shutdown();
@@ -68,7 +68,7 @@ TEST_CASE("calls that are in flight when their context is shut down end") {
       context owner;
       silent_server silent{owner, carrier};
       client caller{owner, silent.where, {.timeout = 1h}};
-      REQUIRE(caller.wait_for_server(patience));
+      REQUIRE(caller.wait_for_servers(1, patience));
       std::atomic<int> closed_ones{0};
       std::vector<std::thread> threads;
       for (int count = 0; count < 3; ++count) {
@@ -138,7 +138,7 @@ TEST_CASE("a call without a waiting thread ends although the one that led has le
   std::atomic<bool> leads{false};
   std::thread other{[&] {
     leads = true;
-    CHECK_FALSE(lonely.wait_for_server(50ms));
+    CHECK_FALSE(lonely.wait_for_servers(1, 50ms));
   }};
   while (!leads) {
     std::this_thread::yield();
@@ -190,7 +190,7 @@ TEST_CASE("a call's time is kept whatever the one that waits for another is abou
     context owner;
     silent_server silent{owner, carrier};
     client caller{owner, silent.where, {.heartbeat = 0ms}};
-    REQUIRE(caller.wait_for_server(patience));
+    REQUIRE(caller.wait_for_servers(1, patience));
     for (int round = 0; round < 50; ++round) {
       std::atomic<bool> begins{false};
       std::stop_source enough;

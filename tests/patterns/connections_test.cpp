@@ -9,6 +9,7 @@
 #include <parley/request_reply.hpp>
 #include <parley/socket.hpp>
 
+#include <future>
 #include <string>
 
 #include "support/catch.hpp"
@@ -110,9 +111,15 @@ TEST_CASE("watch tells of every pattern's connections") {
 
   client asking{owner};
   const endpoint where = adder.bind("tcp://127.0.0.1:0");
-  monitor made = asking.watch(where);
+  std::promise<void> made;
+  asking.on_connection([&](const connection_event& event) {
+    if (event.change == connection_change::ready) {
+      made.set_value();
+    }
+  });
   asking.connect(where);
-  await(made, connection_change::ready);
+  CHECK(made.get_future().wait_for(patience) == std::future_status::ready);
+  asking.on_connection(nullptr);
 }
 
 TEST_CASE("who sends a frame larger than max_frame_bytes is cut off, the others are not") {

@@ -89,9 +89,11 @@ class stomp_gateway {
    public:
     endpoint bind(const endpoint& where);  // returns what was really bound
     void connect(const endpoint& where);
-    // The connections of its socket, or, of a service, those of `where`, which may be yet to be
-    // bound or connected; one monitor for each. Requires: the monitor goes before the gateway does.
-    [[nodiscard]] monitor watch(const endpoint& where);
+    // Its connections; one monitor a socket. Requires: the monitor goes before the gateway does.
+    // Not of a service. Throws error (unsupported).
+    [[nodiscard]] monitor watch();
+    // The connections of a service, as client::on_connection has it; of no other link.
+    void on_connection(std::function<void(const connection_event&)> told);
 
    private:
     friend class stomp_gateway;

@@ -200,7 +200,10 @@ std::uint16_t stomp_gateway::port() const noexcept { return state_.get()->port; 
 
 endpoint stomp_gateway::link::bind(const endpoint& where) { return to_->bind(where); }
 void stomp_gateway::link::connect(const endpoint& where) { to_->connect(where); }
-monitor stomp_gateway::link::watch(const endpoint& where) { return to_->watch(where); }
+monitor stomp_gateway::link::watch() { return to_->watch(); }
+void stomp_gateway::link::on_connection(std::function<void(const connection_event&)> told) {
+  to_->on_connection(std::move(told));
+}
 
 stomp_gateway::link stomp_gateway::topics_in() {
   return link{state_->on_thread([&]() -> auto& { return state_->outside.topics_in(); })};

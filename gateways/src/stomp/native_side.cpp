@@ -60,11 +60,18 @@ class link_of : public native_link {
  public:
   endpoint bind(const endpoint& where) override { return pattern_.bind(where); }
   void connect(const endpoint& where) override { pattern_.connect(where); }
-  monitor watch(const endpoint& where) override {
+  monitor watch() override {
     if constexpr (std::is_same_v<Pattern, client>) {
-      return pattern_.watch(where);
+      throw error{errc::unsupported, "watch a service; it has on_connection"};
     } else {
       return pattern_.watch();
+    }
+  }
+  void on_connection(std::function<void(const connection_event&)> told) override {
+    if constexpr (std::is_same_v<Pattern, client>) {
+      pattern_.on_connection(std::move(told));
+    } else {
+      throw error{errc::unsupported, "on_connection of what is no service; watch it"};
     }
   }
 

@@ -33,7 +33,8 @@ class native_link {
   virtual ~native_link() = default;
   virtual endpoint bind(const endpoint& where) = 0;
   virtual void connect(const endpoint& where) = 0;
-  virtual monitor watch(const endpoint& where) = 0;
+  virtual monitor watch() = 0;
+  virtual void on_connection(std::function<void(const connection_event&)> told) = 0;
 };
 
 class native_side final : public native {

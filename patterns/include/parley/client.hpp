@@ -37,7 +37,7 @@
 
 namespace parley {
 
-class monitor;
+struct connection_event;
 
 // Which of several servers a call goes to. The guide calls the three Freelance models one to three.
 enum class server_choice {
@@ -309,10 +309,10 @@ class client {
   void request_then(const call_options& options, message outgoing,
                     std::function<void(call_outcome&&)> done);
 
-  // What happens to the connection of `where`, over tcp or ipc, from now on; one monitor at a time
-  // for each. May be called before where is connected or bound, so that nothing is missed. Let it
-  // go first.
-  [[nodiscard]] monitor watch(const endpoint& where);
+  // told is called with what happens to connections over tcp and ipc, by a thread inside the client,
+  // as the functions of calls are; within half a second if none is. Null ends it: told is not
+  // called after that. Not to be called by told itself.
+  void on_connection(std::function<void(const connection_event&)> told);
 
   void close() noexcept;
 
