@@ -159,7 +159,7 @@ std::optional<message> shared_socket::receive_until(time_point deadline) {
 bool shared_socket::receive_all_until(std::vector<message>& into, std::size_t most,
                                       time_point deadline) {
   std::unique_lock lock{mutex_};
-  for (;;) {
+  for (bool has_waited = false;; has_waited = true) {
     check_open();
     {
       const pass_on others{*this};
@@ -173,6 +173,9 @@ bool shared_socket::receive_all_until(std::vector<message>& into, std::size_t mo
           break;
         }
         into.push_back(std::move(*incoming));
+        if (has_waited) {
+          break;  // mostly there is but one then, and to look for a second takes a system call
+        }
       }
       if (into.size() > before) {
         return true;

@@ -56,8 +56,8 @@ class shared_socket {
   [[nodiscard]] bool send_until(message&& outgoing, time_point deadline);
   // Nothing: the deadline passed, or interrupt was called. Throws closed.
   [[nodiscard]] std::optional<message> receive_until(time_point deadline);
-  // Everything there is, `most` messages at most, added to `into`. Waits for the first; false: the
-  // deadline passed, or interrupt was called. Throws closed.
+  // Everything there is, `most` messages at most, added to `into`. If there is nothing, waits for one
+  // message, and adds just that. False: the deadline passed, or interrupt was called. Throws closed.
   [[nodiscard]] bool receive_all_until(std::vector<message>& into, std::size_t most,
                                        time_point deadline);
   // Waits until there may be something to receive. False: the deadline passed. Throws closed.
