@@ -103,9 +103,9 @@ TEST_CASE("a server's handlers end when their context is shut down") {
   for (const std::string& carrier : carriers) {
     INFO(carrier);
     context owner;
-    server busy{owner, {.workers = 2}};
     std::promise<void> stopped;
     std::promise<void> wanted_no_more;
+    server busy{owner, {.workers = 2}};
     std::counting_semaphore<2> begun{0};
     busy.handle("wait", [&](const call_context& about) {
       std::promise<void> asked;
