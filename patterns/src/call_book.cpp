@@ -88,16 +88,24 @@ void call_book::set_ready(std::size_t which, bool can_send, time_point now) {
     link.connect(now);
     tick(now);  // the first ping
     place_waiting(now);
-  } else if (!can_send && link.connected()) {
+  } else if (can_send) {
+    place_waiting(now);  // what could not be sent a moment ago
+  } else if (link.connected()) {
     // It cannot be full before half of its limit: libzmq learns in steps of so many, at most, of
     // what was read.
-    link.blocked = link.unacknowledged() >= limit_ + beside_calls;
+    link.blocked = is_full(link);
     if (!link.blocked) {
       link.disconnect();
       drop_bundle(which);
       lose(which, now);
     }
   }
+}
+
+// As much as may lie between us and it does. If it does not tell what arrives, only its calls count:
+// there is no end to notifications.
+bool call_book::is_full(const server_link& link) const noexcept {
+  return (link.acknowledges() ? link.unacknowledged() : link.in_flight) >= limit_ + beside_calls;
 }
 
 std::uint64_t call_book::send_limit() const noexcept { return 2 * (limit_ + beside_calls); }
@@ -139,6 +147,7 @@ std::uint64_t call_book::start(order&& what, time_point now) {
   made.asked = made.out = made.refused = 0;
   made.lost = false;
   made.retry_after = std::chrono::milliseconds{0};
+  made.credit = made.what.credit;
   const std::uint64_t id = made.id;
 
   if (made.what.deadline != time_point::max()) {
@@ -209,6 +218,7 @@ void call_book::cancel(std::uint64_t id) {
 
 void call_book::give_credit(std::uint64_t id, std::uint32_t amount) {
   if (call* const found = find(id); found != nullptr && found->out != 0) {
+    found->credit += amount;
     static_cast<void>(control(static_cast<std::size_t>(std::countr_zero(found->out)),
                               {.what = kind::credit, .id = id, .amount = amount}));
   }
@@ -285,7 +295,7 @@ bool call_book::deliver(std::size_t link, const call& which, time_point now) {
 
 bool call_book::send_to(std::size_t link, call& which, time_point now) {
   server_link& to = links_[link];
-  if (to.blocked || to.unacknowledged() >= limit_ + beside_calls || !deliver(link, which, now)) {
+  if (to.blocked || is_full(to) || !deliver(link, which, now)) {
     return false;
   }
   which.number = to.sent();
@@ -339,9 +349,16 @@ bool call_book::place(call& which, time_point now) {
 
 void call_book::place_or_wait(call& which, time_point now) {
   if (!place(which, now)) {
-    waiting_.push_back(which.id);
+    wait_in_line(which);
   } else if (!which.what.wants_reply) {
     end(which, {call_end::replied});
+  }
+}
+
+void call_book::wait_in_line(const call& which) {
+  waiting_.push_back(which.id);
+  if (waiting_.size() > 2 * (calls_.size() - free_.size()) + 64) {
+    std::erase_if(waiting_, [this](std::uint64_t id) { return find(id) == nullptr; });
   }
 }
 
@@ -424,7 +441,7 @@ void call_book::go_on_without(call& which, std::size_t link, time_point now) {
   if (which.refused != 0 || !which.what.wait_for_server) {
     return end(which, {call_end::server_lost});
   }
-  waiting_.push_back(which.id);
+  wait_in_line(which);
 }
 
 void call_book::lose(std::size_t which, time_point now) {
@@ -521,10 +538,11 @@ void call_book::settle(std::size_t link, const call_header& header, message&& pa
       take_back(*found);  // from the others
       return end(*found, {call_end::replied, std::move(payload)});
     case kind::item:
-      if (payload.empty() || found->what.credit == 0 || found->what.waiting == nullptr) {
-        ++counts_.nonsense;
+      if (payload.empty() || found->credit == 0 || found->what.waiting == nullptr) {
+        ++counts_.nonsense;  // also more than were asked for
         return;
       }
+      --found->credit;
       return found->what.waiting->take_item(std::move(payload));
     case kind::refused:
       if ((found->out & bit(link)) == 0) {
@@ -536,7 +554,7 @@ void call_book::settle(std::size_t link, const call_header& header, message&& pa
       if (found->out != 0) {
         return;  // others work on it
       }
-      if (!place(*found, now)) {
+      if ((found->lost && !found->what.idempotent) || !place(*found, now)) {
         return end(*found, found->lost
                                ? call_outcome{call_end::server_lost}
                                : call_outcome{call_end::overloaded, {}, found->retry_after});
@@ -569,13 +587,21 @@ void call_book::tick(time_point now) {
     server_link& link = links_[which];
     server_link::duty todo = link.tick(now);
     if (todo == server_link::duty::give_up) {
-      // Those that go on elsewhere, or end, are not wanted here any more, should it come back.
-      for (call& each : calls_) {
+      std::vector<std::uint64_t> there;
+      for (const call& each : calls_) {
         if (each.id != 0 && (each.out & bit(which)) != 0) {
-          static_cast<void>(control(which, {.what = kind::cancel, .id = each.id}));
+          there.push_back(each.id);
         }
       }
       lose(which, now);
+      // Those that go on elsewhere, or end, are not wanted here any more, should it come back.
+      // Those that wait may go to it again then: the server knows them by their ids.
+      for (const std::uint64_t id : there) {
+        const call* const still = find(id);
+        if (still == nullptr || still->out != 0) {
+          static_cast<void>(control(which, {.what = kind::cancel, .id = id}));
+        }
+      }
       todo = link.tick(now);
     }
     if (todo == server_link::duty::ping) {

@@ -58,8 +58,8 @@ class call_book {
   };
 
   struct order {
-    message payload;
-    time_point deadline;
+    message payload{};
+    time_point deadline{};
     bool idempotent = false;
     bool wait_for_server = true;
     bool wants_reply = true;
@@ -109,6 +109,8 @@ class call_book {
   [[nodiscard]] bool has_ended() const noexcept { return !ended_.empty(); }
   // Calls with a function that have not ended.
   [[nodiscard]] std::size_t unattended() const noexcept { return unattended_; }
+  // Places in the line of those that no server can take, also left ones.
+  [[nodiscard]] std::size_t in_line() const noexcept { return waiting_.size(); }
   [[nodiscard]] std::size_t live_servers() const noexcept;
   // Messages that a link's socket must be able to hold before it says that it cannot send.
   [[nodiscard]] std::uint64_t send_limit() const noexcept;
@@ -128,6 +130,7 @@ class call_book {
     bool lost = false;     // some server may have executed it, and will not say
     std::chrono::milliseconds retry_after{0};
     std::uint64_t number = 0;  // of the message on the last link it was sent to
+    std::uint64_t credit = 0;  // results that may still come
   };
 
   [[nodiscard]] static link_set bit(std::size_t which) noexcept { return link_set{1} << which; }
@@ -142,6 +145,8 @@ class call_book {
   [[nodiscard]] bool send_to(std::size_t link, call& which, time_point now);
   [[nodiscard]] std::size_t best_link(link_set excluded) const noexcept;
   void place_or_wait(call& which, time_point now);
+  void wait_in_line(const call& which);
+  [[nodiscard]] bool is_full(const server_link& link) const noexcept;
   void place_waiting(time_point now);
   void leave(call& which, std::size_t link) noexcept;
   void go_on_without(call& which, std::size_t link, time_point now);

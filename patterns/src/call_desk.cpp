@@ -18,6 +18,8 @@ using kind = call_header::kind;
 // Handlers that usually take longer than that hold no replies.
 constexpr std::chrono::microseconds quick{20};
 constexpr std::size_t most_bytes_remembered = std::size_t{16} << 20;
+// Ways by which one client asks for one call: that many endpoints it may have.
+constexpr std::size_t most_others = 64;
 
 std::uint64_t micros(call_desk::time_point time) noexcept {
   return static_cast<std::uint64_t>(
@@ -126,6 +128,7 @@ void call_desk::take_control(const message& address, const call_header& header, 
       return;
     case kind::ask:
       if (found != known_.end()) {
+        join(*found->second, address);  // where the caller can be reached now
         return;
       }
       if (const message* const known = recall(header.id, now)) {
@@ -144,12 +147,15 @@ void call_desk::take_control(const message& address, const call_header& header, 
       }
       return;
     case kind::cancel:
-      if (found != known_.end()) {
+      if (found != known_.end() && !found->second->is_dropped) {
+        open_call& which = *found->second;
         ++counts_.cancelled;
-        found->second->is_dropped = true;
-        found->second->changed.notify_all();
-        stops.push_back(found->second->stop);
-        known_.erase(found);
+        which.is_dropped = true;
+        which.changed.notify_all();
+        stops.push_back(which.stop);
+        if (!which.has_begun || (which.header->flags & call_header::idempotent) == 0) {
+          known_.erase(found);  // else, should it come again, it must not be executed again
+        }
       }
       return;
     default:
@@ -181,11 +187,11 @@ void call_desk::take_call(message&& address, const std::optional<call_header>& h
         out.push_back(reply(address, *made, *known));
         return;
       }
-      if (const auto found = known_.find(header->id); found != known_.end()) {
-        ++counts_.remembered;
-        found->second->others.push_back(std::move(address));
-        return;
-      }
+    }
+    if (const auto found = known_.find(header->id); found != known_.end()) {
+      ++counts_.remembered;
+      join(*found->second, address);
+      return;
     }
   }
   made->address = std::move(address);
@@ -199,6 +205,15 @@ void call_desk::take_call(message&& address, const std::optional<call_header>& h
     known_.emplace(header->id, made);
   }
   line_.push_back(made);
+}
+
+// Somebody asks, maybe again, for a call that is open.
+void call_desk::join(open_call& which, const message& address) {
+  which.is_dropped = false;
+  if (which.address != address && which.others.size() < most_others &&
+      std::find(which.others.begin(), which.others.end(), address) == which.others.end()) {
+    which.others.push_back(address);
+  }
 }
 
 void call_desk::refuse(const open_call& which, std::vector<message>& out) {
@@ -240,6 +255,7 @@ call_desk::call call_desk::next(time_point now) {
     line_.pop_front();
     const bool is_late = first->deadline <= now;
     if (!first->is_dropped && !is_late) {
+      first->has_begun = true;
       first->begun = now;
       if (!first->header) {
         nameless_.push_back(first);
@@ -248,7 +264,7 @@ call_desk::call call_desk::next(time_point now) {
     }
     if (!first->is_dropped) {
       ++counts_.expired;
-      known_.erase(first->header->id);
+      known_.erase(first->header->id);  // open calls have ids of their own
     }
     --open_;
   }
@@ -274,8 +290,9 @@ void call_desk::answer(open_call& which, message payload, time_point now,
   usual_time_ += ((now - which.begun) - usual_time_) / 16;
   if (!which.header) {
     std::erase_if(nameless_, [&](const call& each) { return each.get() == &which; });
-  } else if (!which.is_dropped) {
-    known_.erase(which.header->id);
+  } else if (const auto at = known_.find(which.header->id);
+             at != known_.end() && at->second.get() == &which) {
+    known_.erase(at);  // unless it was cancelled, and another has that id now
   }
   if (!payload.empty() && which.header && (which.header->flags & call_header::idempotent) != 0) {
     remember(which.header->id, payload, now);

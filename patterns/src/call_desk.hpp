@@ -41,6 +41,7 @@ struct open_call {
   std::vector<message> others;  // where it was asked for again
   time_point deadline = time_point::max();
   time_point begun{};
+  bool has_begun = false;
   bool is_dropped = false;  // cancelled: nobody waits for the reply
   bool is_answered = false;
   bool runs = false;                        // its handler has not returned; who runs it says so
@@ -126,6 +127,7 @@ class call_desk {
                  message&& payload, time_point now, std::vector<message>& out);
   void hold(const message& address, const open_call& to, const frame& payload,
             std::vector<message>& out);
+  static void join(open_call& which, const message& address);
   void refuse(const open_call& which, std::vector<message>& out);
   [[nodiscard]] message reply(const message& address, const open_call& to,
                               const message& payload) const;

@@ -33,6 +33,8 @@ class server_link {
   // A server of ours has been heard over this connection.
   [[nodiscard]] bool ours() const noexcept { return ours_; }
   [[nodiscard]] bool takes_bundles() const noexcept { return takes_bundles_; }
+  // It will be heard that what was sent arrived, whatever it was. Else only replies tell.
+  [[nodiscard]] bool acknowledges() const noexcept { return pings_ && ours_; }
   // How much lies between us and the server, as far as it has not been heard that it arrived.
   [[nodiscard]] std::uint64_t unacknowledged() const noexcept { return sent_ - acknowledged_; }
   [[nodiscard]] std::uint64_t load() const noexcept { return in_flight + reported_load_; }
@@ -72,7 +74,11 @@ class server_link {
       return false;
     }
     const std::uint64_t before = std::exchange(link_, header.link);
-    return before != 0 && before != header.link;
+    const bool another = before != 0 && before != header.link;
+    if (another) {
+      clock_.reset();  // the other may be on another machine
+    }
+    return another;
   }
   void take_pong(const call_header& pong) noexcept {
     if (waiting_ && waiting_->number == pong.id) {
@@ -125,7 +131,11 @@ class server_link {
     if (!pings_ || !connected_ || !ours_) {
       return time_point::max();
     }
-    return is_waiting() ? std::max(waiting_->at + timeout_, next_ping_) : next_ping_;
+    if (!is_waiting()) {
+      return next_ping_;
+    }
+    const time_point up = waiting_->at + timeout_;
+    return silent_ ? std::max(up, next_ping_) : up;
   }
 
   // The owner's.
