@@ -101,6 +101,10 @@ class child {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
 
+  // Holds it where it is, until resumed.
+  void stop() const { ::kill(pid_, SIGSTOP); }
+  void resume() const { ::kill(pid_, SIGCONT); }
+
   void kill() {
     if (pid_ > 0) {
       ::kill(pid_, SIGKILL);

@@ -1,0 +1,644 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// Request-reply when processes die, sleep and come back, when the link between them is cut, stalled
+// and slow, and when the other side is hostile. Every time each call ends once, with nobody else's
+// reply, and nothing is left behind.
+#include <parley/error.hpp>
+#include <parley/request_reply.hpp>
+#include <parley/socket.hpp>
+
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <future>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <semaphore>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "call_header.hpp"
+#include "support/catch.hpp"
+#include "support/child.hpp"
+#include "support/connected.hpp"
+#include "support/fault_proxy.hpp"
+#include "support/sanitizers.hpp"
+#include "support/temporary_directory.hpp"
+
+using namespace parley;
+using namespace std::chrono_literals;
+using parley::detail::call_header;
+using parley::detail::carried_by;
+using parley::detail::pack_header;
+using parley::detail::parse_header;
+using support::child;
+using support::fault_proxy;
+using support::patience;
+using kind = call_header::kind;
+
+namespace {
+
+std::ptrdiff_t entries(const char* of) {
+  const std::filesystem::directory_iterator all{of};
+  return std::distance(begin(all), end(all));
+}
+
+// What this process holds of the system; to be checked when all that a test made has gone.
+class nothing_left {
+ public:
+  ~nothing_left() {
+    // A thread that was joined may be listed a moment longer.
+    const auto end = std::chrono::steady_clock::now() + patience;
+    while (entries("/proc/self/task") != threads_ && std::chrono::steady_clock::now() < end) {
+      std::this_thread::yield();
+    }
+    CHECK(entries("/proc/self/task") == threads_);
+    CHECK(entries("/proc/self/fd") == descriptors_);
+  }
+
+ private:
+  std::ptrdiff_t threads_ = entries("/proc/self/task");
+  std::ptrdiff_t descriptors_ = entries("/proc/self/fd");
+};
+
+// Calls of "same", and how each ended.
+class calls {
+ public:
+  void start(client& by, const call_options& options, int value) {
+    ++started_;
+    by.call_then<int>(
+        options,
+        [this, value](const call_result<int>& came) {
+          const std::lock_guard lock{mutex_};
+          ++ends_[value];
+          ++hows_[came.how()];
+          if (came.how() == call_end::replied && came.get() != value) {
+            ++foreign_;
+          }
+          ended_.release();
+        },
+        "same", value);
+  }
+  // Requires: all calls have different values.
+  void await_all() {
+    for (int count = 0; count < started_; ++count) {
+      REQUIRE(ended_.try_acquire_for(patience));
+    }
+    const std::lock_guard lock{mutex_};
+    for (const auto& [value, times] : ends_) {
+      CHECK(times == 1);
+    }
+    CHECK(ends_.size() == static_cast<std::size_t>(started_));
+    CHECK(foreign_ == 0);
+  }
+  int ended(call_end how) {
+    const std::lock_guard lock{mutex_};
+    return hows_[how];
+  }
+
+ private:
+  int started_ = 0;
+  std::mutex mutex_;
+  std::map<int, int> ends_;
+  std::map<call_end, int> hows_;
+  int foreign_ = 0;
+  std::counting_semaphore<> ended_{0};
+};
+
+// A server in a process of its own. It says where it is bound, and its name comes with "name".
+child serve(const std::string& where, int name) {
+  return child{[where, name](child::line out) {
+    context own;
+    server answering{own, {.workers = 2}};
+    answering.handle("same", [](int value) { return value; });
+    answering.handle("name", [name] { return name; });
+    out.say(answering.bind(where).str());
+    for (;;) {
+      ::pause();
+    }
+  }};
+}
+
+// Takes calls and answers none; says so when it has so many.
+child collect(const std::string& where, int wanted) {
+  return child{[where, wanted](child::line out) {
+    context own;
+    server silent{own};
+    std::vector<reply<int>> held;
+    silent.handle("same", [&](const reply<int>& to, int) {
+      held.push_back(to);
+      if (held.size() == static_cast<std::size_t>(wanted)) {
+        out.say("all");
+      }
+    });
+    out.say(silent.bind(where).str());
+    for (;;) {
+      ::pause();
+    }
+  }};
+}
+
+bool await(const std::function<bool()>& what) {
+  const auto end = std::chrono::steady_clock::now() + patience;
+  while (!what()) {
+    if (std::chrono::steady_clock::now() > end) {
+      return false;
+    }
+    std::this_thread::sleep_for(1ms);  // not to keep others from their work
+  }
+  return true;
+}
+
+}  // namespace
+
+TEST_CASE("when a server is killed with 1,000 calls others take over what may be done again") {
+  if (!support::may_fork) {
+    return;
+  }
+  const nothing_left afterwards;
+  for (const bool over_ipc : {false, true}) {
+    const support::temporary_directory fresh;
+    const std::string wanted =
+        over_ipc ? "ipc://" + (fresh / "doomed").string() : "tcp://127.0.0.1:0";
+    child doomed = collect(wanted, 1000);
+    const endpoint first{doomed.hear()};
+    child spare = serve("tcp://127.0.0.1:0", 2);
+    const endpoint second{spare.hear()};
+
+    context owner;
+    calls all;
+    client caller{owner, {first, second}, {.timeout = 1h, .choice = server_choice::in_turn}};
+    REQUIRE(await([&] { return caller.servers()[0].live && caller.servers()[1].live; }));
+    for (int value = 0; value < 1000; ++value) {
+      all.start(caller, {.idempotent = value % 2 == 0}, value);
+    }
+    CHECK(doomed.hear() == "all");
+    doomed.kill();
+    all.await_all();
+    CHECK(all.ended(call_end::replied) == 500);
+    CHECK(all.ended(call_end::server_lost) == 500);
+    CHECK(caller.statistics().moved == 500);
+    CHECK(caller.call<int>("name") == 2);
+  }
+}
+
+TEST_CASE("a server that is stopped is given up, and taken back when it goes on") {
+  if (!support::may_fork) {
+    return;
+  }
+  const nothing_left afterwards;
+  child sleepy = serve("tcp://127.0.0.1:0", 1);
+  const endpoint first{sleepy.hear()};
+  child spare = serve("tcp://127.0.0.1:0", 2);
+  const endpoint second{spare.hear()};
+  context owner;
+  calls all;
+  client caller{owner,
+                {first, second},
+                {.timeout = 1h,
+                 .choice = server_choice::in_turn,
+                 .heartbeat = 20ms,
+                 .heartbeat_timeout = 200ms}};
+  for (int round = 0; round < 2; ++round) {
+    REQUIRE(await([&] { return caller.servers()[0].live && caller.servers()[1].live; }));
+    CHECK(caller.call<int>("name") == 1);
+    sleepy.stop();
+    for (int value = 0; value < 100; ++value) {
+      all.start(caller, {.idempotent = value % 2 == 0}, round * 100 + value);
+    }
+    REQUIRE(await([&] { return !caller.servers()[0].live; }));
+    CHECK(caller.call<int>("name") == 2);
+    sleepy.resume();
+  }
+  all.await_all();
+  CHECK(all.ended(call_end::replied) + all.ended(call_end::server_lost) == 200);
+  CHECK(all.ended(call_end::replied) >= 100);
+}
+
+TEST_CASE("a call waits for a server that is stopped alone, and is executed once it goes on") {
+  if (!support::may_fork) {
+    return;
+  }
+  const nothing_left afterwards;
+  child sleepy = serve("tcp://127.0.0.1:0", 1);
+  const endpoint where{sleepy.hear()};
+  context owner;
+  calls all;
+  client caller{owner, where, {.timeout = 1h, .heartbeat = 20ms, .heartbeat_timeout = 100ms}};
+  REQUIRE(caller.call<int>("name") == 1);
+  sleepy.stop();
+  for (int value = 0; value < 100; ++value) {
+    all.start(caller, {.idempotent = true}, value);
+  }
+  REQUIRE(await([&] { return !caller.servers()[0].live; }));
+  sleepy.resume();
+  all.await_all();
+  CHECK(all.ended(call_end::replied) == 100);
+}
+
+TEST_CASE("a server comes back on its port, or on another, while calls wait for it") {
+  if (!support::may_fork) {
+    return;
+  }
+  const nothing_left afterwards;
+  std::unique_ptr<child> serving{new child(serve("tcp://127.0.0.1:0", 0))};
+  endpoint where{serving->hear()};
+  context owner;
+  calls all;
+  client caller{owner, where, {.timeout = 1h}};
+  CHECK(caller.call<int>("name") == 0);
+  for (int round = 1; round <= 4; ++round) {
+    serving->kill();
+    // Before it is noticed, and after.
+    all.start(caller, {.idempotent = true}, 2 * round);
+    REQUIRE(await([&] { return !caller.servers()[0].live; }));
+    all.start(caller, {}, 2 * round + 1);
+    const bool moves = round % 2 == 0;
+    serving.reset(new child(serve(moves ? "tcp://127.0.0.1:0" : where.str(), round)));
+    const endpoint now{serving->hear()};
+    if (moves) {
+      caller.connect(now);
+      caller.disconnect(where);
+      where = now;
+    }
+    CHECK(caller.call<int>("name") == round);
+  }
+  all.await_all();
+  CHECK(all.ended(call_end::replied) == 8);
+}
+
+TEST_CASE("when a client is killed its handlers end, and the server goes on for others") {
+  if (!support::may_fork) {
+    return;
+  }
+  const nothing_left afterwards;
+  const support::temporary_directory fresh;
+  const endpoint where{"ipc://" + (fresh / "server").string()};
+  child doomed{[where](child::line) {
+    context own;
+    client caller{own, where, {.timeout = 1s}};
+    auto counted = caller.stream<int>("count");
+    static_cast<void>(counted.next());
+    std::vector<std::future<void>> held;
+    for (int count = 0; count < 20; ++count) {
+      held.push_back(caller.async_call<void>("wait"));
+    }
+    for (;;) {
+      ::pause();
+    }
+  }};
+  {
+    context owner;
+    server busy{owner, {.workers = 4}};
+    std::atomic<int> running{0};
+    std::counting_semaphore<> begun{0};
+    busy.handle("wait", [&](const call_context& about) {
+      ++running;
+      begun.release();
+      while (about.time_left() > 0s && !about.stop_token().stop_requested()) {
+        std::this_thread::sleep_for(1ms);
+      }
+      --running;
+    });
+    busy.handle("count", [&](results<int>& out) {
+      ++running;
+      begun.release();
+      for (int value = 0; out.send(value); ++value) {
+      }
+      --running;
+    });
+    busy.handle("same", [](int value) { return value; });
+    busy.bind(where);
+    for (int count = 0; count < 4; ++count) {
+      REQUIRE(begun.try_acquire_for(patience));
+    }
+    doomed.kill();
+    CHECK(await([&] { return running == 0 && busy.statistics().open == 0; }));
+    client other{owner, where};
+    CHECK(other.call<int>("same", 5) == 5);
+  }
+}
+
+TEST_CASE("calls over a link that is cut end, and new ones find it again") {
+  const nothing_left afterwards;
+  context owner;
+  server answering{owner};
+  std::atomic<int> taken{0};
+  std::vector<reply<int>> held;
+  answering.handle("same", [](int value) { return value; });
+  answering.handle("hold", [&](const reply<int>& to) {
+    held.push_back(to);
+    ++taken;
+  });
+  fault_proxy proxy{answering.bind("tcp://127.0.0.1:0")};
+  client caller{owner, proxy.where(), {.timeout = 1h}};
+  calls all;
+  for (int round = 0; round < 5; ++round) {
+    auto lost = caller.async_call<int>("hold");
+    REQUIRE(await([&] { return taken == round + 1; }));
+    proxy.cut();
+    CHECK_THROWS_AS(lost.get(), server_lost);
+    all.start(caller, {}, round);  // waits
+    proxy.restore();
+    CHECK(caller.call<int>("same", 7) == 7);
+  }
+  all.await_all();
+  CHECK(all.ended(call_end::replied) == 5);
+  answering.close();
+}
+
+TEST_CASE("a link that is stalled is given up and taken back, one that is slow is waited for") {
+  const nothing_left afterwards;
+  context owner;
+  server answering{owner};
+  answering.handle("same", [](int value) { return value; });
+  fault_proxy proxy{answering.bind("tcp://127.0.0.1:0")};
+  client caller{
+      owner, proxy.where(), {.timeout = 1h, .heartbeat = 20ms, .heartbeat_timeout = 200ms}};
+  calls all;
+  for (int round = 0; round < 3; ++round) {
+    CHECK(caller.call<int>("same", 7) == 7);
+    proxy.stall();
+    all.start(caller, {}, 2 * round);
+    all.start(caller, {.idempotent = true}, 2 * round + 1);
+    REQUIRE(await([&] { return !caller.servers()[0].live; }));
+    proxy.resume();
+    REQUIRE(await([&] { return caller.servers()[0].live; }));
+  }
+  all.await_all();
+  CHECK(all.ended(call_end::server_lost) == 3);
+  CHECK(all.ended(call_end::replied) == 3);
+
+  proxy.delay(20ms, 20ms);
+  for (int value = 0; value < 10; ++value) {
+    CHECK_THROWS_AS(caller.call<int>({.timeout = 5ms}, "same", -value), timed_out);
+    CHECK(caller.call<int>("same", value) == value);  // not the late one
+  }
+  CHECK(await([&] {
+    static_cast<void>(caller.servers());
+    return caller.statistics().late + answering.statistics().expired +
+               answering.statistics().cancelled >=
+           10;
+  }));
+}
+
+TEST_CASE("calls over links that fail at random end once each, with nobody else's reply") {
+  const nothing_left afterwards;
+  for (unsigned seed = 1; seed <= 3; ++seed) {
+    INFO("seed " << seed);
+    std::minstd_rand random{seed};
+    context owner;
+    server first{owner, {.workers = 2}};
+    server second{owner, {.workers = 2}};
+    std::mutex executing;
+    std::map<int, int> executed;
+    for (server* const each : {&first, &second}) {
+      each->handle("same", [&, each](int value) {
+        if (each == &first && value % 2 == 0) {
+          const std::lock_guard lock{executing};
+          ++executed[value];
+        }
+        return value;
+      });
+    }
+    fault_proxy left{first.bind("tcp://127.0.0.1:0")};
+    fault_proxy right{second.bind("tcp://127.0.0.1:0")};
+    client caller{owner,
+                  {left.where(), right.where()},
+                  {.timeout = 500ms, .heartbeat = 10ms, .heartbeat_timeout = 50ms}};
+    calls all;
+    for (int value = 0; value < 600; ++value) {
+      all.start(caller, {.idempotent = value % 2 == 0}, value);
+      fault_proxy& which = random() % 2 == 0 ? left : right;
+      switch (random() % 30) {
+        case 0:
+          which.cut();
+          break;
+        case 1:
+          which.stall();
+          break;
+        case 2:
+          which.delay(1ms * (random() % 20), 1ms * (random() % 20));
+          break;
+        case 3:
+        case 4:
+          which.restore();
+          which.resume();
+          break;
+        default:
+          break;
+      }
+      if (value % 4 == 0) {
+        std::this_thread::sleep_for(1ms);  // so that faults meet calls under way
+      }
+    }
+    left.restore();
+    left.resume();
+    right.restore();
+    right.resume();
+    all.await_all();
+    CHECK(all.ended(call_end::replied) > 0);
+    caller.close();
+    first.close();
+    for (const auto& [value, times] : executed) {
+      CHECK(times == 1);
+    }
+  }
+}
+
+namespace {
+
+// Reads requests of our client by hand, for a server that misbehaves.
+class hostile_server {
+ public:
+  explicit hostile_server(context& owner)
+      : native_{owner, socket_kind::router}, where{native_.bind("tcp://127.0.0.1:0")} {}
+  ~hostile_server() {
+    is_over_ = true;
+    thread_.join();
+  }
+
+  struct request {
+    frame from;
+    call_header header;
+    frame payload;
+  };
+  void run(std::function<void(hostile_server&, const request&)> answer) {
+    thread_ = std::thread{[this, answer = std::move(answer)] {
+      while (!is_over_) {
+        const auto incoming = native_.receive_for(10ms);
+        if (!incoming || incoming->size() < 2) {
+          continue;
+        }
+        const auto header = parse_header((*incoming)[1].view());
+        if (header && header->what == kind::request) {
+          const bool carries = (header->flags & call_header::carries) != 0;
+          answer(*this, {incoming->front(), *header,
+                         carries ? carried_by((*incoming)[1].view()) : incoming->back()});
+        }
+      }
+    }};
+  }
+
+  void say(const request& to, const std::vector<frame>& what) {
+    message said{to.from};
+    for (const frame& each : what) {
+      said.push_back(each);
+    }
+    static_cast<void>(native_.try_send(std::move(said)));
+  }
+  void reply(const request& to, const std::string& text) {
+    say(to, {pack_header({.what = kind::reply, .id = to.header.id, .link = 9}), frame{}, text});
+  }
+
+ private:
+  parley::socket native_;
+  std::atomic<bool> is_over_{false};
+  std::thread thread_;
+
+ public:
+  const endpoint where;
+};
+
+}  // namespace
+
+TEST_CASE("replies that come twice, late, or for other calls change nothing") {
+  const nothing_left afterwards;
+  context owner;
+  std::vector<hostile_server::request> before;
+  hostile_server lying{owner};
+  lying.run([&](hostile_server& at, const hostile_server::request& request) {
+    for (const auto& each : before) {
+      at.reply(each, "late");
+    }
+    hostile_server::request other = request;
+    other.header.id ^= std::uint64_t{1} << 50;
+    at.reply(other, "another's");
+    at.reply(request, "to " + request.payload.str());
+    at.reply(request, "twice");
+    before.push_back(request);
+    if (before.size() > 5) {
+      before.erase(before.begin());
+    }
+  });
+  client caller{owner, lying.where, {.timeout = patience}};
+  for (int count = 0; count < 200; ++count) {
+    const std::string text = std::to_string(count);
+    CHECK(caller.request(frame{text}).front() == "to " + text);
+  }
+  CHECK(caller.statistics().replied == 200);
+  CHECK(caller.statistics().late > 200);
+}
+
+TEST_CASE("a client takes any frames of a hostile server, and its calls still end") {
+  const nothing_left afterwards;
+  context owner;
+  std::minstd_rand random{1};
+  hostile_server mad{owner};
+  mad.run([&](hostile_server& at, const hostile_server::request& request) {
+    for (int count = 0; count < 20; ++count) {
+      call_header header{.id = random() % 2 == 0 ? request.header.id : random(),
+                         .time = random(),
+                         .amount = static_cast<std::uint32_t>(random()),
+                         .link = random() % 3,
+                         .load = static_cast<std::uint32_t>(random())};
+      // All but what ends the call by rights.
+      const kind kinds[] = {kind::item,   kind::pong, kind::cancel,
+                            kind::credit, kind::ask,  kind::ping};
+      header.what = kinds[random() % std::size(kinds)];
+      header.flags = static_cast<std::uint8_t>(random());
+      std::string bytes = pack_header(header).str();
+      if (random() % 3 == 0) {
+        bytes.resize(random() % bytes.size());
+      }
+      std::vector<frame> said{frame{bytes}};
+      for (auto frames = random() % 3; frames > 0; --frames) {
+        said.push_back(random() % 2 == 0 ? frame{} : frame{"garbage"});
+      }
+      at.say(request, said);
+    }
+    at.reply(request, "to " + request.payload.str());
+  });
+  client caller{owner, mad.where, {.timeout = patience}};
+  for (int count = 0; count < 200; ++count) {
+    const std::string text = std::to_string(count);
+    CHECK(caller.request(frame{text}).front() == "to " + text);
+  }
+  CHECK(caller.statistics().nonsense > 0);
+}
+
+TEST_CASE("a stream takes no more than it asked for, and ends however the server lies") {
+  const nothing_left afterwards;
+  context owner;
+  hostile_server flooding{owner};
+  flooding.run([&](hostile_server& at, const hostile_server::request& request) {
+    for (int count = 0; count < 500; ++count) {
+      at.say(request, {pack_header({.what = kind::item, .id = request.header.id, .link = 9}),
+                       frame{}, encode(count)});
+    }
+    at.reply(request, "no MessagePack-RPC");
+  });
+  client caller{owner, flooding.where, {.timeout = patience}};
+  auto counted = caller.stream<int>("count");
+  REQUIRE(await([&] {
+    static_cast<void>(caller.servers());  // takes in what is there
+    return caller.statistics().nonsense > 0;
+  }));
+  int count = 0;
+  CHECK_THROWS_AS(
+      [&] {
+        while (counted.next()) {
+          ++count;
+        }
+      }(),
+      protocol_error);
+  CHECK(count < 500);
+}
+
+TEST_CASE("a server takes any frames of hostile clients, and goes on for others") {
+  const nothing_left afterwards;
+  context owner;
+  server answering{owner, {.workers = 2, .queue = 100}};
+  answering.handle("same", [](int value) { return value; });
+  answering.handle("count", [](results<int>& out, int most) {
+    for (int value = 0; value < most && out.send(value); ++value) {
+    }
+  });
+  const endpoint where = answering.bind("tcp://127.0.0.1:0");
+  client caller{owner, where, {.timeout = patience}};
+  std::minstd_rand random{1};
+  for (int round = 0; round < 20; ++round) {
+    parley::socket dealer{owner, socket_kind::dealer, {.linger = 0ms}};
+    parley::socket req{owner, socket_kind::req, {.linger = 0ms}};
+    dealer.connect(where);
+    req.connect(where);
+    static_cast<void>(req.send_for(frame{"\x93\x01garbage"}, patience));
+    for (int count = 0; count < 200; ++count) {
+      call_header header{.flags = static_cast<std::uint8_t>(random()),
+                         .id = random() % 5,
+                         .time = random() % 50'000,
+                         .amount = random() % 2 == 0 ? call_header::any_amount : 1};
+      header.what = static_cast<kind>(1 + random() % 5);
+      std::string bytes = pack_header(header).str();
+      if (random() % 4 == 0) {
+        bytes.resize(random() % bytes.size());
+      }
+      message said{frame{bytes}};
+      if (random() % 2 == 0) {
+        said.push_back(frame{});
+        said.push_back(random() % 2 == 0
+                           ? encode(std::tuple{0, 1, "count", std::tuple{1'000'000'000}})
+                           : frame{"garbage"});
+      }
+      static_cast<void>(dealer.send_for(std::move(said), patience));
+    }
+    CHECK(caller.call<int>({.idempotent = true}, "same", round) == round);
+  }
+  CHECK(await([&] { return answering.statistics().open == 0; }));
+}
