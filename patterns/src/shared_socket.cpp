@@ -55,17 +55,22 @@ void shared_socket::close() noexcept {
 endpoint shared_socket::bind(const endpoint& where) {
   const std::lock_guard lock{mutex_};
   check_open();
-  has_pipe_ = has_pipe_ || where.kind() == transport::pipe;
-  forget_fds();
+  use(where);
   return socket_->bind(where);
 }
 
 void shared_socket::connect(const endpoint& where) {
   const std::lock_guard lock{mutex_};
   check_open();
-  has_pipe_ = has_pipe_ || where.kind() == transport::pipe;
-  forget_fds();
+  use(where);
   socket_->connect(where);
+}
+
+// Until a socket has an endpoint it rests as one over pipe:// does.
+void shared_socket::use(const endpoint& where) noexcept {
+  has_pipe_ = (has_pipe_ && has_endpoint_) || where.kind() == transport::pipe;
+  has_endpoint_ = true;
+  forget_fds();
 }
 
 // They are about to change. Who sleeps on the old ones wakes and gets the new ones.

@@ -94,6 +94,7 @@ class shared_socket {
   };
 
   void check_open() const;
+  void use(const endpoint& where) noexcept;
   void forget_fds() noexcept;
   void wake_others() noexcept;
   bool spin(std::unique_lock<std::mutex>& lock, side& direction, time_point deadline);
@@ -104,7 +105,8 @@ class shared_socket {
   std::mutex mutex_;
   std::optional<socket> socket_;
   std::vector<int> fds_;   // to sleep on; empty: to be asked for
-  bool has_pipe_ = false;  // an endpoint over pipe://
+  bool has_endpoint_ = false;
+  bool has_pipe_ = true;  // an endpoint over pipe://, or none at all
   bool closed_ = false;
   bool interrupted_ = false;
   side input_;

@@ -36,8 +36,11 @@ struct pinged_link : server_link {
 
 }  // namespace
 
-TEST_CASE("a link pings as soon as it is connected, and then at its interval") {
+TEST_CASE("a link pings as soon as its server has shown to be one of ours, then at its interval") {
   pinged_link link;
+  CHECK(link.next() == server_link::time_point::max());
+  CHECK(link.tick(start) == duty::nothing);
+  static_cast<void>(link.heard_from({.what = kind::reply, .id = 1}));
   CHECK(link.next() == start);
   CHECK(link.tick(start) == duty::ping);
   link.pong(link.ping(start), start + 1ms);
