@@ -148,6 +148,8 @@ TEST_CASE("a server whose reply is larger than max_frame_bytes is lost") {
   client asking{owner, large.bind("tcp://127.0.0.1:0"), client_options{.max_frame_bytes = 1000}};
   CHECK(asking.call<std::string>({.timeout = patience}, "large", 900).size() == 900);
   CHECK_THROWS_AS(asking.call<std::string>({.timeout = patience}, "large", 1000), server_lost);
+  // The client connects anew.
+  CHECK(asking.call<std::string>({.timeout = patience}, "large", 900).size() == 900);
 }
 
 TEST_CASE("a server cuts off a client that asks with too large a frame, and serves the next") {

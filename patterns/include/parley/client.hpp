@@ -56,7 +56,7 @@ struct client_options {
   // heartbeat_timeout after it was asked is taken for dead until it does.
   std::chrono::milliseconds heartbeat{500};
   std::chrono::milliseconds heartbeat_timeout{2000};
-  // A server that sends a larger frame is cut off, and not connected to again.
+  // A server that sends a larger frame is cut off, which ends its calls, and connected to anew.
   std::size_t max_frame_bytes = any_frame_bytes;
   // Encryption and authentication over tcp and ipc; see docs/security.md.
   curve_security curve{};
