@@ -286,7 +286,7 @@ bool call_book::deliver(std::size_t link, const call& which, time_point now) {
     outgoing.reserve(2 + payload.size());
     outgoing.push_back(pack_header(header));
   }
-  outgoing.push_back(frame{});
+  outgoing.emplace_back();
   for (const frame& each : payload) {
     outgoing.push_back(each);
   }
