@@ -26,6 +26,7 @@
 namespace parley {
 
 class monitor;
+struct connection_event;
 
 namespace stomp {
 class native_link;
