@@ -60,9 +60,8 @@ class handshake_watch {
   static std::unique_ptr<handshake_watch> of_client(const curve_arg& curve, Client& watched) {
     std::unique_ptr<handshake_watch> made{new handshake_watch{curve.server()}};
     if (curve.is_set()) {
-      watched.on_connection([to = made.get()](const parley::connection_event& event) {
-        to->tell(event);
-      });
+      watched.on_connection(
+          [to = made.get()](const parley::connection_event& event) { to->tell(event); });
       made->end_ = [&watched] { watched.on_connection(nullptr); };
     }
     return made;

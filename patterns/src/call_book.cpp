@@ -102,8 +102,8 @@ void call_book::set_ready(std::size_t which, bool can_send, time_point now) {
   }
 }
 
-// As much as may lie between us and it does. If it does not tell what arrives, only its calls count:
-// there is no end to notifications.
+// As much as may lie between us and it does. If it does not tell what arrives, only its calls
+// count: there is no end to notifications.
 bool call_book::is_full(const server_link& link) const noexcept {
   return (link.acknowledges() ? link.unacknowledged() : link.in_flight) >= limit_ + beside_calls;
 }

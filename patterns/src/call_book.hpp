@@ -173,8 +173,8 @@ class call_book {
   link_set held_ = 0;                   // those of them that are not empty
   bool holds_ = false;
   std::vector<std::vector<std::uint64_t>> cancels_owed_;  // of each link: until it is known as ours
-  link_set removed_ = 0;          // their numbers are free
-  mutable std::size_t turn_ = 0;  // the link that was chosen last
+  link_set removed_ = 0;                                  // their numbers are free
+  mutable std::size_t turn_ = 0;                          // the link that was chosen last
 
   std::deque<call> calls_;  // by the low bits of their ids
   std::vector<std::uint32_t> free_;

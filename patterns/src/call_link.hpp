@@ -31,13 +31,13 @@ class call_link {
 
   [[nodiscard]] const endpoint& where() const noexcept { return where_; }
   [[nodiscard]] socket& native() noexcept { return *native_; }
-  [[nodiscard]] bool is_bound() const noexcept { return !connects_; }
   // The monitor's; none over pipe:// and inproc://.
   [[nodiscard]] std::vector<int> event_fds();
 
   // What has happened to the connection. Adds it to `told`.
   void hear(std::vector<connection_event>& told);
-  // The connection was lost since the last time: take what the socket has, then ask this. True once.
+  // The connection was lost since the last time: take what the socket has, then ask this. True
+  // once.
   [[nodiscard]] bool take_loss() noexcept { return std::exchange(is_lost_, false); }
   // Whether somebody is there who takes what is sent; can_send: the socket's own opinion.
   [[nodiscard]] bool is_there(bool can_send) const noexcept {

@@ -76,7 +76,6 @@ class call_room final : call_book::outbox {
     call_room& room_;
   };
 
-
  public:
   // The results of one call, one by one, for one thread.
   class stream {
@@ -163,8 +162,8 @@ class call_room final : call_book::outbox {
   std::vector<connection_event> events_;  // to be told
   bool tells_ = false;                    // on_connection_ is in use
   std::condition_variable told_;
-  std::uint64_t touched_ = 0;    // links used since they were looked at, a bit each
-  std::uint64_t pipes_ = 0;      // links over pipe://
+  std::uint64_t touched_ = 0;  // links used since they were looked at, a bit each
+  std::uint64_t pipes_ = 0;    // links over pipe://
   spin_budget spinning_{wait_strategy{}};
   bool has_leader_ = false;
   waiting* leader_ = nullptr;  // none: the background thread leads, or nobody

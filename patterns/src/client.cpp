@@ -169,7 +169,8 @@ void client::send_notification(message outgoing) {
 // Streams.
 
 struct client::stream_state {
-  stream_state(call_room& at, std::chrono::steady_clock::duration timeout) : room{at}, limit{timeout} {}
+  stream_state(call_room& at, std::chrono::steady_clock::duration timeout)
+      : room{at}, limit{timeout} {}
 
   call_room& room;
   const std::chrono::steady_clock::duration limit;
@@ -177,8 +178,8 @@ struct client::stream_state {
 };
 
 client::stream_handle::stream_handle(client& owner, const call_options& options, message request)
-    : state_{std::make_unique<stream_state>(owner.state_->room,
-                                            options.timeout.value_or(owner.state_->options.timeout))} {
+    : state_{std::make_unique<stream_state>(
+          owner.state_->room, options.timeout.value_or(owner.state_->options.timeout))} {
   call_book::order order = owner.state_->order_of(options, std::move(request));
   order.deadline = call_book::time_point::max();
   order.patience = state_->limit;

@@ -60,13 +60,9 @@ source::source(source&&) noexcept = default;
 source& source::operator=(source&&) noexcept = default;
 source::~source() = default;
 
-endpoint source::bind(const endpoint& where) {
-  return state_->link.bind(where);
-}
+endpoint source::bind(const endpoint& where) { return state_->link.bind(where); }
 
-void source::connect(const endpoint& where) {
-  state_->link.connect(where);
-}
+void source::connect(const endpoint& where) { state_->link.connect(where); }
 
 bool source::push_frame(frame task, duration limit) {
   return state_->link.send_until(std::move(task), deadline_after(limit));
@@ -108,13 +104,9 @@ worker::worker(worker&&) noexcept = default;
 worker& worker::operator=(worker&&) noexcept = default;
 worker::~worker() = default;
 
-endpoint worker::bind(const endpoint& where) {
-  return state_->link.bind(where);
-}
+endpoint worker::bind(const endpoint& where) { return state_->link.bind(where); }
 
-void worker::connect(const endpoint& where) {
-  state_->link.connect(where);
-}
+void worker::connect(const endpoint& where) { state_->link.connect(where); }
 
 task worker::receive() {
   for (;;) {

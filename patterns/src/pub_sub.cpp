@@ -64,13 +64,9 @@ publisher::publisher(publisher&&) noexcept = default;
 publisher& publisher::operator=(publisher&&) noexcept = default;
 publisher::~publisher() = default;
 
-endpoint publisher::bind(const endpoint& where) {
-  return state_->link.bind(where);
-}
+endpoint publisher::bind(const endpoint& where) { return state_->link.bind(where); }
 
-void publisher::connect(const endpoint& where) {
-  state_->link.connect(where);
-}
+void publisher::connect(const endpoint& where) { state_->link.connect(where); }
 
 void publisher::publish_frame(std::string_view topic, frame body) {
   // libzmq keeps subscriptions for the program until it reads them: read now and then, so that a
@@ -150,13 +146,9 @@ subscriber::subscriber(subscriber&&) noexcept = default;
 subscriber& subscriber::operator=(subscriber&&) noexcept = default;
 subscriber::~subscriber() = default;
 
-endpoint subscriber::bind(const endpoint& where) {
-  return state_->link.bind(where);
-}
+endpoint subscriber::bind(const endpoint& where) { return state_->link.bind(where); }
 
-void subscriber::connect(const endpoint& where) {
-  state_->link.connect(where);
-}
+void subscriber::connect(const endpoint& where) { state_->link.connect(where); }
 
 void subscriber::subscribe(std::string_view prefix) {
   state_->link.with([&](socket& native) { native.subscribe(prefix); });

@@ -14,8 +14,8 @@
 #include <cstdlib>
 #include <map>
 #include <mutex>
-#include <optional>
 #include <new>
+#include <optional>
 #include <shared_mutex>
 #include <thread>
 #include <typeinfo>
@@ -34,9 +34,8 @@ constexpr std::size_t most_items = 100'000;
 constexpr std::string_view no_words = "the handler threw something that is no std::exception";
 
 std::string_view text_of(const msgpack::object& value) noexcept {
-  return value.type == msgpack::type::STR
-             ? std::string_view{value.via.str.ptr, value.via.str.size}
-             : std::string_view{};
+  return value.type == msgpack::type::STR ? std::string_view{value.via.str.ptr, value.via.str.size}
+                                          : std::string_view{};
 }
 
 std::string type_name(const std::exception& thrown) {
@@ -215,11 +214,11 @@ void server::handle_packed(std::string_view name, packed_handler function) {
   detail::signature looks;
   looks.parameters = {{{}, "..."}};
   looks.result = "value";
-  add_method(name, {std::move(looks), [function = std::move(function)](
-                                          const call_context& about,
-                                          const msgpack::object& parameters) {
-                      return std::optional{function(about, parameters)};
-                    }});
+  add_method(
+      name, {std::move(looks), [function = std::move(function)](const call_context& about,
+                                                                const msgpack::object& parameters) {
+               return std::optional{function(about, parameters)};
+             }});
 }
 
 void server::handle_raw(raw_handler function) {
@@ -242,7 +241,8 @@ void server::close() noexcept {
 void server::answer(const call_context& to, const frame& result) {
   detail::open_call& call = *to.call_;
   if (const auto core = call.owner.lock()) {
-    core->answer(call, call.wants_reply ? message{detail::pack_result(call.id, result)} : message{});
+    core->answer(call,
+                 call.wants_reply ? message{detail::pack_result(call.id, result)} : message{});
   }
 }
 

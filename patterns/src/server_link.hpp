@@ -3,11 +3,11 @@
 // What a client knows of one server: connected or not, alive or not, how busy. Does no I/O: it is
 // told what happened and when.
 //
-// A server of ours says so with its first reply, and before that if it is asked by a request. Such a
-// server answers pings: one that nothing follows for `timeout` means that it is gone, whatever the
-// transport says. Other servers are there as long as they are connected.
-// Behind an endpoint that we bound there may be several servers, and who answers is anybody's
-// guess: they are not pinged.
+// A server of ours says so with its first reply, and before that if it is asked by a request. Such
+// a server answers pings: one that nothing follows for `timeout` means that it is gone, whatever
+// the transport says. Other servers are there as long as they are connected. Behind an endpoint
+// that we bound there may be several servers, and who answers is anybody's guess: they are not
+// pinged.
 #pragma once
 
 #include "call_header.hpp"

@@ -6,8 +6,8 @@
 // receive does so itself. A thread that has to wait does it outside the mutex, on the socket's file
 // descriptor. One thread a direction waits there (the leader), the others stand in line behind it.
 //
-// Over pipe:// a leader looks again and again for a while before it sleeps: the reply of a peer that
-// is awake comes in less time than it takes to fall asleep.
+// Over pipe:// a leader looks again and again for a while before it sleeps: the reply of a peer
+// that is awake comes in less time than it takes to fall asleep.
 //
 // libzmq's descriptor tells of a change only once, to whoever looks at the socket next. So after
 // each use, a thread that finds the socket ready for a leader who still sleeps wakes it, and where
@@ -56,8 +56,9 @@ class shared_socket {
   [[nodiscard]] bool send_until(message&& outgoing, time_point deadline);
   // Nothing: the deadline passed, or interrupt was called. Throws closed.
   [[nodiscard]] std::optional<message> receive_until(time_point deadline);
-  // Everything there is, `most` messages at most, added to `into`. If there is nothing, waits for one
-  // message, and adds just that. False: the deadline passed, or interrupt was called. Throws closed.
+  // Everything there is, `most` messages at most, added to `into`. If there is nothing, waits for
+  // one message, and adds just that. False: the deadline passed, or interrupt was called. Throws
+  // closed.
   [[nodiscard]] bool receive_all_until(std::vector<message>& into, std::size_t most,
                                        time_point deadline);
   // Waits until there may be something to receive. False: the deadline passed. Throws closed.
@@ -104,7 +105,7 @@ class shared_socket {
   context context_;
   std::mutex mutex_;
   std::optional<socket> socket_;
-  std::vector<int> fds_;   // to sleep on; empty: to be asked for
+  std::vector<int> fds_;  // to sleep on; empty: to be asked for
   bool has_endpoint_ = false;
   bool has_pipe_ = true;  // an endpoint over pipe://, or none at all
   bool closed_ = false;

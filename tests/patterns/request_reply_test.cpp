@@ -261,10 +261,11 @@ TEST_CASE("a call that cannot be sent ends once, through its callback") {
   client lonely{owner};
   for (int round = 0; round < 50; ++round) {
     std::atomic<int> ended{0};
-    lonely.call_packed({.timeout = 2ms}, "add", encode(std::tuple{1, 2}), [&](call_outcome&& reply) {
-      CHECK(reply.how == call_end::no_server);
-      ++ended;
-    });
+    lonely.call_packed({.timeout = 2ms}, "add", encode(std::tuple{1, 2}),
+                       [&](call_outcome&& reply) {
+                         CHECK(reply.how == call_end::no_server);
+                         ++ended;
+                       });
     while (ended == 0) {
       std::this_thread::yield();
     }
@@ -442,11 +443,12 @@ TEST_CASE("a server lists its methods, in words of MessagePack") {
   }());
   std::ostringstream shown;
   shown << detail::unpack(reply.front().view()).get();
-  CHECK(shown.str() ==
-        R"([1,1,null,[{"name":"add","parameters":[{"name":"a","type":"int"},)"
-        R"({"name":"b","type":"float?"}],"result":"float","streams":false},)"
-        R"({"name":"count","parameters":[{"name":"","type":"uint"}],"result":"str","streams":true},)"
-        R"({"name":"parley.methods","parameters":[],"result":"array<struct>","streams":false}]])");
+  CHECK(
+      shown.str() ==
+      R"([1,1,null,[{"name":"add","parameters":[{"name":"a","type":"int"},)"
+      R"({"name":"b","type":"float?"}],"result":"float","streams":false},)"
+      R"({"name":"count","parameters":[{"name":"","type":"uint"}],"result":"str","streams":true},)"
+      R"({"name":"parley.methods","parameters":[],"result":"array<struct>","streams":false}]])");
 }
 
 // Time.

@@ -18,9 +18,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::size_t batch = 512;             // native messages handed over at a time
-constexpr std::size_t handed_over = 8'192;     // waiting for the gateway's thread, of one source
-constexpr milliseconds first_retry{1};         // of a native source that had no room
+constexpr std::size_t batch = 512;          // native messages handed over at a time
+constexpr std::size_t handed_over = 8'192;  // waiting for the gateway's thread, of one source
+constexpr milliseconds first_retry{1};      // of a native source that had no room
 constexpr milliseconds last_retry{32};
 
 // Any result, as it was packed.

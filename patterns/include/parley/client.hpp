@@ -113,9 +113,9 @@ struct client_statistics {
   std::uint64_t cancelled = 0;
   std::uint64_t closed = 0;
 
-  std::uint64_t moved = 0;       // calls that went on to another server, each time
-  std::uint64_t late = 0;        // replies that nobody waited for any more
-  std::uint64_t nonsense = 0;    // messages that are no reply of any kind
+  std::uint64_t moved = 0;     // calls that went on to another server, each time
+  std::uint64_t late = 0;      // replies that nobody waited for any more
+  std::uint64_t nonsense = 0;  // messages that are no reply of any kind
 };
 
 struct server_status {
@@ -309,9 +309,9 @@ class client {
   void request_then(const call_options& options, message outgoing,
                     std::function<void(call_outcome&&)> done);
 
-  // told is called with what happens to connections over tcp and ipc, by a thread inside the client,
-  // as the functions of calls are; within half a second if none is. Null ends it: told is not
-  // called after that. Not to be called by told itself.
+  // told is called with what happens to connections over tcp and ipc, by a thread inside the
+  // client, as the functions of calls are; within half a second if none is. Null ends it: told is
+  // not called after that. Not to be called by told itself.
   void on_connection(std::function<void(const connection_event&)> told);
 
   void close() noexcept;

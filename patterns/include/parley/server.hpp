@@ -50,7 +50,8 @@ struct server_options {
   unsigned workers = 1;  // threads that run handlers
   // Calls accepted and not yet answered, beside one for each worker. One more is refused.
   std::size_t queue = 10'000;
-  int limit = 10'000;  // replies kept for a client that does not read; more are dropped, and counted
+  int limit =
+      10'000;  // replies kept for a client that does not read; more are dropped, and counted
   // Replies to idempotent calls, kept for callers that ask again: so many, for so long, and 16 MiB
   // at most.
   std::size_t remembered = 1000;
@@ -65,11 +66,11 @@ struct server_options {
 
 // Calls since the server was made, by what became of them.
 struct server_statistics {
-  std::uint64_t answered = 0;    // by a handler, with a result or an error
-  std::uint64_t refused = 0;     // overloaded
-  std::uint64_t expired = 0;     // the deadline had passed before a handler could run
-  std::uint64_t cancelled = 0;   // by the caller
-  std::uint64_t remembered = 0;  // asked again, and answered from memory
+  std::uint64_t answered = 0;     // by a handler, with a result or an error
+  std::uint64_t refused = 0;      // overloaded
+  std::uint64_t expired = 0;      // the deadline had passed before a handler could run
+  std::uint64_t cancelled = 0;    // by the caller
+  std::uint64_t remembered = 0;   // asked again, and answered from memory
   std::uint64_t undelivered = 0;  // replies whose client was gone, or did not read
   std::uint64_t nonsense = 0;     // bundles, or messages in them, that cannot be read
   std::size_t open = 0;           // accepted, and not yet answered
@@ -313,15 +314,15 @@ class server {
       handler run = [function = std::move(function), names = looks.parameter_names()](
                         const call_context& about, const msgpack::object& given) {
         return std::optional{result_of<Result>([&] {
-          return std::apply(function, std::tuple_cat(std::make_tuple(about),
-                                                     decoded(given, names, own{})));
+          return std::apply(function,
+                            std::tuple_cat(std::make_tuple(about), decoded(given, names, own{})));
         })};
       };
       add_method(name, {std::move(looks), std::move(run)});
     } else {
       static_assert(std::is_void_v<Result>, "a handler with a reply or results returns void");
-      auto looks = detail::signature_of<typename detail::special_parameter<special>::result>(
-          names, own{});
+      auto looks =
+          detail::signature_of<typename detail::special_parameter<special>::result>(names, own{});
       looks.streams = detail::is_results<special>;
       handler run = [function = std::move(function), names = looks.parameter_names()](
                         const call_context& about,
