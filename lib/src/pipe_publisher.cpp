@@ -13,7 +13,10 @@ void pipe_publisher::publish(message& outgoing) {
   take_subscriptions();
   matching_.clear();
   ++topics_;
-  subscribers_.match(outgoing.front().view(), [this](pipe_peer& each) {
+  const std::string_view topic = outgoing.front().view();
+  const std::size_t shortest =
+      options_.private_topics && (topic.empty() || is_private(topic)) ? 1 : 0;
+  subscribers_.match(topic, shortest, [this](pipe_peer& each) {
     if (each.matched != topics_) {
       each.matched = topics_;
       matching_.push_back(&each);

@@ -58,10 +58,12 @@ class subscription_table {
     }
   }
 
-  // visit(peer) for each prefix of topic that the peer has: a peer may come up more than once.
+  // visit(peer) for each prefix of topic that the peer has, from so many octets on: a peer may come
+  // up more than once.
   template<class Visit>
-  void match(std::string_view topic, Visit&& visit) const {
-    for (const auto& [length, count] : lengths_) {
+  void match(std::string_view topic, std::size_t shortest, Visit&& visit) const {
+    for (auto each = lengths_.lower_bound(shortest); each != lengths_.end(); ++each) {
+      const std::size_t length = each->first;
       if (length > topic.size()) {
         return;
       }

@@ -4,6 +4,7 @@
 #include <parley/error.hpp>
 
 #include "batch_keeper.hpp"
+#include "subscription_message.hpp"
 #include "zmq_error.hpp"
 #include "zmq_part.hpp"
 
@@ -140,6 +141,9 @@ void apply(zmq::socket_t& native, socket_kind kind, const socket_options& option
   }
   if (kind == socket_kind::xpub && options.all_subscriptions) {
     native.set(zmq::sockopt::xpub_verboser, true);
+  }
+  if (kind == socket_kind::xpub && options.private_topics) {
+    native.set(zmq::sockopt::xpub_manual, true);
   }
   if (kind == socket_kind::req && options.relaxed) {
     native.set(zmq::sockopt::req_correlate, true);
@@ -374,6 +378,9 @@ bool zmq_carrier::receive(message& incoming, int wait) {
     } else if (!receive_parts(incoming, wait)) {
       return false;
     }
+    if (kind_ == socket_kind::xpub && options_.private_topics) {
+      apply_subscription(incoming);
+    }
     if (!is_batch(incoming)) {
       return true;
     }
@@ -398,6 +405,32 @@ inline bool zmq_carrier::is_batch(const message& incoming) {
   }
   const char* const label = property_of(*part_.handle(), first, label_property);
   return label != nullptr && first.view().substr(batch_magic.size(), sizeof(batch_label)) == label;
+}
+
+// libzmq leaves it to us (ZMQ_XPUB_MANUAL): what is set now is of the peer that said it, and of
+// nobody if that one is gone.
+void zmq_carrier::apply_subscription(const message& incoming) {
+  if (!is_subscription(incoming)) {
+    return;
+  }
+  const std::string_view text = incoming.front().view();
+  const auto apply_to = [&](std::string_view prefix) {
+    if (text.front() == subscribe_byte) {
+      native_.set(zmq::sockopt::subscribe, prefix);
+    } else {
+      native_.set(zmq::sockopt::unsubscribe, prefix);
+    }
+  };
+  with_zmq_errors(doing(kind_, "subscribe a peer of"), [&] {
+    if (text.size() > 1) {
+      apply_to(text.substr(1));
+      return;
+    }
+    for (unsigned octet = 0; octet < private_topic_octet; ++octet) {
+      const char first = static_cast<char>(octet);
+      apply_to({&first, 1});
+    }
+  });
 }
 
 bool zmq_carrier::receive_parts(message& incoming, int wait) {

@@ -83,6 +83,7 @@ class zmq_carrier {
   [[nodiscard]] bool receive(message& incoming, int wait);
   [[nodiscard]] bool receive_parts(message& incoming, int wait);
   [[nodiscard]] bool is_batch(const message& incoming);
+  void apply_subscription(const message& incoming);
   void prepare(const endpoint& where);
   void prepare_for_connections();
   void flush();

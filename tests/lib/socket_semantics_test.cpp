@@ -172,6 +172,42 @@ TEST_CASE("a publisher compares prefixes, byte by byte") {
   }
 }
 
+TEST_CASE("private topics are for who asked for them, not for who asked for all") {
+  for (const std::string& where : carriers) {
+    INFO(where);
+    context owner;
+    socket_options options;
+    options.private_topics = true;
+    socket xpub{owner, socket_kind::xpub, options};
+    socket all{owner, socket_kind::sub};
+    socket one{owner, socket_kind::sub};
+    const endpoint here = xpub.bind(place(where));
+    all.connect(here);
+    one.connect(here);
+    all.subscribe("");
+    CHECK(next(xpub) == "\1");
+    one.subscribe("\xff-one");
+    CHECK(next(xpub) == "\1\xff-one");
+    for (const std::string topic : {"\xff-one, of two", "\xff-two", "\xfe", "a"}) {
+      xpub.send(message(topic));
+    }
+    CHECK(next(all) == "\xfe");
+    CHECK(next(all) == "a");
+    CHECK(next(one) == "\xff-one, of two");
+    all.unsubscribe("");
+    CHECK(next(xpub) == std::string(1, '\0'));
+    all.subscribe("b");
+    CHECK(next(xpub) == "\1b");
+    one.unsubscribe("\xff-one");
+    CHECK(next(xpub) == std::string{"\0\xff-one", 6});
+    for (const std::string topic : {"a", "\xff-one", "b"}) {
+      xpub.send(message(topic));
+    }
+    CHECK(next(all) == "b");
+    CHECK_FALSE(one.try_receive().has_value());
+  }
+}
+
 // RFC 29: "MAY, depending on configuration, normalize commands delivered to its calling application
 // so that multiple identical subscriptions result in a single command only."
 TEST_CASE("an xpub tells of the first subscription and of the last to go, or of all") {

@@ -17,7 +17,7 @@ struct peer {};
 std::multiset<const peer*> matching(const subscription_table<peer>& table,
                                     const std::string& topic) {
   std::multiset<const peer*> found;
-  table.match(topic, [&](peer& each) { found.insert(&each); });
+  table.match(topic, 0, [&](peer& each) { found.insert(&each); });
   return found;
 }
 
