@@ -80,7 +80,6 @@ class world {
         router_.replied(outside_.last_call, {what % 2 == 0, "\x01", "error", "text"});
         break;
     }
-    router_.expire_calls(now_);
     router_.run(now_);
     if (who->protocol().closing()) {
       check(who->read());

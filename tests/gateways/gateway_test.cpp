@@ -394,12 +394,24 @@ TEST_CASE("a service is called, and its reply needs no SUBSCRIBE") {
   CHECK_THAT(call("add", "timeout:soon\n", "[]"), StartsWith("bad_request|"));
 }
 
-TEST_CASE("a service that does not answer is given up in time, and holds up nothing") {
+TEST_CASE(
+    "a service without a server is given up in time, and the reply says that it was not done") {
   fixture f;
   f.gateway.service("nobody").bind(anywhere);
   auto client = f.client();
-  client.send("SEND\ndestination:/service/nobody\nreply-to:/temp-queue/a\ntimeout:20000\n\n[]^");
   client.send("SEND\ndestination:/service/nobody\nreply-to:/temp-queue/a\ntimeout:20\n\n[]^");
+  client.next();
+  CHECK(client.header("error") == "no_server");
+}
+
+TEST_CASE("a service that does not answer is given up in time, and holds up nothing") {
+  fixture f;
+  parley::socket silent{f.owner, socket_kind::router};
+  f.gateway.service("silent").connect(silent.bind(anywhere));
+  auto client = f.client();
+  client.send("SEND\ndestination:/service/silent\nreply-to:/temp-queue/a\ntimeout:20000\n\n[]^");
+  REQUIRE(silent.receive_for(patience).has_value());
+  client.send("SEND\ndestination:/service/silent\nreply-to:/temp-queue/a\ntimeout:20\n\n[]^");
   client.next();
   CHECK(client.header("error") == "timed_out");
   auto other = f.client();

@@ -23,11 +23,12 @@ struct noted_native final : native {
     notes.push_back("unwant " + std::string{prefix});
   }
   bool call(std::uint64_t number, std::string_view service, std::string_view method,
-            const std::string&, clock::time_point) override {
+            const std::string&, clock::time_point deadline) override {
     if (service == "nobody") return false;
     if (breaks) throw std::runtime_error{"broken"};
     notes.push_back("call " + std::string{service} + "." + std::string{method});
     last_call = number;
+    last_deadline = deadline;
     return true;
   }
 
@@ -37,6 +38,7 @@ struct noted_native final : native {
   std::vector<std::string> reports;
   bool breaks = false;  // at the next call
   std::uint64_t last_call = 0;
+  clock::time_point last_deadline{};
 };
 
 // What the rim does, without sockets: all that a client is sent piles up in `got`.

@@ -17,8 +17,7 @@ class native {
   // Somebody, or nobody any more, wants topics that begin so.
   virtual void want(std::string_view prefix) = 0;
   virtual void unwant(std::string_view prefix) = 0;
-  // Should end in router::replied with that number; the router gives up at the deadline. False:
-  // there is no such service.
+  // Ends in router::replied with that number, by the deadline. False: there is no such service.
   [[nodiscard]] virtual bool call(std::uint64_t number, std::string_view service,
                                   std::string_view method, const std::string& parameters,
                                   clock::time_point deadline) = 0;

@@ -331,21 +331,7 @@ bool native_side::call(std::uint64_t number, std::string_view service, std::stri
   const auto known = services_.find(service);
   if (known == services_.end()) return false;
   known->second->start(number, method, parameters, deadline);
-  watch_calls(deadline);
   return true;
-}
-
-void native_side::watch_calls(clock::time_point deadline) {
-  if (deadline >= watched_) return;
-  watched_ = deadline;
-  call_timer_.expires_at(deadline);
-  call_timer_.async_wait([this](const boost::system::error_code& failure) {
-    if (failure) return;
-    watched_ = clock::time_point::max();
-    router_->expire_calls(clock::now());
-    router_->run(clock::now());
-    watch_calls(router_->next_call_deadline());
-  });
 }
 
 // ---- all of it ----
@@ -359,8 +345,7 @@ native_side::native_side(context& owner, boost::asio::io_context& io, curve_secu
       on_error_{std::move(on_error)},
       replies_{0},
       retry_{io},
-      retry_after_{first_retry},
-      call_timer_{io} {}
+      retry_after_{first_retry} {}
 
 native_side::~native_side() { close(); }
 

@@ -82,7 +82,6 @@ class native_side final : public native {
   void answer(std::uint64_t number, service_reply reply);
   void poll_sinks();
   void retry_soon();
-  void watch_calls(clock::time_point deadline);
 
   context context_;
   boost::asio::io_context& io_;
@@ -100,8 +99,6 @@ class native_side final : public native {
   boost::asio::steady_timer retry_;
   bool retrying_ = false;
   std::chrono::milliseconds retry_after_;
-  boost::asio::steady_timer call_timer_;
-  clock::time_point watched_ = clock::time_point::max();  // when call_timer_ goes off
   bool closed_ = false;
 };
 

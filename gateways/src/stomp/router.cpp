@@ -112,11 +112,7 @@ void router::disconnect(client& gone) {
     std::erase(touched_, temp.messages.get());
   }
   gone.temp_queues_.clear();
-  std::erase_if(calls_, [&](const auto& each) {
-    if (each.second.by != &gone) return false;
-    deadlines_.erase({each.second.deadline, each.first});
-    return true;
-  });
+  std::erase_if(calls_, [&](const auto& each) { return each.second.by == &gone; });
   by_token_.erase(gone.token_);
   std::erase(resumable_, &gone);
   counters_.connections.subtract();

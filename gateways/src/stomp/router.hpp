@@ -13,7 +13,6 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -79,11 +78,6 @@ class router {
   // Whether a message waits in that queue.
   [[nodiscard]] bool has_waiting(std::string_view queue_name) const;
   void run(clock::time_point now);
-  // Answers calls whose deadline has passed, the next of which is at:
-  void expire_calls(clock::time_point now);
-  [[nodiscard]] clock::time_point next_call_deadline() const noexcept {
-    return deadlines_.empty() ? clock::time_point::max() : deadlines_.begin()->first;
-  }
 
   [[nodiscard]] const counters& count() const noexcept { return counters_; }
   [[nodiscard]] counters& count() noexcept { return counters_; }
@@ -116,7 +110,6 @@ class router {
   };
   struct call {
     client* by;
-    clock::time_point deadline;
     std::string reply_to;  // the client's name for it
     std::string correlation;
     bool wants_msgpack;
@@ -160,7 +153,6 @@ class router {
   topics<feed*> topics_;
   by_name<std::size_t> wanted_;  // prefixes, with how many subscriptions want them
   std::unordered_map<std::uint64_t, call> calls_;
-  std::set<std::pair<clock::time_point, std::uint64_t>> deadlines_;
   std::uint64_t next_call_ = 1;
   std::vector<named_queue*> touched_;
   std::deque<client*> resumable_;

@@ -75,34 +75,24 @@ void router::route_call(client& by, const destination& to, const message& conten
   if (!parameters.problem.empty()) return refuse("bad_request", parameters.problem);
 
   const std::uint64_t number = next_call_++;
-  const clock::time_point deadline = now + timeout;
-  if (!outside_.call(number, to.name, to.method, parameters.packed, deadline)) {
+  if (!outside_.call(number, to.name, to.method, parameters.packed, now + timeout)) {
     return refuse("no_such_service", "this gateway knows no service " + quote(to.name));
   }
-  calls_.emplace(number, call{&by, deadline, reply_to, correlation, wants_msgpack});
-  deadlines_.emplace(deadline, number);
+  calls_.emplace(number, call{&by, reply_to, correlation, wants_msgpack});
   ++by.calls_in_flight_;
 }
 
 void router::replied(std::uint64_t number, const service_reply& reply) {
   const auto found = calls_.find(number);
   if (found == calls_.end()) {
-    counters_.dropped_replies.add();  // too late, or its asker has gone
+    counters_.dropped_replies.add();  // its asker has gone
     return;
   }
   const call asked = std::move(found->second);
   calls_.erase(found);
-  deadlines_.erase({asked.deadline, number});
   --asked.by->calls_in_flight_;
   answer(*asked.by, asked.reply_to, asked.correlation, reply, asked.wants_msgpack);
   if (std::exchange(asked.by->waits_for_calls_, false)) resumable_.push_back(asked.by);
-}
-
-void router::expire_calls(clock::time_point now) {
-  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
-    replied(deadlines_.begin()->second,
-            {false, {}, "timed_out", "the service did not answer in time"});
-  }
 }
 
 void router::answer(client& to, const std::string& reply_to, const std::string& correlation,
