@@ -17,7 +17,7 @@ function(parley_python_tests module)
       set(test "${module}:${sentence}")
       add_test(NAME ${test}
         COMMAND ${PARLEY_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/${file} Test.${method})
-      set_tests_properties(${test} PROPERTIES TIMEOUT 60)
+      set_tests_properties(${test} PROPERTIES TIMEOUT 300)
       set_property(TEST ${test} PROPERTY ENVIRONMENT
         PYTHONPATH=${PROJECT_SOURCE_DIR}/tests/support
         PARLEY_PROGRAM=$<TARGET_FILE:parley_program> ${arg_ENVIRONMENT})
