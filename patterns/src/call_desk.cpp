@@ -7,6 +7,7 @@
 #include "rpc.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <utility>
 
@@ -18,6 +19,8 @@ using kind = call_header::kind;
 // Handlers that usually take longer than that hold no replies.
 constexpr std::chrono::microseconds quick{20};
 constexpr std::size_t most_bytes_remembered = std::size_t{16} << 20;
+// How often the client of a stream is called up.
+constexpr std::chrono::milliseconds call_up{500};
 // Ways by which one client asks for one call: that many endpoints it may have.
 constexpr std::size_t most_others = 64;
 
@@ -148,12 +151,10 @@ void call_desk::take_control(const message& address, const call_header& header, 
       return;
     case kind::cancel:
       if (found != known_.end() && !found->second->is_dropped) {
-        open_call& which = *found->second;
+        const call which = found->second;
         ++counts_.cancelled;
-        which.is_dropped = true;
-        which.changed.notify_all();
-        stops.push_back(which.stop);
-        if (!which.has_begun || (which.header->flags & call_header::idempotent) == 0) {
+        drop(*which, stops);
+        if (!which->has_begun || (which->header->flags & call_header::idempotent) == 0) {
           known_.erase(found);  // else, should it come again, it must not be executed again
         }
       }
@@ -214,6 +215,13 @@ void call_desk::join(open_call& which, const message& address) {
       std::find(which.others.begin(), which.others.end(), address) == which.others.end()) {
     which.others.push_back(address);
   }
+}
+
+// Nobody waits for it any more.
+void call_desk::drop(open_call& which, std::vector<std::stop_source>& stops) {
+  which.is_dropped = true;
+  which.changed.notify_all();
+  stops.push_back(which.stop);
 }
 
 void call_desk::refuse(const open_call& which, std::vector<message>& out) {
@@ -347,14 +355,69 @@ void call_desk::release_replies(std::vector<message>& out) {
   }
 }
 
-void call_desk::undelivered(const message& outgoing) noexcept {
-  std::size_t replies = 1;
-  if (is_bundle(outgoing.back())) {
-    if (const auto all = bundle_reader::open(outgoing.back())) {
-      replies = all->count();
+void call_desk::undelivered(message&& outgoing, std::vector<std::stop_source>& stops) {
+  const frame last = outgoing.back();
+  if (is_bundle(last)) {
+    const auto all = bundle_reader::open(last);
+    counts_.undelivered += all ? all->count() : 1;
+    return;
+  }
+  const auto header = parse_header(last.view());
+  if (!header || header->what != kind::pong) {
+    ++counts_.undelivered;
+    return;
+  }
+  outgoing.drop_back();
+  for (const watched& each : watched_) {
+    const call which = each.which.lock();
+    if (which && which->is_streamed() && !which->is_dropped && which->address == outgoing) {
+      ++counts_.cancelled;
+      drop(*which, stops);
     }
   }
-  counts_.undelivered += replies;
+}
+
+// Watching.
+
+void call_desk::watch(const call& which, time_point now) {
+  const bool can_end = which->deadline != time_point::max() || which->is_streamed();
+  if (!can_end || which->is_answered || std::exchange(which->is_watched, true)) {
+    return;
+  }
+  watched_.push_back({which->is_streamed() ? now + call_up : which->deadline, which});
+  std::push_heap(watched_.begin(), watched_.end(), std::greater<>{});
+  if (watched_.size() > 2 * open_ + 64) {
+    std::erase_if(watched_, [](const watched& each) {
+      const call known = each.which.lock();
+      return !known || known->is_answered;
+    });
+    std::make_heap(watched_.begin(), watched_.end(), std::greater<>{});
+  }
+}
+
+void call_desk::look(time_point now, std::vector<message>& out,
+                     std::vector<std::stop_source>& stops) {
+  while (!watched_.empty() && watched_.front().due <= now) {
+    std::pop_heap(watched_.begin(), watched_.end(), std::greater<>{});
+    watched& last = watched_.back();
+    const call which = last.which.lock();
+    const bool is_wanted = which && !which->is_answered && !which->is_dropped;
+    if (is_wanted && which->is_streamed()) {
+      out.push_back(control(which->address, {.what = kind::pong, .time = micros(now)}));
+      last.due = now + call_up;
+      std::push_heap(watched_.begin(), watched_.end(), std::greater<>{});
+      continue;
+    }
+    if (is_wanted) {
+      ++counts_.expired;
+      drop(*which, stops);
+    }
+    watched_.pop_back();
+  }
+}
+
+call_desk::time_point call_desk::next_look() const noexcept {
+  return watched_.empty() ? time_point::max() : watched_.front().due;
 }
 
 void call_desk::close(std::vector<std::stop_source>& stops) {

@@ -42,8 +42,9 @@ struct open_call {
   time_point deadline = time_point::max();
   time_point begun{};
   bool has_begun = false;
-  bool is_dropped = false;  // cancelled: nobody waits for the reply
+  bool is_dropped = false;  // nobody waits for the reply
   bool is_answered = false;
+  bool is_watched = false;
   bool runs = false;                        // its handler has not returned; who runs it says so
   std::stop_source stop{std::nostopstate};  // made when somebody asks for it
 
@@ -97,8 +98,16 @@ class call_desk {
   void answer(open_call& which, message payload, time_point now, std::vector<message>& out);
   [[nodiscard]] bool holds_replies() const noexcept { return held_clients_ > 0; }
   void release_replies(std::vector<message>& out);
-  // That could not be delivered.
-  void undelivered(const message& outgoing) noexcept;
+  // That could not be delivered: streams to a client that is gone are asked to stop.
+  void undelivered(message&& outgoing, std::vector<std::stop_source>& stops);
+
+  // Somebody wants to hear when nobody waits for this call any more. So look has it asked to stop
+  // when its deadline passes, and drops its reply, which may be but part of one; the client of a
+  // stream, which has none, it calls up every now and then. Calls that nobody watches cost nothing.
+  void watch(const call& which, time_point now);
+  void look(time_point now, std::vector<message>& out, std::vector<std::stop_source>& stops);
+  // When look will have something to do.
+  [[nodiscard]] time_point next_look() const noexcept;
 
   // Drops what waits, and gives the rest to be asked to stop.
   void close(std::vector<std::stop_source>& stops);
@@ -118,6 +127,14 @@ class call_desk {
   };
   static constexpr std::size_t most_held_clients = 16;
 
+  struct watched {
+    time_point due;
+    std::weak_ptr<open_call> which;
+    friend bool operator>(const watched& one, const watched& other) noexcept {
+      return one.due > other.due;
+    }
+  };
+
   // What came in one frame, or in one of a bundle's. False: it is none of that.
   [[nodiscard]] bool take_compact(const message& address, std::string_view bytes, time_point now,
                                   std::vector<message>& out, std::vector<std::stop_source>& stops);
@@ -128,6 +145,7 @@ class call_desk {
   void hold(const message& address, const open_call& to, const frame& payload,
             std::vector<message>& out);
   static void join(open_call& which, const message& address);
+  void drop(open_call& which, std::vector<std::stop_source>& stops);
   void refuse(const open_call& which, std::vector<message>& out);
   [[nodiscard]] message reply(const message& address, const open_call& to,
                               const message& payload) const;
@@ -150,7 +168,8 @@ class call_desk {
   std::unordered_map<std::uint64_t, call> known_;  // open ones that have a header, by id
   std::vector<call> nameless_;                     // begun, and without a header
   std::size_t open_ = 0;                           // taken, and not answered
-  std::chrono::nanoseconds usual_time_{0};         // a handler's, of late
+  std::vector<watched> watched_;            // the earliest in front (a heap); some may be answered
+  std::chrono::nanoseconds usual_time_{0};  // a handler's, of late
 
   std::vector<held> held_;  // the first held_clients_ of them; the others are kept for their memory
   std::size_t held_clients_ = 0;

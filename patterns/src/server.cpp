@@ -261,7 +261,7 @@ bool server::send_item(const call_context& to, frame item) {
     return call.items.size() < most_items && !to.stop_token().stop_requested();
   }
   const auto core = call.owner.lock();
-  return core && core->send_item(call, std::move(item));
+  return core && core->send_item(to.call_, std::move(item));
 }
 
 // A caller that takes but one result gets them all in an array.
@@ -290,7 +290,7 @@ call_context::clock::duration call_context::time_left() const noexcept {
 
 std::stop_token call_context::stop_token() const {
   const auto core = call_->owner.lock();
-  return core ? core->stop_token(*call_) : std::stop_token{};
+  return core ? core->stop_token(call_) : std::stop_token{};
 }
 
 }  // namespace parley

@@ -104,9 +104,13 @@ void server_core::work() {
     if (running_ < workers_ || receives_) {
       deputy_dozes_ = true;
       changed_.wait(lock);
-    } else if (changed_.wait_for(lock, deputy_interval) == std::cv_status::timeout) {
-      while (!closing_ && running_ == workers_ && !receives_) {
-        receive(lock, time_point::max());
+    } else {
+      const time_point until = std::min(deadline_after(deputy_interval), desk_.next_look());
+      deputy_looks_ = until;
+      if (changed_.wait_until(lock, until) == std::cv_status::timeout) {
+        while (!closing_ && running_ == workers_ && !receives_) {
+          receive(lock, time_point::max());
+        }
       }
     }
     --idle_;
@@ -130,7 +134,7 @@ bool server_core::send_held(std::unique_lock<std::mutex>& lock) {
 // Somebody is about to run a handler.
 void server_core::call_others() noexcept {
   const bool to_work = running_ < workers_ && (!receives_ || desk_.waiting() > 0);
-  const bool to_watch = !receives_ && deputy_dozes_;
+  const bool to_watch = !receives_ && (deputy_dozes_ || desk_.next_look() < deputy_looks_);
   if (idle_ > 0 && (to_work || to_watch)) {
     deputy_dozes_ = false;
     changed_.notify_one();
@@ -144,6 +148,8 @@ void server_core::receive(std::unique_lock<std::mutex>& lock, time_point deadlin
     static_cast<void>(send_held(lock));
     deadline = std::min(deadline, deadline_after(deputy_interval));
   }
+  deadline = std::min(deadline, desk_.next_look());
+  receiver_looks_ = deadline;
   lock.unlock();
   std::vector<message> incoming;
   bool is_open = true;
@@ -168,6 +174,7 @@ void server_core::receive(std::unique_lock<std::mutex>& lock, time_point deadlin
       // This request asked for too much; the others need not know.
     }
   }
+  desk_.look(now, out, stops);
   if (closing_) {
     changed_.notify_all();
   }
@@ -196,11 +203,27 @@ void server_core::send(std::vector<message>& out) {
   } catch (const error&) {
     return;  // closed
   }
-  if (undelivered > 0) {
+  if (undelivered == 0) {
+    return;
+  }
+  std::vector<std::stop_source> stops;
+  {
     const std::lock_guard lock{mutex_};
     for (std::size_t index = 0; index < undelivered; ++index) {
-      desk_.undelivered(out[index]);
+      desk_.undelivered(std::move(out[index]), stops);
     }
+  }
+  for (std::stop_source& each : stops) {
+    each.request_stop();
+  }
+}
+
+void server_core::watch(const call& which) {
+  desk_.watch(which, clock::now());
+  if (!receives_) {
+    call_others();
+  } else if (desk_.next_look() < receiver_looks_) {
+    link_.interrupt();
   }
 }
 
@@ -215,25 +238,27 @@ void server_core::answer(open_call& which, message payload) {
   }
 }
 
-bool server_core::send_item(open_call& which, frame&& item) {
+bool server_core::send_item(const call& which, frame&& item) {
   std::unique_lock lock{mutex_};
-  const time_point deadline = deadline_after(which.patience);
-  while (which.credit == 0 && !which.is_dropped && !which.is_answered && !closing_) {
+  const time_point deadline = deadline_after(which->patience);
+  const auto is_wanted = [&] { return !which->is_dropped && !which->is_answered && !closing_; };
+  while (which->credit == 0 && is_wanted()) {
     if (clock::now() >= deadline) {
       return false;
     }
+    watch(which);
     if (!receives_) {
       receive(lock, deadline);  // the credit, perhaps
       call_others();
-    } else if (which.changed.wait_until(lock, deadline) == std::cv_status::timeout) {
+    } else if (which->changed.wait_until(lock, deadline) == std::cv_status::timeout) {
       return false;
     }
   }
-  if (which.credit == 0 || which.is_dropped || which.is_answered || closing_) {
+  if (!is_wanted()) {
     return false;
   }
-  --which.credit;
-  message outgoing = call_desk::item(which, std::move(item));
+  --which->credit;
+  message outgoing = call_desk::item(*which, std::move(item));
   lock.unlock();
   try {
     return link_.with([&](socket& native) { return native.try_send(std::move(outgoing)); });
@@ -242,15 +267,17 @@ bool server_core::send_item(open_call& which, frame&& item) {
   }
 }
 
-std::stop_token server_core::stop_token(open_call& which) {
+std::stop_token server_core::stop_token(const call& which) {
   const std::lock_guard lock{mutex_};
-  if (!which.stop.stop_possible()) {
-    which.stop = std::stop_source{};
-    if (which.is_dropped || closing_) {
-      which.stop.request_stop();  // nobody has registered anything yet: it calls nobody
+  if (!which->stop.stop_possible()) {
+    which->stop = std::stop_source{};
+    if (which->is_dropped || closing_ || which->deadline <= clock::now()) {
+      which->stop.request_stop();  // nobody has registered anything yet: it calls nobody
+    } else {
+      watch(which);
     }
   }
-  return which.stop.get_token();
+  return which->stop.get_token();
 }
 
 server_statistics server_core::statistics() const {

@@ -5,7 +5,8 @@
 // There is one thread more than handlers may run at once. Whoever has nothing to do receives, and
 // executes what it received itself: no hop between threads for a call. While handlers run and
 // nobody receives, nobody hears cancels and pings; so one of the others looks every now and then,
-// and takes over receiving when a handler takes its time, and sends the replies it holds up.
+// and takes over receiving when a handler takes its time, and sends the replies it holds up. Who
+// receives also asks those to stop whose deadline has passed.
 #pragma once
 
 #include <parley/context.hpp>
@@ -38,14 +39,15 @@ class server_core : public std::enable_shared_from_this<server_core> {
   // Ends a call.
   void answer(open_call& which, message payload);
   // Waits for credit. False: nobody wants it.
-  [[nodiscard]] bool send_item(open_call& which, frame&& item);
-  [[nodiscard]] std::stop_token stop_token(open_call& which);
+  [[nodiscard]] bool send_item(const call& which, frame&& item);
+  [[nodiscard]] std::stop_token stop_token(const call& which);
   [[nodiscard]] server_statistics statistics() const;
   [[nodiscard]] shared_socket& link() noexcept { return link_; }
 
  private:
   void work();
   void call_others() noexcept;
+  void watch(const call& which);
   void receive(std::unique_lock<std::mutex>& lock, time_point deadline);
   void send(std::vector<message>& out);
   [[nodiscard]] bool send_held(std::unique_lock<std::mutex>& lock);
@@ -60,8 +62,10 @@ class server_core : public std::enable_shared_from_this<server_core> {
   // All below guarded by mutex_.
   call_desk desk_;
   bool closing_ = false;
-  bool receives_ = false;      // somebody does
-  bool deputy_dozes_ = false;  // sleeps until it is told that handlers run
+  bool receives_ = false;        // somebody does
+  bool deputy_dozes_ = false;    // sleeps until it is told that handlers run
+  time_point deputy_looks_{};    // else it waits until then
+  time_point receiver_looks_{};  // and who receives until then
   unsigned running_ = 0;
   unsigned idle_ = 0;  // wait for work, or for their turn to receive
   std::condition_variable changed_;

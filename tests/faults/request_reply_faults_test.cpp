@@ -326,6 +326,48 @@ TEST_CASE("when a client is killed its handlers end, and the server goes on for 
   }
 }
 
+TEST_CASE(
+    "when a client is killed its handlers are asked to stop, by their deadline or as streams") {
+  if (!support::may_fork) {
+    return;
+  }
+  const nothing_left afterwards;
+  const support::temporary_directory fresh;
+  const endpoint where{"ipc://" + (fresh / "server").string()};
+  child doomed{[where](child::line) {
+    context own;
+    client caller{own, where, {.timeout = 1s}};
+    auto streams = caller.stream<int>({.timeout = 1h}, "stream");
+    auto waits = caller.async_call<void>("wait");
+    for (;;) {
+      ::pause();
+    }
+  }};
+  context owner;
+  std::counting_semaphore<> begun{0};
+  std::counting_semaphore<> stopped{0};
+  server busy{owner, {.workers = 2}};
+  // Neither sends anything, nor looks at the time.
+  const auto wait = [&](const call_context& about) {
+    std::promise<void> asked;
+    const std::stop_callback on_stop{about.stop_token(), [&] { asked.set_value(); }};
+    begun.release();
+    if (asked.get_future().wait_for(patience) == std::future_status::ready) {
+      stopped.release();
+    }
+  };
+  busy.handle("wait", wait);
+  busy.handle("stream", [&](results<int>& out) { wait(out.context()); });
+  busy.bind(where);
+  for (int count = 0; count < 2; ++count) {
+    REQUIRE(begun.try_acquire_for(patience));
+  }
+  doomed.kill();
+  CHECK(stopped.try_acquire_for(patience));
+  CHECK(stopped.try_acquire_for(patience));
+  CHECK(await([&] { return busy.statistics().open == 0; }));
+}
+
 TEST_CASE("calls over a link that is cut end, and new ones find it again") {
   const nothing_left afterwards;
   context owner;

@@ -474,7 +474,7 @@ TEST_CASE("all replies of a bundle that could not be delivered are counted") {
     server.answer_next();
   }
   REQUIRE(server.out.size() == 1);
-  server.desk.undelivered(server.out.front());
+  server.desk.undelivered(std::move(server.out.front()), server.stops);
   CHECK(server.desk.statistics().undelivered == 3);
 }
 

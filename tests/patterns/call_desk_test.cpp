@@ -54,6 +54,25 @@ class counter {
     }
     return count;
   }
+  // The next call, which somebody watches.
+  call_desk::call watched() {
+    const auto runs = desk.next(now);
+    REQUIRE(runs != nullptr);
+    runs->stop = std::stop_source{};
+    desk.watch(runs, now);
+    return runs;
+  }
+  // Looks, and asks to stop what is to be asked.
+  void look() {
+    desk.look(now, out, stops);
+    stop();
+  }
+  void stop() {
+    for (std::stop_source& each : stops) {
+      each.request_stop();
+    }
+    stops.clear();
+  }
   // What was said since this was asked last, if it is one message.
   message take_said() {
     REQUIRE(out.size() == 1);
@@ -227,6 +246,111 @@ TEST_CASE("a cancelled call never reaches its handler, one that runs is asked to
   CHECK(at.out.empty());  // nobody waits for it
   CHECK(at.desk.statistics().cancelled == 2);
   CHECK(at.desk.statistics().open == 0);
+}
+
+TEST_CASE("a call that is watched is asked to stop when its deadline passes, and not before") {
+  counter at;
+  at.request(1, 0, 3000);
+  at.request(2, 0, 1000);
+  at.request(3, call_header::absolute_time, micros_of_start + 2000);
+  const auto last = at.watched();
+  const auto first = at.watched();
+  const auto second = at.watched();
+  CHECK(at.desk.next_look() == start + 1ms);
+  at.now = start + 999us;
+  at.look();
+  CHECK_FALSE(first->stop.stop_requested());
+  at.now = start + 1ms;
+  at.look();
+  CHECK(first->stop.stop_requested());
+  CHECK_FALSE(second->stop.stop_requested());
+  CHECK(at.desk.next_look() == start + 2ms);
+  at.now = start + 3ms;
+  at.look();
+  CHECK(second->stop.stop_requested());
+  CHECK(last->stop.stop_requested());
+  CHECK(at.desk.next_look() == call_desk::time_point::max());
+  // What they reply now may be but part of it.
+  at.answer(first);
+  CHECK(at.out.empty());
+  CHECK(at.desk.statistics().expired == 3);
+  CHECK(at.desk.statistics().open == 2);
+}
+
+TEST_CASE("a call without a deadline, or whose reply was given, is not asked to stop by the time") {
+  counter at;
+  at.request(1);
+  const auto endless = at.watched();
+  CHECK(at.desk.next_look() == call_desk::time_point::max());
+  at.request(2, 0, 1000);
+  const auto quick = at.watched();
+  at.answer(quick);
+  at.request(3, 0, 1000);
+  const auto quicker = at.desk.next(at.now);
+  at.answer(quicker);
+  quicker->stop = std::stop_source{};
+  at.desk.watch(quicker, at.now);
+  at.now += 1h;
+  at.look();
+  CHECK_FALSE(endless->stop.stop_requested());
+  CHECK_FALSE(quick->stop.stop_requested());
+  CHECK_FALSE(quicker->stop.stop_requested());
+}
+
+TEST_CASE("a call that nobody watches is not kept in mind, nor one that was answered for long") {
+  counter at;
+  at.request(1, 0, 1000);
+  const auto unwatched = at.desk.next(at.now);
+  CHECK(at.desk.next_look() == call_desk::time_point::max());
+  at.request(2, 0, 1'000'000);
+  at.answer(at.watched());
+  for (std::uint64_t id = 3; id < 1000; ++id) {
+    at.request(id, 0, 2'000'000);
+    at.answer(at.watched());
+  }
+  CHECK(at.desk.next_look() == start + 2s);  // that of 2 has gone
+}
+
+TEST_CASE("the client of a stream is called up, and the stream stopped when it is gone") {
+  counter at;
+  at.request(7, call_header::streamed, 1000, "doomed", 1);
+  at.request(8, call_header::streamed, 1000, "other", 1);
+  at.request(9, 0, 1'000'000'000, "doomed");
+  const auto doomed = at.watched();
+  at.now += 10ms;
+  const auto other = at.watched();
+  const auto plain = at.watched();
+  CHECK(at.desk.next_look() == start + 500ms);
+  at.now = start + 500ms;
+  at.look();
+  message said = at.take_said();
+  REQUIRE(said.size() == 2);
+  CHECK(said[0] == "doomed");
+  CHECK(parse_header(said[1].view())->what == kind::pong);
+  CHECK(parse_header(said[1].view())->id == 0);
+  CHECK_FALSE(doomed->stop.stop_requested());
+  // It could be delivered; the next one cannot.
+  at.now = start + 1s;
+  at.look();
+  REQUIRE(at.out.size() == 2);
+  CHECK(at.out[0][0] == "other");
+  CHECK(at.out[1][0] == "doomed");
+  at.desk.undelivered(std::move(at.out[1]), at.stops);
+  at.out.clear();
+  at.stop();
+  CHECK(doomed->stop.stop_requested());
+  CHECK(doomed->is_dropped);
+  CHECK_FALSE(other->stop.stop_requested());
+  CHECK_FALSE(plain->stop.stop_requested());
+  CHECK(at.desk.statistics().cancelled == 1);
+  CHECK(at.desk.statistics().undelivered == 0);  // it was no reply
+  // Then it is left alone, as one that has ended is.
+  at.answer(other);
+  at.out.clear();
+  at.now = start + 2s;
+  at.look();
+  CHECK(at.out.empty());
+  CHECK(at.desk.next_look() == start + 1000s);  // the plain one's
 }
 
 TEST_CASE("who asks again for an idempotent call that was done gets the same reply") {

@@ -13,11 +13,13 @@
 #include <thread>
 #include <vector>
 
+#include "call_header.hpp"
 #include "support/catch.hpp"
 #include "support/connected.hpp"
 
 using namespace parley;
 using namespace std::chrono_literals;
+using parley::detail::pack_header;
 using support::patience;
 
 namespace {
@@ -473,7 +475,40 @@ TEST_CASE("a handler knows what time is left, and hears when nobody waits any mo
     });
     CHECK_THROWS_AS(caller.call<void>({.timeout = 50ms}, "wait"), timed_out);
     CHECK(stopped.get_future().wait_for(patience) == std::future_status::ready);
-    CHECK(patient.statistics().cancelled == 1);
+    // It heard of the deadline from its own server, or from the caller's.
+    CHECK(patient.statistics().cancelled + patient.statistics().expired == 1);
+  }
+}
+
+TEST_CASE("a handler is asked to stop when the deadline passes, though nobody says so") {
+  for (const bool answers_later : {false, true}) {
+    context owner;
+    std::promise<void> stopped;
+    std::thread waits;
+    server patient{owner};
+    const auto wait = [&](const call_context& about) {
+      std::promise<void> asked;
+      const std::stop_callback on_stop{about.stop_token(), [&] { asked.set_value(); }};
+      if (asked.get_future().wait_for(patience) == std::future_status::ready) {
+        CHECK(about.time_left() == 0s);
+        stopped.set_value();
+      }
+    };
+    patient.handle("wait", wait);
+    patient.handle("wait_elsewhere", [&](const reply<int>& to) {
+      waits = std::thread{[&, to] { wait(to.context()); }};
+    });
+    // A client that is gone without a word: it sends no cancel.
+    parley::socket client{owner, socket_kind::dealer};
+    client.connect(patient.bind("tcp://127.0.0.1:0"));
+    const char* const method = answers_later ? "wait_elsewhere" : "wait";
+    client.send(message{pack_header({.id = 1, .time = 20'000}), frame{},
+                        encode(std::tuple{0, 1, method, std::tuple<>{}})});
+    CHECK(stopped.get_future().wait_for(patience) == std::future_status::ready);
+    CHECK(patient.statistics().expired == 1);
+    if (waits.joinable()) {
+      waits.join();
+    }
   }
 }
 

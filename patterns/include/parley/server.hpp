@@ -6,7 +6,7 @@
 // own threads, server_options::workers at a time.
 // Full: calls beyond server_options::queue are refused at once, with a hint when to come back.
 // Late: a call whose deadline has passed, or whose caller has given up, is dropped before its
-// handler runs; one that runs already is asked to stop.
+// handler runs; one that runs already is asked to stop, if it cares.
 // Wire: docs/wire.md. MessagePack-RPC
 // (https://github.com/msgpack-rpc/msgpack-rpc/blob/master/spec.md); plain REQ and DEALER sockets
 // can call a server.
@@ -68,8 +68,8 @@ struct server_options {
 struct server_statistics {
   std::uint64_t answered = 0;     // by a handler, with a result or an error
   std::uint64_t refused = 0;      // overloaded
-  std::uint64_t expired = 0;      // the deadline had passed before a handler could run
-  std::uint64_t cancelled = 0;    // by the caller
+  std::uint64_t expired = 0;      // the deadline passed before a handler ran, or told it to stop
+  std::uint64_t cancelled = 0;    // by the caller, or streams whose caller is gone
   std::uint64_t remembered = 0;   // asked again, and answered from memory
   std::uint64_t undelivered = 0;  // replies whose client was gone, or did not read
   std::uint64_t nonsense = 0;     // bundles, or messages in them, that cannot be read
@@ -85,7 +85,8 @@ class call_context {
   // time_point::max() and duration::max(): the caller set none.
   [[nodiscard]] clock::time_point deadline() const noexcept;
   [[nodiscard]] clock::duration time_left() const noexcept;
-  // Asks to stop: the caller has given up, or the server closes.
+  // Asks to stop: the caller has given up, the deadline has passed, a stream's caller is gone, or
+  // the server closes.
   [[nodiscard]] std::stop_token stop_token() const;
 
  private:
