@@ -136,7 +136,7 @@ void server_core::call_others() noexcept {
   const bool to_work = running_ < workers_ && (!receives_ || desk_.waiting() > 0);
   const bool to_watch = !receives_ && (deputy_dozes_ || desk_.next_look() < deputy_looks_);
   if (idle_ > 0 && (to_work || to_watch)) {
-    deputy_dozes_ = false;
+    deputy_dozes_ = idle_ > 1;  // the others, if this one gets work
     changed_.notify_one();
   }
 }

@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <semaphore>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -19,7 +20,9 @@
 
 using namespace parley;
 using namespace std::chrono_literals;
+using parley::detail::call_header;
 using parley::detail::pack_header;
+using parley::detail::parse_header;
 using support::patience;
 
 namespace {
@@ -586,6 +589,36 @@ TEST_CASE("a server refuses what is beyond its bounds, at once, with a hint") {
     others[0].get();
     others[1].get();
     CHECK(busy.statistics().refused == 1);
+  }
+}
+
+TEST_CASE("a server whose workers all came to be busy at once still listens") {
+  for (int round = 0; round < 20; ++round) {
+    context owner;
+    std::promise<void> proceed;
+    const std::shared_future<void> go = proceed.get_future().share();
+    std::counting_semaphore<> begun{0};
+    server busy{owner, {.workers = 3}};
+    busy.handle("block", [&, go] {
+      begun.release();
+      go.wait_for(patience);
+    });
+    parley::socket client{owner, socket_kind::dealer};
+    const endpoint where{"inproc://busy-at-once"};
+    client.connect(where);
+    for (std::uint64_t id = 1; id <= 3; ++id) {
+      client.send(message{pack_header({.id = id}), frame{},
+                          encode(std::tuple{0, 1, "block", std::tuple<>{}})});
+    }
+    busy.bind(where);
+    for (int count = 0; count < 3; ++count) {
+      REQUIRE(begun.try_acquire_for(patience));
+    }
+    client.send(message{pack_header({.what = call_header::kind::ping, .id = 9})});
+    const auto pong = client.receive_for(patience / 2);
+    proceed.set_value();
+    REQUIRE(pong.has_value());
+    CHECK(parse_header(pong->front().view())->what == call_header::kind::pong);
   }
 }
 
