@@ -453,7 +453,7 @@ void call_room::cancel(std::uint64_t id) {
     book_.flush();
   }
   look_while_leader_sleeps();
-  if (book_.has_ended() && now_running.room != this) {
+  if (has_to_run()) {
     wake_leader();
     need_background();
   }
@@ -580,10 +580,16 @@ void call_room::tell_events(std::unique_lock<std::mutex>& lock) {
   told_.notify_all();
 }
 
+// A thread that runs functions already goes on with these when the one it is in has returned: one
+// that waits for a call must not wait for them.
+bool call_room::has_to_run() const noexcept {
+  return book_.has_ended() && now_running.room != this;
+}
+
 void call_room::run_ended(std::unique_lock<std::mutex>& lock) {
   tell_events(lock);
-  if (!book_.has_ended() || now_running.room == this) {
-    return;  // if this thread runs functions already, it goes on with these then
+  if (!has_to_run()) {
+    return;
   }
   const running before = std::exchange(now_running, {this});
   while (book_.has_ended()) {
@@ -625,6 +631,9 @@ void call_room::flush() {
 template<class Ready>
 bool call_room::wait(std::unique_lock<std::mutex>& lock, waiting& who, Ready ready,
                      time_point deadline) {
+  if (now_running.room == this) {
+    flush();  // it may wait for what it held
+  }
   bool is_ready = ready();
   while (!is_ready && !closing_ && clock::now() < deadline) {
     if (has_leader_) {
@@ -649,10 +658,10 @@ void call_room::lead(std::unique_lock<std::mutex>& lock, Ready ready, time_point
   has_leader_ = true;
   try {
     look_at_touched();
-    if (!ready() && !book_.has_ended() && !closing_) {
+    if (!ready() && !has_to_run() && !closing_) {
       if (pipes_ == 0 || !spin(lock, ready)) {
         look_at_touched();  // others had the mutex while this span
-        if (!ready() && !book_.has_ended() && !closing_) {
+        if (!ready() && !has_to_run() && !closing_) {
           sleep(lock, std::min(deadline, book_.next_tick()));
         }
       }
@@ -701,7 +710,7 @@ bool call_room::spin(std::unique_lock<std::mutex>& lock, Ready ready) {
         touched_ |= bit(number);
       }
     });
-    if (ready() || closing_ || book_.has_ended()) {
+    if (ready() || closing_ || has_to_run()) {
       spinning_.waited(now - start);
       return true;
     }
@@ -754,7 +763,7 @@ void call_room::sleep(std::unique_lock<std::mutex>& lock, time_point until) {
 void call_room::hand_on() {
   if (!followers_.empty()) {
     followers_.front()->changed.notify_one();
-  } else if (book_.unattended() > 0) {
+  } else if (book_.unattended() > 0 || book_.has_ended()) {
     background_changed_.notify_one();
   }
 }

@@ -128,6 +128,7 @@ class call_room final : call_book::outbox {
   void after_use(std::unique_lock<std::mutex>& lock);
   void look_while_leader_sleeps();
   void tell_events(std::unique_lock<std::mutex>& lock);
+  [[nodiscard]] bool has_to_run() const noexcept;
   void run_ended(std::unique_lock<std::mutex>& lock);
   void flush();
   template<class Ready>

@@ -213,6 +213,71 @@ TEST_CASE("a call's time is kept whatever the one that waits for another is abou
   }
 }
 
+TEST_CASE("a function of a call may wait for another call while a third one ends") {
+  for (const std::string& carrier : carriers) {
+    INFO(carrier);
+    context owner;
+    std::promise<int> waited;
+    std::promise<void> third;
+    server answering{owner};
+    std::optional<reply<int>> held;
+    answering.handle("begin", [] {});
+    answering.handle("hold", [&](const reply<int>& to) { held = to; });
+    answering.handle("release", [&] {
+      held->send(3);
+      std::this_thread::sleep_for(50ms);  // so that the client hears of the one before the other
+      return 2;
+    });
+    client caller{owner, answering.bind(carrier), {.timeout = patience}};
+    caller.call_then<int>(
+        {}, [&](const auto&) { third.set_value(); }, "hold");
+    caller.call_then<void>(
+        {}, [&](const auto&) { waited.set_value(caller.call<int>("release")); }, "begin");
+    auto result = waited.get_future();
+    REQUIRE(result.wait_for(patience / 2) == std::future_status::ready);
+    CHECK(result.get() == 2);
+    CHECK(third.get_future().wait_for(patience) == std::future_status::ready);
+  }
+}
+
+TEST_CASE("a call that a function waits for does not wait for the functions that follow") {
+  context owner;
+  std::promise<int> waited;
+  std::promise<void> both_sent;
+  const auto sent = both_sent.get_future().share();
+  server answering{owner};
+  std::vector<reply<int>> held;
+  answering.handle("add", [](int a, int b) { return a + b; });
+  answering.handle("hold", [&](const reply<int>& to) {
+    held.push_back(to);
+    if (held.size() == 2) {
+      held[0].send(0);
+      held[1].send(0);
+      both_sent.set_value();
+    }
+  });
+  // No heartbeat, which would send what was kept back.
+  client caller{
+      owner, answering.bind("inproc://goes-out"), {.timeout = patience, .heartbeat = 0ms}};
+  CHECK(caller.call<int>("add", 1, 1) == 2);
+  // Keeps the client's thread, so that it finds both replies at once.
+  caller.call_then<int>(
+      {}, [&](const auto&) { sent.wait_for(patience); }, "add", 0, 0);
+  caller.call_then<int>(
+      {},
+      [&](const auto&) {
+        caller.call_then<int>(
+            {}, [](const auto&) {}, "add", 3, 3);
+        waited.set_value(caller.call<int>("add", 2, 2));
+      },
+      "hold");
+  caller.call_then<int>(
+      {}, [](const auto&) {}, "hold");
+  auto result = waited.get_future();
+  REQUIRE(result.wait_for(patience / 2) == std::future_status::ready);
+  CHECK(result.get() == 4);
+}
+
 TEST_CASE("servers may come and go as often as they like") {
   context owner;
   client caller{owner};
