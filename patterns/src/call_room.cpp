@@ -62,6 +62,12 @@ struct running {
 };
 thread_local running now_running;
 
+// Taken from a socket in one go, and from all of them before others get a turn at the mutex: there
+// are servers that say more than can be taken in.
+constexpr int most_at_once = 64;
+constexpr std::chrono::milliseconds longest_look{1};
+constexpr std::chrono::microseconds others_turn{50};
+
 // How long a call may wait so for functions that take their time.
 constexpr std::chrono::microseconds most_held{50};
 
@@ -319,11 +325,12 @@ void call_room::look(std::size_t number) {
   book_.hold();  // calls that find a server again, or another one
   if (now_ready.receive) {
     touched_ |= bit(number);  // more may come meanwhile
+    int count = 0;
     while (auto incoming = at.native().try_receive()) {
       book_.receive(number, std::move(*incoming), now);
-      if (leader_ != nullptr && leader_->end) {
+      if (++count == most_at_once || (leader_ != nullptr && leader_->end)) {
         book_.flush();
-        return;  // the rest is for the next leader
+        return;  // the rest is for the next look, or the next leader
       }
     }
   }
@@ -341,9 +348,21 @@ void call_room::look(std::size_t number) {
   book_.flush();
 }
 
+// May leave some, when it takes long.
 void call_room::look_at_touched() {
-  while (touched_ != 0 && !closing_ && (leader_ == nullptr || !leader_->end)) {
-    look(static_cast<std::size_t>(std::countr_zero(touched_)));
+  time_point until = time_point::max();
+  for (int round = 0; touched_ != 0; ++round) {
+    if (round == 2) {  // mostly the second one finds nothing
+      until = std::min(clock::now() + longest_look, book_.next_tick());
+    } else if (round > 2 && clock::now() >= until) {
+      return;
+    }
+    for (std::uint64_t left = touched_; left != 0; left &= left - 1) {
+      if (closing_ || (leader_ != nullptr && leader_->end)) {
+        return;
+      }
+      look(static_cast<std::size_t>(std::countr_zero(left)));
+    }
   }
 }
 
@@ -557,7 +576,7 @@ void call_room::look_while_leader_sleeps() {
     } catch (const error&) {
       give_up();
     }
-    if (book_.next_tick() < leader_until_) {
+    if (touched_ != 0 || book_.next_tick() < leader_until_) {
       wake_leader();
     }
   }
@@ -617,13 +636,7 @@ void call_room::run_ended(std::unique_lock<std::mutex>& lock) {
 void call_room::flush() {
   if (std::exchange(now_running.holds, false)) {
     book_.flush();
-    if (leader_sleeps_) {
-      try {
-        look_at_touched();
-      } catch (const error&) {
-        give_up();
-      }
-    }
+    look_while_leader_sleeps();
   }
 }
 
@@ -659,9 +672,13 @@ void call_room::lead(std::unique_lock<std::mutex>& lock, Ready ready, time_point
   try {
     look_at_touched();
     if (!ready() && !has_to_run() && !closing_) {
-      if (pipes_ == 0 || !spin(lock, ready)) {
+      if (touched_ != 0) {
+        lock.unlock();
+        std::this_thread::sleep_for(others_turn);
+        lock.lock();
+      } else if (pipes_ == 0 || !spin(lock, ready)) {
         look_at_touched();  // others had the mutex while this span
-        if (!ready() && !has_to_run() && !closing_) {
+        if (touched_ == 0 && !ready() && !has_to_run() && !closing_) {
           sleep(lock, std::min(deadline, book_.next_tick()));
         }
       }
@@ -705,7 +722,11 @@ bool call_room::spin(std::unique_lock<std::mutex>& lock, Ready ready) {
     }
     lock.lock();
     for_each_pipe([&](std::size_t number) {
-      while (auto incoming = links_[number]->native().try_receive()) {
+      for (int count = 0; count < most_at_once; ++count) {
+        auto incoming = links_[number]->native().try_receive();
+        if (!incoming) {
+          break;
+        }
         book_.receive(number, std::move(*incoming), now);
         touched_ |= bit(number);
       }

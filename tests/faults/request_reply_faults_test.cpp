@@ -28,6 +28,7 @@
 #include "support/child.hpp"
 #include "support/connected.hpp"
 #include "support/fault_proxy.hpp"
+#include "support/raw_peer.hpp"
 #include "support/sanitizers.hpp"
 #include "support/temporary_directory.hpp"
 
@@ -40,6 +41,9 @@ using parley::detail::parse_header;
 using support::child;
 using support::fault_proxy;
 using support::patience;
+using support::raw_peer;
+using support::zmtp_greeting;
+using support::zmtp_ready;
 using kind = call_header::kind;
 
 namespace {
@@ -687,4 +691,45 @@ TEST_CASE("a server takes any frames of hostile clients, and goes on for others"
     CHECK(caller.call<int>({.idempotent = true}, "same", round) == round);
   }
   CHECK(await([&] { return answering.statistics().open == 0; }));
+}
+
+TEST_CASE("a server that never stops talking keeps no call beyond its deadline") {
+  const nothing_left afterwards;
+  for (const bool in_bundles : {false, true}) {
+    const raw_peer port = raw_peer::listening();
+    std::string each{"\0\1x", 3};  // a frame of one byte
+    if (in_bundles) {
+      std::string entries;
+      while (entries.size() < 60'000) {
+        entries += std::string{"\0\2xx", 4};
+      }
+      const std::string bundle = "\xffPRC\1\x20" + entries;
+      each = std::string{"\2\0\0\0\0\0\0", 7};
+      each += static_cast<char>(bundle.size() >> 8);
+      each += static_cast<char>(bundle.size());
+      each += bundle;
+    }
+    std::string block;
+    while (block.size() < 65'536) {
+      block += each;
+    }
+    std::jthread talks{[&] {
+      const raw_peer caller = port.accept();
+      caller.write(zmtp_greeting());
+      static_cast<void>(caller.read(64));
+      caller.write(zmtp_ready("ROUTER"));
+      while (caller.write(block)) {
+      }
+    }};
+    {
+      context owner;
+      client caller{owner, port.where(), {.timeout = 100ms, .heartbeat = 0ms}};
+      REQUIRE(await([&] { return caller.statistics().nonsense > 1000; }));
+      auto waits =
+          std::async(std::launch::async, [&] { CHECK_THROWS(caller.call<int>("same", 1)); });
+      auto later = caller.async_call<int>("same", 2);
+      CHECK(waits.wait_for(patience) == std::future_status::ready);
+      CHECK(later.wait_for(patience) == std::future_status::ready);
+    }
+  }
 }
