@@ -64,11 +64,7 @@ std::size_t call_book::add_link(bool several_servers) {
 
 void call_book::remove_link(std::size_t which, time_point now) {
   removed_ |= bit(which);
-  if (links_[which].connected()) {
-    links_[which].disconnect();
-    drop_bundle(which);
-    lose(which, now);
-  }
+  disconnected(which, now);
   for (call& each : calls_) {
     each.asked &= ~bit(which);
     each.refused &= ~bit(which);
@@ -95,10 +91,16 @@ void call_book::set_ready(std::size_t which, bool can_send, time_point now) {
     // what was read.
     link.blocked = is_full(link);
     if (!link.blocked) {
-      link.disconnect();
-      drop_bundle(which);
-      lose(which, now);
+      disconnected(which, now);
     }
+  }
+}
+
+void call_book::disconnected(std::size_t which, time_point now) {
+  if (links_[which].connected()) {
+    links_[which].disconnect();
+    drop_bundle(which);
+    lose(which, now);
   }
 }
 

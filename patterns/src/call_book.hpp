@@ -92,6 +92,8 @@ class call_book {
 
   // The link's socket can send, or cannot.
   void set_ready(std::size_t which, bool can_send, time_point now);
+  // It is known to have lost its server, however full it was.
+  void disconnected(std::size_t which, time_point now);
   void receive(std::size_t which, message&& incoming, time_point now);
   // Looks after deadlines and silent servers.
   void tick(time_point now);

@@ -336,7 +336,7 @@ void call_room::look(std::size_t number) {
   }
   if (at.take_loss()) {
     const bool holds_unsent = book_.link(number).unacknowledged() > 0;
-    book_.set_ready(number, false, now);
+    book_.disconnected(number, now);
     if (holds_unsent) {
       forget_fds(at);
       at.renew();

@@ -400,6 +400,30 @@ TEST_CASE("calls over a link that is cut end, and new ones find it again") {
   answering.close();
 }
 
+TEST_CASE("a link that was full when it was cut is lost too") {
+  const nothing_left afterwards;
+  context owner;
+  server answering{owner, {.queue = 2000}};
+  answering.handle("same", [](int value) { return value; });
+  fault_proxy proxy{answering.bind("tcp://127.0.0.1:0")};
+  // No heartbeat comes in time to tell it.
+  client caller{owner,
+                proxy.where(),
+                {.timeout = 50ms, .limit = 1, .heartbeat = 1h, .heartbeat_timeout = 1h}};
+  CHECK(caller.call<int>({.timeout = patience}, "same", 7) == 7);
+  proxy.stall();
+  auto lost = caller.async_call<int>({.timeout = 1h}, "same", 1);
+  const auto fill = [&] {
+    for (;;) {
+      caller.notify("same", 2);
+    }
+  };
+  CHECK_THROWS_AS(fill(), timed_out);
+  proxy.cut();
+  REQUIRE(lost.wait_for(patience) == std::future_status::ready);
+  CHECK_THROWS_AS(lost.get(), server_lost);
+}
+
 TEST_CASE("a link that is stalled is given up and taken back, one that is slow is waited for") {
   const nothing_left afterwards;
   context owner;
