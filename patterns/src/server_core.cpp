@@ -15,7 +15,9 @@ namespace {
 using clock = std::chrono::steady_clock;
 
 // How long nobody may listen while handlers run.
-constexpr std::chrono::milliseconds deputy_interval{50};
+constexpr std::chrono::milliseconds deafness{5};
+// How long replies may be held up by a handler.
+constexpr std::chrono::milliseconds longest_held{50};
 // Taken from the socket at a time.
 constexpr std::size_t most_at_once = 256;
 
@@ -105,9 +107,10 @@ void server_core::work() {
       deputy_dozes_ = true;
       changed_.wait(lock);
     } else {
-      const time_point until = std::min(deadline_after(deputy_interval), desk_.next_look());
+      const time_point until = std::min(deadline_after(deafness), desk_.next_look());
+      const std::uint64_t listened = listened_;
       deputy_looks_ = until;
-      if (changed_.wait_until(lock, until) == std::cv_status::timeout) {
+      if (changed_.wait_until(lock, until) == std::cv_status::timeout && listened == listened_) {
         while (!closing_ && running_ == workers_ && !receives_) {
           receive(lock, time_point::max());
         }
@@ -143,10 +146,11 @@ void server_core::call_others() noexcept {
 
 void server_core::receive(std::unique_lock<std::mutex>& lock, time_point deadline) {
   receives_ = true;
+  ++listened_;
   if (running_ > 0) {
     // Handlers that take their time hold replies up.
     static_cast<void>(send_held(lock));
-    deadline = std::min(deadline, deadline_after(deputy_interval));
+    deadline = std::min(deadline, deadline_after(longest_held));
   }
   deadline = std::min(deadline, desk_.next_look());
   receiver_looks_ = deadline;

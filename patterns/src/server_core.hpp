@@ -4,9 +4,10 @@
 //
 // There is one thread more than handlers may run at once. Whoever has nothing to do receives, and
 // executes what it received itself: no hop between threads for a call. While handlers run and
-// nobody receives, nobody hears cancels and pings; so one of the others looks every now and then,
-// and takes over receiving when a handler takes its time, and sends the replies it holds up. Who
-// receives also asks those to stop whose deadline has passed.
+// nobody receives, nobody hears cancels and pings; so one of the others looks every now and then
+// whether somebody has, else takes over receiving, and sends the replies that handlers hold up. Who
+// receives also asks those to stop whose deadline has passed. To wake it for each handler would
+// cost a call more than all else at the server.
 #pragma once
 
 #include <parley/context.hpp>
@@ -16,6 +17,7 @@
 #include "shared_socket.hpp"
 
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -63,6 +65,7 @@ class server_core : public std::enable_shared_from_this<server_core> {
   call_desk desk_;
   bool closing_ = false;
   bool receives_ = false;        // somebody does
+  std::uint64_t listened_ = 0;   // how often somebody did
   bool deputy_dozes_ = false;    // sleeps until it is told that handlers run
   time_point deputy_looks_{};    // else it waits until then
   time_point receiver_looks_{};  // and who receives until then
