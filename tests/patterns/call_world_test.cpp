@@ -4,6 +4,7 @@
 // that may go wrong between them, at random. A seed gives the same world again; set
 // PARLEY_WORLD_SEED to that of a failure to see it alone.
 #include "call_book.hpp"
+#include "call_bundle.hpp"
 #include "call_desk.hpp"
 
 #include <algorithm>
@@ -78,6 +79,7 @@ class world {
   // What went wrong first; empty: nothing.
   std::string wrong;
   std::map<call_end, int> ends;
+  int bundles = 0;  // of clients
 
  private:
   struct customer;
@@ -103,6 +105,7 @@ class world {
       if (!over.is_up) {
         return false;
       }
+      all.bundles += detail::is_bundle(outgoing.front()) ? 1 : 0;
       over.to_server.emplace_back(all.now_ + over.delay, std::move(outgoing));
       return true;
     }
@@ -175,14 +178,22 @@ class world {
         over.is_up = true;
         break;
       default:
+        // Several in one go may travel in one bundle, with what was cancelled between them.
         if (below(2) == 0) {
+          who.book.hold();
+        }
+        for (std::size_t count = below(2) * (1 + below(4)); count > 0; --count) {
           begin(who);
+          if (below(8) == 0) {
+            who.book.cancel(started_[below(started_.size())]);
+          }
         }
         break;
     }
     if (below(3) == 0) {
       over.is_up = true;
     }
+    who.book.flush();
     for (const auto& each : clients_) {
       hand_out(*each);
     }
@@ -270,6 +281,9 @@ class world {
       for (std::size_t index = 0; index < servers_.size(); ++index) {
         cable& over = who->links[index];
         shop& at = servers_[index];
+        if (below(4) != 0) {
+          who->book.hold();  // what moves from one server to another
+        }
         if (over.is_told || over.is_up) {
           who->book.set_ready(index, over.is_up, now_);
           over.is_told = over.is_told && over.is_up;
@@ -289,6 +303,7 @@ class world {
           over.to_client.pop_front();
           who->book.receive(index, std::move(incoming), now_);
         }
+        who->book.flush();
       }
       hand_out(*who);
     }
@@ -374,6 +389,7 @@ TEST_CASE("in any world each call ends once, in time, with its own reply, as it 
   const unsigned first = wanted != nullptr ? static_cast<unsigned>(std::atoi(wanted)) : 1;
   const unsigned last = wanted != nullptr ? first : 300;
   std::map<call_end, int> ends;
+  int bundles = 0;
   for (unsigned seed = first; seed <= last; ++seed) {
     world one{seed};
     one.run(400);
@@ -382,6 +398,7 @@ TEST_CASE("in any world each call ends once, in time, with its own reply, as it 
     for (const auto& [how, count] : one.ends) {
       ends[how] += count;
     }
+    bundles += one.bundles;
   }
   if (wanted == nullptr) {
     // All ways to end but closed have been seen.
@@ -390,5 +407,6 @@ TEST_CASE("in any world each call ends once, in time, with its own reply, as it 
       INFO(to_string(how));
       CHECK(ends[how] > 0);
     }
+    CHECK(bundles > 0);
   }
 }
