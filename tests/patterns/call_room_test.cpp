@@ -219,8 +219,8 @@ TEST_CASE("a function of a call may wait for another call while a third one ends
     context owner;
     std::promise<int> waited;
     std::promise<void> third;
-    server answering{owner};
     std::optional<reply<int>> held;
+    server answering{owner};
     answering.handle("begin", [] {});
     answering.handle("hold", [&](const reply<int>& to) { held = to; });
     answering.handle("release", [&] {
@@ -245,8 +245,8 @@ TEST_CASE("a call that a function waits for does not wait for the functions that
   std::promise<int> waited;
   std::promise<void> both_sent;
   const auto sent = both_sent.get_future().share();
-  server answering{owner};
   std::vector<reply<int>> held;
+  server answering{owner};
   answering.handle("add", [](int a, int b) { return a + b; });
   answering.handle("hold", [&](const reply<int>& to) {
     held.push_back(to);

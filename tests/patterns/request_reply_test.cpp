@@ -505,7 +505,7 @@ TEST_CASE("a handler is asked to stop when the deadline passes, though nobody sa
     parley::socket client{owner, socket_kind::dealer};
     client.connect(patient.bind("tcp://127.0.0.1:0"));
     const char* const method = answers_later ? "wait_elsewhere" : "wait";
-    client.send(message{pack_header({.id = 1, .time = 20'000}), frame{},
+    client.send(message{pack_header({.id = 1, .time = 250'000}), frame{},
                         encode(std::tuple{0, 1, method, std::tuple<>{}})});
     CHECK(stopped.get_future().wait_for(patience) == std::future_status::ready);
     CHECK(patient.statistics().expired == 1);
