@@ -40,6 +40,13 @@ void subscription_news::subscribed(std::string_view prefix, bool is_first) {
 
 void subscription_news::cancelled(std::string_view prefix, bool is_last) {
   entry& at = of(prefix, true);
+  if (is_last && keeps_all_ && is_private(prefix) && !at.was_live && at.subscriptions > 0 &&
+      add(subscription_message(subscribe_byte, prefix))) {
+    // Who subscribes to a private topic says something by it, and not just until it ends.
+    at.subscriptions = 0;
+    at.was_live = true;
+    entries_.splice(entries_.end(), entries_, prefixes_.find(prefix)->second);
+  }
   if (is_last) {
     at.subscriptions = 0;
     at.cancellations = at.was_live ? std::max<std::size_t>(at.cancellations, 1) : 0;

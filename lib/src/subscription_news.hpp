@@ -5,7 +5,9 @@
 //
 // Bounded: what comes to nothing before it was taken is forgotten, so there is at most one entry
 // for each prefix that somebody has or that was told of, however often it changes; of other
-// messages there are limit at most. In the order in which the entries began. No I/O, one thread.
+// messages there are limit at most. Among them, where all is told, are the private topics (see
+// socket_options) that come to nothing: they are told first. In the order in which the entries
+// began. No I/O, one thread.
 #pragma once
 
 #include <parley/message.hpp>

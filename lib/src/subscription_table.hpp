@@ -68,8 +68,8 @@ class subscription_table {
         return;
       }
       if (const auto at = peers_.find(topic.substr(0, length)); at != peers_.end()) {
-        for (Peer* each : at->second) {
-          visit(*each);
+        for (Peer* peer : at->second) {
+          visit(*peer);
         }
       }
     }
