@@ -33,7 +33,7 @@ int main() {
   }};
 
   // No sleep: the first message is sent when somebody is there to receive it.
-  if (prices.wait_for_subscriptions(1, 5s, "prices.eurusd")) {
+  if (prices.wait_for_subscribers(1, 5s, "prices.eurusd")) {
     prices.publish("prices.eurusd", quote{1.25, 1.5});
     prices.publish("prices.gbpusd", quote{1.75, 2});
     prices.publish("prices.eurjpy", quote{160.25, 160.5});

@@ -24,7 +24,7 @@ exit_code pub(runtime& run, const pub_args& args) {
                                 {.linger = args.timeout.as_linger(), .curve = args.curve.get()}};
     const handshake_watch watch{args.curve, publisher};
     take_places(publisher, args.places.parse(), [&](const parley::endpoint& at) { out.bound(at); });
-    if (!publisher.wait_for_subscriptions(args.subscribers, args.timeout.get(), args.topic)) {
+    if (!publisher.wait_for_subscribers(args.subscribers, args.timeout.get(), args.topic)) {
       say("parley: fewer than " + std::to_string(args.subscribers) + " subscribed to '" +
           args.topic + "' at " + args.places.str() + " within " + args.timeout.str() +
           " (--wait 0 publishes without any)");

@@ -15,7 +15,7 @@ int main() {
   std::cerr << "bound " << news.bind("tcp://127.0.0.1:0").str() << std::endl;
 
   for (int number = 1;; ++number) {
-    if (!news.wait_for_subscriptions(1, 1h, "demo.news")) {
+    if (!news.wait_for_subscribers(1, 1h, "demo.news")) {
       continue;
     }
     const std::string headline = "headline " + std::to_string(number);

@@ -248,7 +248,7 @@ TEST_CASE("a native publisher reaches STOMP subscribers, and only what they want
   f.gateway.topics_in().connect(prices.bind(anywhere));
   auto client = f.client();
   client.subscribe("/topic/prices.*.usd");
-  REQUIRE(prices.wait_for_subscriptions(1, patience, "prices.x.usd"));
+  REQUIRE(prices.wait_for_subscribers(1, patience, "prices.x.usd"));
   CHECK(prices.subscriptions("weather") == 0);
   prices.publish("prices.eur.usd", "1.08");
   prices.publish("prices.eur.gbp", "0.86");

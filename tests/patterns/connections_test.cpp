@@ -51,7 +51,7 @@ TEST_CASE("all patterns talk encrypted, by one option on each side") {
   subscriber feed{owner, subscriber_options{.curve = keys.as_client}};
   feed.subscribe("");
   feed.connect(prices.bind("tcp://127.0.0.1:0"));
-  REQUIRE(prices.wait_for_subscriptions(1, patience));
+  REQUIRE(prices.wait_for_subscribers(1, patience));
   prices.publish("a", "x");
   CHECK(feed.receive_for(patience).has_value());
 
@@ -186,7 +186,7 @@ TEST_CASE("a subscriber cuts off a publisher that publishes too large a frame") 
   subscriber feed{owner, subscriber_options{.max_frame_bytes = 1000}};
   feed.subscribe("");
   feed.connect(rude.bind("tcp://127.0.0.1:0"));
-  REQUIRE(rude.wait_for_subscriptions(1, patience));
+  REQUIRE(rude.wait_for_subscribers(1, patience));
   monitor watch = feed.watch();
   rude.publish("a", std::string(1001, 'x'));
   await(watch, connection_change::disconnected);

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// A publisher's logic: who subscribed to what, what is remembered, and what to send to whom. Does
+// no I/O: it is given messages, subscriptions and the time. One thread at a time.
+#pragma once
+
+#include <parley/message.hpp>
+#include <parley/publisher.hpp>
+
+#include "call_ids.hpp"
+#include "feed_item.hpp"
+#include "feed_link.hpp"
+#include "feed_wire.hpp"
+#include "prefix_table.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace parley::detail {
+
+// A message that a program wants published, or that others lost on the way here.
+struct feed_draft {
+  struct loss {
+    std::uint64_t first = 0;
+    std::uint64_t last = 0;
+    std::uint64_t count = 0;  // 0: it is a message
+  };
+
+  frame topic;
+  frame body;
+  std::uint64_t sequence = 0;
+  bool is_urgent = false;
+  // Relayed ones only.
+  std::uint64_t origin = 0;
+  std::uint64_t origin_sequence = 0;
+  std::uint8_t hops = 0;
+  loss lost{};  // of the prefix that is its topic
+};
+
+class feed_desk {
+ public:
+  using time_point = feed_item::time_point;
+
+  // id: the publisher's.
+  feed_desk(const publisher_options& options, std::uint64_t id, time_point now);
+
+  // In the order of their numbers.
+  void publish(feed_draft&& draft, time_point now);
+  // A message that the XPUB socket handed up. All that there are come before the next flush.
+  void receive(const message& incoming, time_point now);
+
+  // Hands send(message&&) what is to leave now.
+  template<class Send>
+  void flush(time_point now, Send&& send);
+
+  // When to flush though nothing came.
+  [[nodiscard]] time_point next_look() const noexcept { return next_look_; }
+  // Somebody who is here has no room.
+  [[nodiscard]] bool is_full() const noexcept;
+  [[nodiscard]] bool has_all_sent() const noexcept;
+  // All up to these numbers was published here.
+  [[nodiscard]] bool has_seen(std::uint64_t sequence, std::uint64_t urgent) const noexcept {
+    return next_ > sequence && next_urgent_ > urgent;
+  }
+  [[nodiscard]] bool has_all_received(std::uint64_t sequence, std::uint64_t urgent) const noexcept;
+
+  // Which prefixes somebody wants now and nobody wanted before, or the reverse, since the last
+  // look.
+  [[nodiscard]] std::vector<std::pair<std::string, bool>> take_demand();
+
+  [[nodiscard]] std::size_t subscribers(std::string_view topic) const;
+  [[nodiscard]] std::vector<subscriber_ledger> ledger() const;
+  [[nodiscard]] publisher_statistics statistics() const;
+
+ private:
+  // What came from one subscriber since the last flush, and before its inbox.
+  struct subscriber_words {
+    std::optional<feed_wishes> wishes;
+    std::vector<std::string> added;
+    std::vector<std::string> removed;
+    bool left = false;  // its inbox went, and what is above came after that
+    bool came = false;  // its inbox
+  };
+  struct known_topic {
+    std::uint32_t slot = 0;
+    std::uint64_t published = 0;
+    feed_ref last;
+    std::list<std::string_view>::iterator age;  // in topics_by_age_
+    std::uint64_t plain_version = 0;
+    bool is_plain = false;
+  };
+  struct hash : std::hash<std::string_view> {
+    using is_transparent = void;
+  };
+  using links = std::map<std::uint64_t, std::unique_ptr<feed_link>>;  // by subscriber
+
+  void take_subscription(bool comes, std::string_view topic);
+  void take_request(const feed_request& request, time_point now);
+  void settle(time_point now);
+  // True: they are settled, and to be forgotten.
+  [[nodiscard]] bool settle(std::uint64_t subscriber, subscriber_words& words, time_point now);
+  static void leave(subscriber_words& words);
+  void open(feed_link& link, const std::vector<std::string>& prefixes, time_point now);
+  void regain(feed_link& link, const subscriber_words& words, time_point now);
+  [[nodiscard]] feed_item joined(const feed_link& link, std::uint64_t next,
+                                 std::uint64_t next_urgent, time_point now) const;
+  void add_prefixes(feed_link& link, const std::vector<std::string>& prefixes,
+                    const feed_start& start, time_point now);
+  void begin_from(feed_link& link, std::uint64_t sequence, std::uint64_t urgent, time_point now);
+  void close(links::iterator which);
+  void look_around(time_point now);
+
+  known_topic& topic_of(std::string_view name);
+  void forget_oldest_topic();
+  void remember(const feed_ref& item, time_point now);
+  void forget_history(time_point now);
+  [[nodiscard]] bool is_plain(std::string_view name, known_topic& topic);
+
+  // Packs what is next in a link's row; nothing: all was sent.
+  [[nodiscard]] std::size_t pack(const feed_link& link);
+  [[nodiscard]] message beat(const feed_link& link) const;
+
+  const publisher_options& options_;
+  const std::uint64_t id_;
+  const time_point begun_;
+  call_ids ids_;
+
+  links links_;
+  std::map<std::uint64_t, subscriber_words> words_;
+  std::vector<std::uint64_t> spoken_;  // who said something since the last flush
+
+  std::set<std::string, std::less<>> told_;  // to be wanted, by take_demand
+  bool demand_changed_ = false;
+
+  prefix_table<std::int64_t> plain_;  // subscriptions less those of our subscribers
+  std::uint64_t plain_version_ = 1;
+  std::vector<message> plain_out_;
+
+  std::unordered_map<std::string, known_topic, hash, std::equal_to<>> topics_;
+  std::list<std::string_view> topics_by_age_;  // the one that was silent longest first
+  std::vector<std::uint32_t> free_slots_;
+
+  std::deque<feed_ref> history_;
+  std::size_t history_bytes_ = 0;
+  std::uint64_t next_ = 1;
+  std::uint64_t next_urgent_ = 1;
+
+  time_point next_look_ = time_point::max();
+
+  // The last batch: for the next link that is to get the same.
+  std::vector<const feed_item*> packed_items_;
+  frame packed_;
+  frame packed_body_;
+  bool has_packed_body_ = false;
+  std::string packing_;
+
+  publisher_statistics counts_;
+};
+
+template<class Send>
+void feed_desk::flush(time_point now, Send&& send) {
+  settle(now);
+  for (message& each : plain_out_) {
+    send(std::move(each));
+  }
+  plain_out_.clear();
+  for (const auto& [subscriber, link] : links_) {
+    link->fill_row(now);
+  }
+  // In turn: what one gets, the next mostly gets too, and need not be packed again.
+  packed_items_.clear();
+  for (bool has_more = true; has_more;) {
+    has_more = false;
+    for (const auto& [subscriber, link] : links_) {
+      const std::size_t count = link->is_here() ? pack(*link) : 0;
+      if (count == 0) {
+        continue;
+      }
+      message outgoing;
+      outgoing.reserve(3);
+      outgoing.push_back(pack_address({subscriber, link->id(), link->next_position()}));
+      outgoing.push_back(packed_);
+      if (has_packed_body_) {
+        outgoing.push_back(packed_body_);
+      }
+      link->mark_sent(count, now);
+      has_more = has_more || link->unsent() > 0;
+      send(std::move(outgoing));
+    }
+  }
+  if (now >= next_look_) {
+    look_around(now);
+    for (const auto& [subscriber, link] : links_) {
+      if (link->is_here() && now - link->last_sent() >= options_.heartbeat) {
+        send(beat(*link));
+        link->mark_sent(0, now);
+      }
+    }
+  }
+}
+
+}  // namespace parley::detail

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// What a publisher keeps for one subscriber, and the books about it.
+//
+// A message waits in its lane until the subscriber has room for it. Then it gets its position in
+// the row, where it stays, to be sent again if need be, until the subscriber has received it. What
+// is dropped leaves a note in its place, which goes the same way. Does no I/O.
+#pragma once
+
+#include <parley/feed_ledger.hpp>
+#include <parley/publisher.hpp>
+
+#include "feed_item.hpp"
+#include "feed_wire.hpp"
+#include "prefix_table.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace parley::detail {
+
+class feed_link {
+ public:
+  using time_point = feed_item::time_point;
+
+  // id: of the link.
+  feed_link(const publisher_options& options, const feed_wishes& wishes, std::uint64_t id);
+  feed_link(const feed_link&) = delete;
+  feed_link& operator=(const feed_link&) = delete;
+
+  [[nodiscard]] const feed_wishes& wishes() const noexcept { return wishes_; }
+  [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
+  // Entries that may be on the way.
+  [[nodiscard]] std::size_t window() const noexcept { return window_; }
+  [[nodiscard]] bool is_here() const noexcept { return is_here_; }
+  [[nodiscard]] bool is_cut_off() const noexcept { return is_cut_off_; }
+  // When its connection was lost.
+  [[nodiscard]] time_point away_since() const noexcept { return changed_; }
+
+  // Prefixes. Whoever adds one pushes `active`.
+  void add_prefix(std::string_view prefix);
+  void remove_prefix(std::string_view prefix);
+  [[nodiscard]] bool has_prefix(std::string_view prefix) {
+    return prefixes_.find(prefix) != nullptr;
+  }
+  [[nodiscard]] std::vector<std::string> prefixes() const;
+  [[nodiscard]] bool wants(std::string_view topic) const { return longest(topic) != no_prefix; }
+
+  // A message for it, if it wants it.
+  void push(const feed_ref& message);
+  // The same, out of the memory: however many there are.
+  void push_remembered(const feed_ref& message);
+  // Something to be told, in its turn among the messages.
+  void push_news(feed_item&& news);
+  // Messages it will not get, which were not in its queue.
+  void push_lost(std::uint64_t first, std::uint64_t last, bool is_urgent, loss_reason reason);
+  // Messages of a prefix that did not come as far as here, if it wants some of them.
+  void push_loss_upstream(std::string_view prefix, std::uint64_t first, std::uint64_t last,
+                          std::uint64_t count, bool is_urgent);
+  // The slot of a topic is another's from now on.
+  void forget_topic(std::uint32_t topic) noexcept;
+
+  // Whether it has as much before it as there may be.
+  [[nodiscard]] bool is_full() const noexcept;
+
+  void lose_connection(time_point now);
+  void regain_connection(const feed_wishes& wishes);
+  void cut_off();
+  // A new link takes the place of this one, whose queues are forgotten and out of the books.
+  void begin_anew(std::uint64_t id);
+
+  // From the subscriber. False: it cannot be.
+  [[nodiscard]] bool received(std::uint64_t position);
+  [[nodiscard]] bool send_again(std::uint64_t position, time_point now);
+
+  // Moves what the subscriber has room for into the row.
+  void fill_row(time_point now);
+  [[nodiscard]] std::size_t unsent() const noexcept { return row_.size() - sent_; }
+  [[nodiscard]] const feed_ref& unsent(std::size_t index) const { return row_[sent_ + index].item; }
+  // Of the first unsent entry, or of the one that will come next.
+  [[nodiscard]] std::uint64_t next_position() const noexcept { return acknowledged_ + sent_ + 1; }
+  void mark_sent(std::size_t count, time_point now) noexcept;
+  [[nodiscard]] time_point last_sent() const noexcept { return last_sent_; }
+
+  // Nothing is kept for it that it could have; or just nothing up to that message.
+  [[nodiscard]] bool has_all_sent() const noexcept;
+  [[nodiscard]] bool has_received(std::uint64_t sequence, std::uint64_t urgent) const noexcept;
+
+  [[nodiscard]] subscriber_ledger ledger() const;
+
+ private:
+  static constexpr std::uint32_t no_prefix = 0xffff'ffff;
+  static constexpr std::uint32_t unknown = 0xffff'fffe;
+
+  struct slot {
+    feed_ref item;
+    std::uint32_t book = no_prefix;
+  };
+  struct loss {
+    std::uint64_t first = 0;
+    std::uint64_t last = 0;
+    std::uint64_t count = 0;
+  };
+  using losses = std::map<std::pair<std::uint32_t, loss_reason>, loss>;
+
+  struct lane {
+    explicit lane(bool holds_urgent) : is_urgent{holds_urgent} {}
+    const bool is_urgent;
+    std::deque<slot> waiting;
+    std::uint64_t first_index = 0;  // of waiting.front(), counted from the beginning
+    std::size_t messages = 0;
+    std::size_t bytes = 0;
+    losses before;  // lost in front of all that waits
+    losses behind;
+    std::unordered_map<std::uint32_t, std::uint64_t> newest;  // by topic: index; newest_by_topic
+
+    [[nodiscard]] bool is_idle() const noexcept {
+      return waiting.empty() && before.empty() && behind.empty();
+    }
+  };
+
+  [[nodiscard]] std::uint32_t longest(std::string_view topic) const;
+  [[nodiscard]] std::uint32_t book_of(const feed_item& message);
+  [[nodiscard]] bool is_full(const lane& which) const noexcept;
+  void push_loss(std::uint32_t book, const loss& what, bool is_urgent, loss_reason reason);
+  void append(lane& to, const feed_ref& message, std::uint32_t book);
+  void drop_oldest(lane& from, loss_reason reason);
+  void note(losses& where, const feed_item& message, std::uint32_t book, loss_reason reason);
+  void tell(losses& notes, lane& to);
+  [[nodiscard]] bool supersede(lane& in, const feed_ref& message, std::uint32_t book);
+  [[nodiscard]] bool has_room() const noexcept;
+  void enter_row(slot&& next);
+  void enter_notes(lane& from);
+  void fill_row_from(lane& from, time_point now);
+  void drop_waiting(loss_reason reason);
+  void unbook(const slot& which) noexcept;
+  [[nodiscard]] feed_item lost_item(std::uint32_t book, loss_reason reason, const loss& what,
+                                    bool is_urgent) const;
+
+  const publisher_options& options_;
+  feed_wishes wishes_;
+  std::uint64_t id_;
+  std::size_t window_ = 0;
+  bool is_here_ = true;
+  bool is_cut_off_ = false;
+  time_point changed_{};
+  time_point last_sent_{};
+  time_point last_again_{};
+
+  prefix_table<std::uint32_t> prefixes_;  // those it has now, and their books
+  std::vector<prefix_ledger> books_;
+  std::unordered_map<std::string, std::uint32_t> book_by_prefix_;  // all it ever had
+  std::vector<std::uint32_t> book_by_topic_;                       // by slot
+
+  lane urgent_{true};
+  lane usual_{false};
+
+  std::deque<slot> row_;
+  std::size_t sent_ = 0;  // of the row
+  std::size_t row_bytes_ = 0;
+  std::uint64_t acknowledged_ = 0;  // the position in front of the row
+};
+
+}  // namespace parley::detail

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "feed_wire.hpp"
+
+#include <bit>
+#include <cassert>
+#include <cstring>
+
+namespace parley::detail {
+namespace {
+
+// The octet behind these says what it is, and the one after it the version.
+constexpr std::string_view magic{"\xffPR", 3};
+constexpr char version = 1;
+
+// In the order in which a subscriber's words are to come.
+constexpr char wishes_mark = 's';
+constexpr char prefix_mark = 't';
+constexpr char inbox_mark = 'u';
+constexpr char request_mark = 'v';
+constexpr char plain_mark = 'w';
+
+constexpr std::size_t head_size = magic.size() + 2;
+
+template<class Number>
+Number in_network_order(Number value) noexcept {
+  if constexpr (std::endian::native == std::endian::big || sizeof value == 1) {
+    return value;
+  } else if constexpr (sizeof value == 8) {
+    return __builtin_bswap64(value);
+  } else if constexpr (sizeof value == 4) {
+    return __builtin_bswap32(value);
+  } else {
+    static_assert(sizeof value == 2);
+    return __builtin_bswap16(value);
+  }
+}
+
+template<class Number>
+void put(std::string& to, Number value) {
+  value = in_network_order(value);
+  to.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+std::string head(char mark) {
+  std::string text{magic};
+  text += mark;
+  text += version;
+  return text;
+}
+
+bool take_head(std::string_view& bytes, char mark) noexcept {
+  if (bytes.size() < head_size || !bytes.starts_with(magic) || bytes[magic.size()] != mark ||
+      bytes[magic.size() + 1] != version) {
+    return false;
+  }
+  bytes.remove_prefix(head_size);
+  return true;
+}
+
+// Takes numbers off the front, until one is not there.
+class reader {
+ public:
+  explicit reader(std::string_view& bytes) noexcept : bytes_{bytes} {}
+
+  template<class Number>
+  reader& operator()(Number& value) noexcept {
+    if (bytes_.size() < sizeof value) {
+      is_good_ = false;
+    } else {
+      std::memcpy(&value, bytes_.data(), sizeof value);
+      value = in_network_order(value);
+      bytes_.remove_prefix(sizeof value);
+    }
+    return *this;
+  }
+  template<class Size>
+  reader& text(std::string_view& value) noexcept {
+    Size size = 0;
+    (*this)(size);
+    if (bytes_.size() < size) {
+      is_good_ = false;
+    } else if (is_good_) {
+      value = bytes_.substr(0, size);
+      bytes_.remove_prefix(size);
+    }
+    return *this;
+  }
+  [[nodiscard]] bool is_good() const noexcept { return is_good_; }
+
+ private:
+  std::string_view& bytes_;
+  bool is_good_ = true;
+};
+
+constexpr std::uint8_t urgent = 1;
+constexpr std::uint8_t relayed = 2;
+constexpr std::uint8_t follows = 4;
+
+}  // namespace
+
+std::string wishes_topic(const feed_wishes& wishes) {
+  std::string text = head(wishes_mark);
+  put(text, wishes.subscriber);
+  put(text, wishes.limit);
+  put(text, wishes.limit_bytes);
+  put(text, std::uint8_t{wishes.recovers});
+  put(text, static_cast<std::uint8_t>(wishes.start.what));
+  put(text, wishes.start.value);
+  return text;
+}
+
+std::string prefix_topic(std::uint64_t subscriber, std::string_view prefix) {
+  std::string text = head(prefix_mark);
+  put(text, subscriber);
+  return text.append(prefix);
+}
+
+std::string inbox_topic(std::uint64_t subscriber) {
+  std::string text = head(inbox_mark);
+  put(text, subscriber);
+  return text;
+}
+
+std::optional<feed_subscription> parse_subscription(std::string_view topic) noexcept {
+  feed_subscription said{};
+  std::string_view rest = topic;
+  if (take_head(rest, wishes_mark)) {
+    said.what = feed_subscription::kind::wishes;
+    feed_wishes& wishes = said.wishes;
+    std::uint8_t recovers = 0;
+    std::uint8_t start = 0;
+    if (!reader{rest}(wishes.subscriber)(wishes.limit)(wishes.limit_bytes)(
+             recovers)(start)(wishes.start.value)
+             .is_good() ||
+        start > static_cast<std::uint8_t>(feed_start::kind::since_age)) {
+      return std::nullopt;
+    }
+    wishes.recovers = recovers != 0;
+    wishes.start.what = static_cast<feed_start::kind>(start);
+    return said;
+  }
+  if (take_head(rest, prefix_mark)) {
+    said.what = feed_subscription::kind::prefix;
+  } else if (take_head(rest, inbox_mark)) {
+    said.what = feed_subscription::kind::inbox;
+  } else {
+    return std::nullopt;
+  }
+  if (!reader{rest}(said.wishes.subscriber).is_good()) {
+    return std::nullopt;
+  }
+  said.prefix = rest;
+  return said;
+}
+
+frame pack_address(const feed_address& address) {
+  char bytes[head_size + 3 * sizeof(std::uint64_t)];
+  static_assert(sizeof bytes <= frame::inline_capacity, "an address should cost no allocation");
+  std::memcpy(bytes, magic.data(), magic.size());
+  bytes[magic.size()] = inbox_mark;
+  bytes[magic.size() + 1] = version;
+  char* at = bytes + head_size;
+  for (std::uint64_t value : {address.subscriber, address.link, address.position}) {
+    value = in_network_order(value);
+    std::memcpy(at, &value, sizeof value);
+    at += sizeof value;
+  }
+  return frame{bytes, sizeof bytes};
+}
+
+std::optional<feed_address> parse_address(std::string_view bytes) noexcept {
+  feed_address address;
+  if (!take_head(bytes, inbox_mark) ||
+      !reader{bytes}(address.subscriber)(address.link)(address.position).is_good()) {
+    return std::nullopt;
+  }
+  return address;
+}
+
+std::size_t packed_size(const feed_entry& entry) noexcept {
+  using kind = feed_entry::kind;
+  switch (entry.what) {
+    case kind::message:
+      return 1 + 1 + 8 + (entry.is_relayed ? 8 + 8 + 1 : 0) + 2 + entry.topic.size() +
+             (entry.body_follows ? 0 : 4 + entry.body.size());
+    case kind::lost:
+      return 1 + 1 + 1 + 3 * 8 + 2 + entry.topic.size();
+    case kind::joined:
+      return 1 + 1 + 4 * 8 + 4 + 8;
+    case kind::active:
+      return 1 + 2 + entry.topic.size();
+    case kind::resumed:
+    case kind::cut_off:
+    case kind::beat:
+      break;
+  }
+  return 1;
+}
+
+void pack_entry(std::string& to, const feed_entry& entry) {
+  using kind = feed_entry::kind;
+  const auto put_text = [&to](std::string_view text) {
+    assert(text.size() <= 0xffff);
+    put(to, static_cast<std::uint16_t>(text.size()));
+    to.append(text);
+  };
+  put(to, static_cast<std::uint8_t>(entry.what));
+  switch (entry.what) {
+    case kind::message:
+      put(to, static_cast<std::uint8_t>((entry.is_urgent ? urgent : 0) |
+                                        (entry.is_relayed ? relayed : 0) |
+                                        (entry.body_follows ? follows : 0)));
+      put(to, entry.sequence);
+      if (entry.is_relayed) {
+        put(to, entry.origin);
+        put(to, entry.origin_sequence);
+        put(to, entry.hops);
+      }
+      put_text(entry.topic);
+      if (!entry.body_follows) {
+        put(to, static_cast<std::uint32_t>(entry.body.size()));
+        to.append(entry.body);
+      }
+      break;
+    case kind::lost:
+      put(to, static_cast<std::uint8_t>(entry.is_urgent ? urgent : 0));
+      put(to, static_cast<std::uint8_t>(entry.reason));
+      put(to, entry.sequence);
+      put(to, entry.last);
+      put(to, entry.count);
+      put_text(entry.topic);
+      break;
+    case kind::joined:
+      put(to, std::uint8_t{entry.is_asked_for});
+      put(to, entry.publisher);
+      put(to, entry.age);
+      put(to, entry.next);
+      put(to, entry.next_urgent);
+      put(to, entry.window);
+      put(to, entry.heartbeat);
+      break;
+    case kind::active:
+      put_text(entry.topic);
+      break;
+    case kind::resumed:
+    case kind::cut_off:
+    case kind::beat:
+      break;
+  }
+}
+
+std::optional<feed_entry> take_entry(std::string_view& bytes) noexcept {
+  using kind = feed_entry::kind;
+  feed_entry entry;
+  reader read{bytes};
+  std::uint8_t what = 0;
+  std::uint8_t flags = 0;
+  read(what);
+  entry.what = static_cast<kind>(what);
+  switch (entry.what) {
+    case kind::message:
+      read(flags)(entry.sequence);
+      entry.is_urgent = (flags & urgent) != 0;
+      entry.is_relayed = (flags & relayed) != 0;
+      entry.body_follows = (flags & follows) != 0;
+      if (entry.is_relayed) {
+        read(entry.origin)(entry.origin_sequence)(entry.hops);
+      }
+      read.text<std::uint16_t>(entry.topic);
+      if (!entry.body_follows) {
+        read.text<std::uint32_t>(entry.body);
+      } else if (!bytes.empty()) {
+        return std::nullopt;
+      }
+      break;
+    case kind::lost: {
+      std::uint8_t reason = 0;
+      read(flags)(reason)(entry.sequence)(entry.last)(entry.count).text<std::uint16_t>(entry.topic);
+      if (reason >= loss_reasons) {
+        return std::nullopt;
+      }
+      entry.is_urgent = (flags & urgent) != 0;
+      entry.reason = static_cast<loss_reason>(reason);
+      break;
+    }
+    case kind::joined:
+      read(flags)(entry.publisher)(entry.age)(entry.next)(entry.next_urgent)(entry.window)(
+          entry.heartbeat);
+      entry.is_asked_for = flags != 0;
+      break;
+    case kind::active:
+      read.text<std::uint16_t>(entry.topic);
+      break;
+    case kind::resumed:
+    case kind::cut_off:
+    case kind::beat:
+      break;
+    default:
+      return std::nullopt;
+  }
+  if (!read.is_good()) {
+    return std::nullopt;
+  }
+  return entry;
+}
+
+std::string request_topic(const feed_request& request) {
+  std::string text = head(request_mark);
+  put(text, static_cast<std::uint8_t>(request.what));
+  put(text, request.subscriber);
+  put(text, request.link);
+  put(text, request.position);
+  put(text, request.sequence);
+  put(text, request.sequence_urgent);
+  put(text, request.number);
+  return text;
+}
+
+std::optional<feed_request> parse_feed_request(std::string_view bytes) noexcept {
+  feed_request request;
+  std::uint8_t what = 0;
+  if (!take_head(bytes, request_mark) ||
+      !reader{bytes}(what)(request.subscriber)(request.link)(request.position)(request.sequence)(
+           request.sequence_urgent)(request.number)
+           .is_good() ||
+      what < 1 || what > 4) {
+    return std::nullopt;
+  }
+  request.what = static_cast<feed_request::kind>(what);
+  return request;
+}
+
+frame pack_mark(const feed_mark& mark) {
+  std::string text = head(plain_mark);
+  put(text, mark.publisher);
+  put(text, mark.sequence);
+  put(text, mark.topic_sequence);
+  return frame{text};
+}
+
+std::optional<feed_mark> parse_mark(std::string_view bytes) noexcept {
+  feed_mark mark;
+  if (!take_head(bytes, plain_mark) ||
+      !reader{bytes}(mark.publisher)(mark.sequence)(mark.topic_sequence).is_good()) {
+    return std::nullopt;
+  }
+  return mark;
+}
+
+}  // namespace parley::detail

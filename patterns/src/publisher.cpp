@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MPL-2.0
+#include <parley/publisher.hpp>
+
+#include <parley/error.hpp>
+#include <parley/monitor.hpp>
+#include <parley/pipe/doorbell.hpp>  // deadline_after
+#include <parley/subscriber.hpp>
+
+#include "publisher_core.hpp"
+
+#include <string>
+
+namespace parley {
+
+struct publisher::state : detail::publisher_core {
+  using publisher_core::publisher_core;
+};
+
+publisher::publisher(context& owner, const publisher_options& options)
+    : state_{new state{owner, options}} {}
+
+publisher::publisher(context& owner, const endpoint& bound, const publisher_options& options)
+    : publisher{owner, options} {
+  bind(bound);
+}
+
+publisher::publisher(publisher&&) noexcept = default;
+publisher& publisher::operator=(publisher&&) noexcept = default;
+publisher::~publisher() = default;
+
+endpoint publisher::bind(const endpoint& where) { return state_->bind(where); }
+void publisher::connect(const endpoint& where) { state_->connect(where); }
+
+std::uint64_t publisher::publish_frame(std::string_view topic, frame body, bool is_urgent) {
+  constexpr std::size_t longest_topic = 65'535;
+  if (topic.empty() || topic.size() > longest_topic || topic.front() == '\xff') [[unlikely]] {
+    throw config_error{"a topic has 1 to 65,535 octets, and the first is not 255: " +
+                       std::string{topic.substr(0, 40)}};
+  }
+  detail::feed_draft draft;
+  draft.topic = frame{topic};
+  draft.body = std::move(body);
+  draft.is_urgent = is_urgent;
+  return state_->publish(std::move(draft));
+}
+
+void publisher::relay(publication&& received) {
+  detail::feed_draft draft;
+  draft.topic = std::move(received.topic);
+  draft.body = std::move(received.body);
+  draft.is_urgent = received.is_urgent;
+  draft.origin = received.publisher;
+  draft.origin_sequence = received.sequence;
+  draft.hops = static_cast<std::uint8_t>(received.hops + 1);
+  static_cast<void>(state_->publish(std::move(draft)));
+}
+
+void publisher::relay_loss(const feed_event& lost) {
+  detail::feed_draft draft;
+  draft.topic = frame{lost.prefix};
+  draft.is_urgent = lost.is_urgent;
+  draft.origin = lost.publisher;
+  draft.lost = {lost.first, lost.last, lost.count};
+  static_cast<void>(state_->publish(std::move(draft)));
+}
+
+void publisher::on_demand(std::function<void(std::string_view prefix, bool is_wanted)> handler) {
+  state_->on_demand(std::move(handler));
+}
+
+std::size_t publisher::subscribers(std::string_view topic) const {
+  return state_->ask([&](const detail::feed_desk& desk) { return desk.subscribers(topic); });
+}
+
+bool publisher::wait_for_subscribers(std::size_t count, duration limit,
+                                     std::string_view topic) const {
+  return state_->wait_until(detail::deadline_after(limit), [&](const detail::feed_desk& desk) {
+    return desk.subscribers(topic) >= count;
+  });
+}
+
+bool publisher::wait_until_delivered(duration limit) const {
+  return state_->wait_until_delivered(detail::deadline_after(limit));
+}
+
+std::uint64_t publisher::id() const noexcept { return state_->id(); }
+
+std::vector<subscriber_ledger> publisher::ledger() const {
+  return state_->ask([](const detail::feed_desk& desk) { return desk.ledger(); });
+}
+
+publisher_statistics publisher::statistics() const {
+  return state_->ask([](const detail::feed_desk& desk) { return desk.statistics(); });
+}
+
+monitor publisher::watch() { return state_->watch(); }
+
+void publisher::close() noexcept {
+  if (state_.is_here()) {
+    state_->close();
+  }
+}
+
+}  // namespace parley

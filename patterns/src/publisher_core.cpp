@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "publisher_core.hpp"
+
+#include <parley/error.hpp>
+#include <parley/pipe/doorbell.hpp>  // deadline_after
+#include <parley/socket_rest.hpp>
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <limits>
+#include <new>
+#include <utility>
+
+namespace parley::detail {
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+// Drafts that may wait for the thread; who has more waits for it.
+constexpr std::size_t most_drafts = 4096;
+constexpr std::size_t most_draft_bytes = std::size_t{8} << 20;
+// Enough to send, however much longer they might wait for others.
+constexpr std::size_t enough_bytes = std::size_t{32} << 10;
+// Taken from the socket before others get their turn.
+constexpr std::size_t most_received = 1024;
+
+int make_wake_fd() {
+  const int fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (fd < 0) {
+    throw error{errc::out_of_resources, "make a wake-up descriptor"};
+  }
+  return fd;
+}
+
+const publisher_options& checked(const publisher_options& options) {
+  const auto check = [](bool is_good, const char* what) {
+    if (!is_good) {
+      throw config_error{std::string{"publisher_options."} + what};
+    }
+  };
+  check(options.limit >= 1 && options.limit_bytes >= 1, "limit and limit_bytes must be at least 1");
+  check(options.limit <= std::numeric_limits<int>::max(), "limit must be below 2^31");
+  check(options.heartbeat >= std::chrono::milliseconds{10}, "heartbeat must be at least 10 ms");
+  check(options.topics >= 1, "topics must be at least 1");
+  check(options.away.count() >= 0 && options.max_wait.count() >= 0 &&
+            options.max_age.count() >= 0 && options.history_age.count() >= 0 &&
+            options.batch_delay.count() >= 0,
+        "times cannot be negative");
+  check(options.batch_delay <= std::chrono::seconds{1}, "batch_delay must be at most 1 s");
+  return options;
+}
+
+socket_options publisher_socket(const publisher_options& options) {
+  socket_options chosen;
+  chosen.send_limit = static_cast<int>(std::max<std::size_t>(options.limit, 1000));
+  chosen.linger = options.linger;
+  chosen.all_subscriptions = true;
+  chosen.private_topics = true;
+  chosen.max_frame_bytes = default_max_frame_bytes;
+  chosen.curve = options.curve;
+  return chosen;
+}
+
+}  // namespace
+
+publisher_core::publisher_core(context& owner, const publisher_options& options)
+    : options_{checked(options)},
+      id_{call_ids{}.next() | 1},
+      wake_fd_{make_wake_fd()},
+      context_{owner},
+      desk_{options_, id_, clock::now()} {
+  try {
+    socket_.emplace(owner, socket_kind::xpub, publisher_socket(options_));
+    thread_ = std::thread{[this] { work(); }};
+  } catch (...) {
+    ::close(wake_fd_);
+    throw;
+  }
+}
+
+publisher_core::~publisher_core() {
+  close();
+  ::close(wake_fd_);
+}
+
+void publisher_core::check_open() const {
+  if (is_closed_) {
+    throw closed{"use a publisher"};
+  }
+}
+
+void publisher_core::wake() const noexcept {
+  const std::uint64_t one = 1;
+  // Fails only when the counter is full, and then the descriptor is readable already.
+  static_cast<void>(!::write(wake_fd_, &one, sizeof one));
+}
+
+endpoint publisher_core::bind(const endpoint& where) {
+  const std::lock_guard lock{mutex_};
+  check_open();
+  endpoint bound = socket_->bind(where);
+  fds_.clear();
+  wake();
+  return bound;
+}
+
+void publisher_core::connect(const endpoint& where) {
+  const std::lock_guard lock{mutex_};
+  check_open();
+  socket_->connect(where);
+  fds_.clear();
+  wake();
+}
+
+monitor publisher_core::watch() {
+  const std::lock_guard lock{mutex_};
+  check_open();
+  fds_.clear();  // it may become a socket of libzmq's just now
+  wake();
+  return monitor{context_, *socket_};
+}
+
+void publisher_core::on_demand(
+    std::function<void(std::string_view prefix, bool is_wanted)> handler) {
+  const std::lock_guard lock{mutex_};
+  on_demand_ = std::move(handler);
+}
+
+std::uint64_t publisher_core::publish(feed_draft&& draft) {
+  std::unique_lock lock{drafts_mutex_};
+  const auto has_room = [this] {
+    return is_closing_ || (drafts_.size() < std::min(most_drafts, options_.limit) &&
+                           draft_bytes_ < most_draft_bytes);
+  };
+  if (!has_room()) [[unlikely]] {
+    ++without_room_;
+    if (options_.when_lagging == lag_policy::wait &&
+        !room_.wait_until(lock, deadline_after(options_.max_wait), has_room)) {
+      is_overdue_ = true;
+      wake();
+    }
+    room_.wait(lock, has_room);
+    --without_room_;
+  }
+  if (is_closing_) {
+    throw closed{"publish"};
+  }
+  const bool is_loss = draft.lost.count > 0;
+  const std::uint64_t sequence = is_loss ? 0 : (draft.is_urgent ? next_urgent_ : next_)++;
+  draft.sequence = sequence;
+  if (drafts_.empty() && options_.batch_delay.count() > 0) {
+    first_draft_ = clock::now();
+  }
+  draft_bytes_ += draft.topic.size() + draft.body.size();
+  drafts_.push_back(std::move(draft));
+  const bool is_enough =
+      options_.batch_delay.count() == 0 || drafts_.size() == 1 || draft_bytes_ >= enough_bytes;
+  if (sleeps_ && is_enough) {
+    sleeps_ = false;
+    lock.unlock();
+    wake();
+  }
+  return sequence;
+}
+
+bool publisher_core::wait_until_delivered(time_point deadline) const {
+  std::uint64_t last = 0;
+  std::uint64_t last_urgent = 0;
+  {
+    const std::lock_guard lock{drafts_mutex_};
+    last = next_ - 1;
+    last_urgent = next_urgent_ - 1;
+  }
+  return wait_until(deadline, [&](const feed_desk& desk) {
+    return desk.has_seen(last, last_urgent) && desk.has_all_received(last, last_urgent);
+  });
+}
+
+void publisher_core::close() noexcept {
+  const std::lock_guard joining{joining_};
+  {
+    const std::lock_guard lock{drafts_mutex_};
+    is_closing_ = true;
+  }
+  room_.notify_all();
+  wake();
+  if (thread_.joinable()) {
+    thread_.join();
+  }
+}
+
+// The thread.
+
+void publisher_core::work() noexcept {
+  try {
+    serve();
+  } catch (const error&) {
+    // The context was shut down.
+  } catch (const std::bad_alloc&) {
+    // Nothing can be sent any more.
+  }
+  {
+    const std::lock_guard lock{drafts_mutex_};
+    is_closing_ = true;
+  }
+  room_.notify_all();
+  const std::lock_guard lock{mutex_};
+  is_closed_ = true;
+  socket_.reset();
+  changed_.notify_all();
+}
+
+void publisher_core::serve() {
+  std::optional<time_point> end;
+  for (;;) {
+    const time_point now = clock::now();
+    const bool has_taken = take_drafts(now);
+    const bool has_news = exchange_messages(now);
+    if (!end) {
+      const std::lock_guard lock{drafts_mutex_};
+      if (is_closing_) {
+        end = deadline_after(options_.linger);
+      }
+    }
+    if (end) {
+      const std::scoped_lock both{mutex_, drafts_mutex_};
+      if (now >= *end ||
+          (next_taken_ == taken_.size() && drafts_.empty() && desk_.has_all_sent())) {
+        return;
+      }
+    }
+    if (!has_taken && !has_news) {
+      sleep(end.value_or(time_point::max()));
+    }
+  }
+}
+
+// With the lock on the drafts.
+bool publisher_core::may_take(time_point now) const {
+  if (drafts_.empty()) {
+    return false;
+  }
+  return is_closing_ || options_.batch_delay.count() == 0 || draft_bytes_ >= enough_bytes ||
+         drafts_.size() >= std::min(most_drafts, options_.limit) ||
+         now >= first_draft_ + options_.batch_delay;
+}
+
+// With the lock on the desk. Nothing more is taken, until somebody has room or waited long enough.
+bool publisher_core::must_wait() const {
+  return options_.when_lagging == lag_policy::wait && desk_.is_full();
+}
+
+// True: something was published.
+bool publisher_core::take_drafts(time_point now) {
+  if (next_taken_ == taken_.size()) {
+    taken_.clear();
+    next_taken_ = 0;
+    const std::lock_guard lock{drafts_mutex_};
+    if (!may_take(now)) {
+      return false;
+    }
+    drafts_.swap(taken_);
+    draft_bytes_ = 0;
+    if (without_room_ > 0) {
+      room_.notify_all();
+    }
+  }
+  bool is_overdue = false;
+  {
+    const std::lock_guard lock{drafts_mutex_};
+    is_overdue = std::exchange(is_overdue_, false);
+  }
+  const std::lock_guard lock{mutex_};
+  const std::size_t first = next_taken_;
+  for (; next_taken_ < taken_.size() && (is_overdue || !must_wait()); ++next_taken_) {
+    desk_.publish(std::move(taken_[next_taken_]), now);
+  }
+  return next_taken_ > first;
+}
+
+// Ends with a look that finds nothing, as libzmq's descriptor tells of a change but once. True:
+// something came.
+bool publisher_core::exchange_messages(time_point now) {
+  const std::lock_guard lock{mutex_};
+  bool has_news = false;
+  for (bool has_more = true; has_more;) {
+    desk_.flush(now, [this](message&& outgoing) { socket_->send(std::move(outgoing)); });
+    has_more = false;
+    for (std::size_t count = 0; count < most_received; ++count) {
+      const auto incoming = socket_->try_receive();
+      if (!incoming) {
+        break;
+      }
+      desk_.receive(*incoming, now);
+      has_more = true;
+    }
+    has_news = has_news || has_more;
+  }
+  if (waiting_ > 0) {
+    changed_.notify_all();  // also of what was published
+  }
+  if (on_demand_) {
+    for (const auto& [prefix, is_wanted] : desk_.take_demand()) {
+      on_demand_(prefix, is_wanted);
+    }
+  }
+  return has_news;
+}
+
+void publisher_core::sleep(time_point until) {
+  std::vector<pollfd> waited;
+  waited.push_back({wake_fd_, POLLIN, 0});
+  bool is_full = false;
+  {
+    const std::lock_guard lock{mutex_};
+    if (socket_rest::begin(*socket_).receive) {
+      return;
+    }
+    if (fds_.empty()) {
+      fds_ = socket_rest::fds(*socket_);
+    }
+    for (const int fd : fds_) {
+      waited.push_back({fd, POLLIN, 0});
+    }
+    until = std::min(until, desk_.next_look());
+    is_full = must_wait();
+  }
+  bool is_awake = false;
+  {
+    const std::lock_guard lock{drafts_mutex_};
+    if (!drafts_.empty() && options_.batch_delay.count() > 0) {
+      until = std::min(until, first_draft_ + options_.batch_delay);
+    }
+    const bool has_drafts = next_taken_ < taken_.size() || may_take(clock::now());
+    is_awake = has_drafts && (!is_full || is_overdue_);
+    sleeps_ = !is_awake;
+  }
+  if (!is_awake) {
+    const auto left = std::max(until - clock::now(), clock::duration::zero());
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(left);
+    const timespec limit{static_cast<time_t>(seconds.count()),
+                         static_cast<long>((left - seconds).count())};
+    static_cast<void>(::ppoll(waited.data(), waited.size(),
+                              until == time_point::max() ? nullptr : &limit, nullptr));
+    if (waited.front().revents != 0) {
+      std::uint64_t count = 0;
+      static_cast<void>(!::read(wake_fd_, &count, sizeof count));
+    }
+    const std::lock_guard lock{drafts_mutex_};
+    sleeps_ = false;
+  }
+  const std::lock_guard lock{mutex_};
+  socket_rest::end(*socket_);
+}
+
+}  // namespace parley::detail
