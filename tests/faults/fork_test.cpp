@@ -238,7 +238,7 @@ TEST_CASE("patterns that a child inherits throw when used and return when destro
 
   child forked{[&](child::line) {
     expect_forked("publish", [&] { prices->publish("a", "b"); });
-    expect_forked("subscribers", [&] { static_cast<void>(prices->subscriptions()); });
+    expect_forked("subscribers", [&] { static_cast<void>(prices->subscribers()); });
     expect_forked("subscribe", [&] { feed->subscribe("a"); });
     expect_forked("receive", [&] { static_cast<void>(feed->receive()); });
     expect_forked("push", [&] { tasks->push("a"); });
