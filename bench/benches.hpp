@@ -10,6 +10,7 @@ namespace parley::bench {
 std::vector<bench_case> costs();
 std::vector<bench_case> pipe_sockets();
 std::vector<bench_case> pipes();
+std::vector<bench_case> pub_sub();
 std::vector<bench_case> request_reply();
 std::vector<bench_case> sockets();
 std::vector<bench_case> gateway();
