@@ -92,16 +92,16 @@ void feed_desk::publish(feed_draft&& draft, time_point now) {
     copy.push_back(pack_mark({id_, draft.sequence, topic.published}));
     plain_out_.push_back(std::move(copy));
   }
-  feed_item item;
-  item.topic_slot = topic.slot;
-  item.is_urgent = draft.is_urgent;
-  item.sequence = draft.sequence;
-  item.origin = draft.origin;
-  item.origin_sequence = draft.origin_sequence;
-  item.hops = draft.hops;
-  item.at = now;
-  item.topic = std::move(draft.topic);
-  item.body = std::move(draft.body);
+  auto item = items_.take();
+  item->topic_slot = topic.slot;
+  item->is_urgent = draft.is_urgent;
+  item->sequence = draft.sequence;
+  item->origin = draft.origin;
+  item->origin_sequence = draft.origin_sequence;
+  item->hops = draft.hops;
+  item->at = now;
+  item->topic = std::move(draft.topic);
+  item->body = std::move(draft.body);
   const feed_ref made{std::move(item)};
   for (const auto& [subscriber, link] : links_) {
     link->push(made);
@@ -115,6 +115,15 @@ void feed_desk::publish(feed_draft&& draft, time_point now) {
 }
 
 feed_desk::known_topic& feed_desk::topic_of(std::string_view name) {
+  // Mostly the same again.
+  if (!topics_by_age_.empty() && topics_by_age_.back() == name) {
+    return *newest_topic_;
+  }
+  newest_topic_ = &find_topic(name);
+  return *newest_topic_;
+}
+
+feed_desk::known_topic& feed_desk::find_topic(std::string_view name) {
   if (const auto at = topics_.find(name); at != topics_.end()) {
     topics_by_age_.splice(topics_by_age_.end(), topics_by_age_, at->second.age);
     return at->second;

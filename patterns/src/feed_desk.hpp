@@ -124,6 +124,7 @@ class feed_desk {
   void look_around(time_point now);
 
   known_topic& topic_of(std::string_view name);
+  known_topic& find_topic(std::string_view name);
   void forget_oldest_topic();
   void remember(const feed_ref& item, time_point now);
   void forget_history(time_point now);
@@ -138,6 +139,7 @@ class feed_desk {
   const time_point begun_;
   call_ids ids_;
 
+  feed_items items_;  // before all that owns some
   links links_;
   std::map<std::uint64_t, subscriber_words> words_;
   std::vector<std::uint64_t> spoken_;  // who said something since the last flush
@@ -151,6 +153,7 @@ class feed_desk {
 
   std::unordered_map<std::string, known_topic, hash, std::equal_to<>> topics_;
   std::list<std::string_view> topics_by_age_;  // the one that was silent longest first
+  known_topic* newest_topic_ = nullptr;        // the last of them
   std::vector<std::uint32_t> free_slots_;
 
   std::deque<feed_ref> history_;

@@ -12,16 +12,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <string>
+#include <memory>
 #include <utility>
+#include <vector>
 
 namespace parley::detail {
 
-struct feed_topic {
-  frame name;
-  std::uint32_t slot = 0;  // no other topic has it now
-  std::uint64_t published = 0;
-};
+class feed_items;
 
 struct feed_item {
   using time_point = std::chrono::steady_clock::time_point;
@@ -42,13 +39,46 @@ struct feed_item {
   frame body;
 
   [[nodiscard]] bool is_message() const noexcept { return what == feed_entry::kind::message; }
+
+  feed_items* home = nullptr;  // where it goes when nobody owns it any more; null: nowhere
+};
+
+// Messages that nobody owns, for the next ones: they come and go by the million. Outlives them.
+class feed_items {
+ public:
+  feed_items() { spare_.reserve(most); }
+
+  // As one that is new.
+  [[nodiscard]] std::unique_ptr<feed_item> take() {
+    if (spare_.empty()) {
+      auto made = std::make_unique<feed_item>();
+      made->home = this;
+      return made;
+    }
+    std::unique_ptr<feed_item> last = std::move(spare_.back());
+    spare_.pop_back();
+    return last;
+  }
+  void give(std::unique_ptr<feed_item> unowned) noexcept {
+    if (spare_.size() < most) {
+      unowned->body = frame{};
+      spare_.push_back(std::move(unowned));  // within what is reserved
+    }
+  }
+
+ private:
+  static constexpr std::size_t most = 8192;
+  std::vector<std::unique_ptr<feed_item>> spare_;
 };
 
 // An owner.
 class feed_ref {
  public:
   feed_ref() noexcept = default;
-  explicit feed_ref(feed_item&& made) : item_{new feed_item{std::move(made)}} { ++item_->owners; }
+  explicit feed_ref(std::unique_ptr<feed_item> made) noexcept : item_{made.release()} {
+    ++item_->owners;
+  }
+  explicit feed_ref(feed_item&& made) : feed_ref{std::make_unique<feed_item>(std::move(made))} {}
   feed_ref(const feed_ref& other) noexcept : item_{other.item_} {
     if (item_ != nullptr) {
       ++item_->owners;
@@ -61,7 +91,7 @@ class feed_ref {
   }
   ~feed_ref() {
     if (item_ != nullptr && --item_->owners == 0) {
-      delete item_;
+      let_go();
     }
   }
 
@@ -71,6 +101,14 @@ class feed_ref {
   explicit operator bool() const noexcept { return item_ != nullptr; }
 
  private:
+  void let_go() noexcept {
+    std::unique_ptr<feed_item> unowned{item_};
+    if (unowned->home != nullptr) {
+      feed_items* const home = unowned->home;
+      home->give(std::move(unowned));
+    }
+  }
+
   feed_item* item_ = nullptr;
 };
 
