@@ -332,7 +332,11 @@ bool feed_link::received(std::uint64_t position) {
   if (count > row_.size()) {
     return false;
   }
+  constexpr std::size_t ahead = 8;  // they were last touched a whole window ago
   for (std::uint64_t index = 0; index < count; ++index) {
+    if (row_.size() > ahead) {
+      __builtin_prefetch(row_[ahead].item.get(), 1);
+    }
     const slot& first = row_.front();
     row_bytes_ -= cost(*first.item);
     if (first.item->is_message()) {
