@@ -55,7 +55,7 @@ std::optional<parley::frame> input::next() {
 }
 
 std::optional<parley::frame> input::next_body() {
-  if (!arg_.count && given_ == arg_.bodies.size()) {
+  if (!arg_.count && !arg_.is_repeated && given_ == arg_.bodies.size()) {
     return std::nullopt;
   }
   return parley::frame{arg_.bodies[given_ % arg_.bodies.size()]};

@@ -23,6 +23,7 @@ class input_arg {
   std::string file;
   bool whole = false;
   count_arg count;
+  bool is_repeated = false;  // bodies, also without a count
 };
 
 class input {
@@ -36,6 +37,9 @@ class input {
   // Nothing: that was all. Throws parley::closed when stop_fd says so, std::system_error when the
   // file cannot be read.
   [[nodiscard]] std::optional<parley::frame> next();
+  [[nodiscard]] bool is_endless() const noexcept {
+    return fd_ < 0 && arg_.is_repeated && !arg_.count;
+  }
 
  private:
   [[nodiscard]] std::optional<parley::frame> next_body();

@@ -27,6 +27,7 @@ struct command {
 constexpr std::array commands{
     command{"pub", "publish messages on a topic", add_pub},
     command{"sub", "print what is published", add_sub},
+    command{"forward", "pass on what is published, with a memory", add_forward},
     command{"req", "ask a server and print its reply", add_req},
     command{"rep", "reply to requests", add_rep},
     command{"call", "call a method of a server", add_call},

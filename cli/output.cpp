@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "output.hpp"
 
+#include <parley/subscriber.hpp>
 #include <parley/text.hpp>
 
 #include <unistd.h>
@@ -27,15 +28,24 @@ void write_all(int fd, std::string_view bytes) {
   }
 }
 
-void put(json_object& object, const std::string& name, const parley::frame& value) {
-  if (is_utf8(value.view())) {
-    object[name] = value.view();
+}  // namespace
+
+void put(json_object& object, const std::string& name, std::string_view value) {
+  if (is_utf8(value)) {
+    object[name] = value;
   } else {
-    object[name + "_base64"] = to_base64(value.view());
+    object[name + "_base64"] = to_base64(value);
   }
 }
 
-}  // namespace
+std::string id_text(std::uint64_t id) {
+  constexpr std::string_view digits{"0123456789abcdef"};
+  std::string text(16, '0');
+  for (auto at = text.rbegin(); at != text.rend(); ++at, id >>= 4U) {
+    *at = digits[id & 0xfU];
+  }
+  return text;
+}
 
 void output::line(std::string text) const {
   text += '\n';
@@ -65,14 +75,49 @@ void output::listening(std::string_view protocol, std::string_view host, unsigne
   }
 }
 
-void output::publication(const parley::frame& topic, const parley::frame& body) const {
+void output::publication(const parley::publication& received) const {
+  if (!json_) {
+    line(received.topic.str() + '\t' + received.body.str());
+    return;
+  }
+  json_object object;
+  put(object, "topic", received.topic.view());
+  put(object, "body", received.body.view());
+  if (received.publisher != 0) {
+    object["publisher"] = id_text(received.publisher);
+    object["sequence"] = received.sequence;
+    object["urgent"] = received.is_urgent;
+  }
+  line(object);
+}
+
+void output::feed_event(const parley::feed_event& event) const {
+  const std::string publisher = id_text(event.publisher);
+  if (event.what == parley::feed_event::kind::cut_off) {
+    if (json_) {
+      line(json_object{{"cut_off", publisher}});
+    } else {
+      say("parley: publisher " + publisher + " sends no more: this subscriber lagged");
+    }
+  }
+  if (event.what != parley::feed_event::kind::lost) {
+    return;
+  }
   if (json_) {
-    json_object object;
-    put(object, "topic", topic);
-    put(object, "body", body);
+    json_object object{{"lost", event.count}};
+    put(object, "prefix", event.prefix);
+    object["publisher"] = publisher;
+    object["first"] = event.first;
+    object["last"] = event.last;
+    object["urgent"] = event.is_urgent;
+    object["reason"] = to_string(event.reason);
     line(object);
   } else {
-    line(topic.str() + '\t' + body.str());
+    const std::string first = std::to_string(event.first);
+    say("parley: lost " + std::to_string(event.count) + (event.is_urgent ? " urgent" : "") +
+        (event.count == 1 ? " message of '" : " messages of '") + event.prefix + "' (" + first +
+        (event.first == event.last ? "" : '-' + std::to_string(event.last)) +
+        "): " + std::string{to_string(event.reason)});
   }
 }
 
@@ -83,7 +128,7 @@ void output::message(const parley::message& received) const {
   }
   json_object object;
   if (received.size() == 1) {
-    put(object, "body", received.front());
+    put(object, "body", received.front().view());
   } else {
     const bool utf8 = std::all_of(received.begin(), received.end(),
                                   [](const parley::frame& each) { return is_utf8(each.view()); });

@@ -6,11 +6,17 @@
 #include <parley/endpoint.hpp>
 #include <parley/message.hpp>
 
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 
 #include <nlohmann/json.hpp>
+
+namespace parley {
+struct feed_event;
+struct publication;
+}  // namespace parley
 
 // Keeps the order of its fields.
 using json_object = nlohmann::ordered_json;
@@ -30,10 +36,15 @@ class output {
   void bound(const parley::endpoint& where) const;
   void listening(std::string_view protocol, std::string_view host, unsigned port) const;
 
-  // JSON: {"body": …}, {"topic": …, "body": …}, {"frames": […]}; the name ends in _base64 where a
-  // value is not UTF-8. Else as_text.
+  // JSON: {"body": …}, {"frames": […]}; the name ends in _base64 where a value is not UTF-8. Else
+  // as_text.
   void message(const parley::message& received) const;
-  void publication(const parley::frame& topic, const parley::frame& body) const;
+  // JSON: {"topic": …, "body": …, "publisher": …, "sequence": …, "urgent": …}; of a plain publisher
+  // without the last three.
+  void publication(const parley::publication& received) const;
+  // What a subscriber lost, and that it was cut off. JSON on stdout, among the messages; else a
+  // sentence on stderr. Nothing of other events.
+  void feed_event(const parley::feed_event& event) const;
 
   // One line on stdout.
   void line(const json_object& object) const;
@@ -42,6 +53,12 @@ class output {
  private:
   bool json_;
 };
+
+// Under name, or in base64 under name_base64 where it is no UTF-8.
+void put(json_object& object, const std::string& name, std::string_view value);
+
+// A publisher's or subscriber's id in 16 digits: JSON has no room for it as a number.
+[[nodiscard]] std::string id_text(std::uint64_t id);
 
 // The frames as they are, separated by tabs.
 [[nodiscard]] std::string as_text(const parley::message& received);

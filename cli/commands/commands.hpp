@@ -15,6 +15,7 @@ using action = std::function<exit_code(runtime&)>;
 
 action add_pub(CLI::App& command);
 action add_sub(CLI::App& command);
+action add_forward(CLI::App& command);
 action add_req(CLI::App& command);
 action add_rep(CLI::App& command);
 action add_call(CLI::App& command);

@@ -5,7 +5,7 @@ import unittest
 
 from program import ProgramTest
 
-COMMANDS = ["pub", "sub", "req", "rep", "call", "serve", "push", "pull", "gateway", "keygen",
+COMMANDS = ["pub", "sub", "forward", "req", "rep", "call", "serve", "push", "pull", "gateway", "keygen",
             "version"]
 
 
