@@ -425,6 +425,7 @@ feed_reader::step feed_reader::next(publication& into, feed_event& event) {
         into.publisher = 0;
         into.sequence = 0;
         into.is_urgent = false;
+        into.hops = 0;
         return step::message;
       }
     }
@@ -460,6 +461,7 @@ feed_reader::step feed_reader::next(publication& into, feed_event& event) {
       into.publisher = entry->is_relayed ? entry->origin : of.id;
       into.sequence = entry->is_relayed ? entry->origin_sequence : entry->sequence;
       into.is_urgent = entry->is_urgent;
+      into.hops = entry->hops;
       pass(into.body.size());
       has_taken_message_ = true;
       return step::message;
