@@ -59,6 +59,14 @@ TEST_CASE("typed bodies come back as they were") {
   CHECK_THROWS_AS(received->as<std::string>(), protocol_error);
 }
 
+TEST_CASE("where nobody is, all is delivered at once") {
+  context owner;
+  publisher news{owner};
+  news.bind("inproc://nobody");
+  news.publish("t", "x");
+  CHECK(news.wait_until_delivered(patience));
+}
+
 TEST_CASE("topics that nobody subscribed to do not arrive") {
   context owner;
   publisher news{owner};
