@@ -61,8 +61,9 @@ struct forwarder::state {
     {
       const std::lock_guard lock{mutex};
       const bool is_ours = received.publisher == to.id();
-      if (is_ours || (received.publisher != 0 &&
-                      !seen.is_new(received.publisher, received.sequence, received.is_urgent))) {
+      if (is_ours ||
+          (received.publisher != 0 && !seen.is_new(received.publisher, received.topic.view(),
+                                                   received.sequence, received.is_urgent))) {
         ++counts.seen_before;
         return;
       }

@@ -2,31 +2,38 @@
 //
 // Which messages of which publishers came by, for those who must not pass one on twice.
 //
-// The messages of a publisher come in order, so its last number says it all. Publishers are known
-// up to a bound: one more forgets the one that was silent longest. No I/O, one thread.
+// The messages of a publisher on one topic come in order, so the last number says it all; those of
+// another topic may be older, out of a memory. Topics are known up to a bound: one more forgets the
+// one that was silent longest. No I/O, one thread.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <list>
+#include <string>
+#include <string_view>
 #include <unordered_map>
 
 namespace parley::detail {
 
 class origins {
  public:
-  static constexpr std::size_t most = 65'536;
+  // More than a publisher has topics: publisher_options::topics.
+  static constexpr std::size_t most = 262'144;
 
   // False: that one, or one after it, was here before.
-  [[nodiscard]] bool is_new(std::uint64_t publisher, std::uint64_t sequence, bool is_urgent) {
-    const auto [at, is_unknown] = known_.try_emplace(publisher);
-    if (is_unknown) {
-      if (known_.size() > most) {
-        known_.erase(by_age_.front());
+  [[nodiscard]] bool is_new(std::uint64_t publisher, std::string_view topic, std::uint64_t sequence,
+                            bool is_urgent) {
+    auto at = known_.find(place{publisher, topic});
+    if (at == known_.end()) {
+      if (known_.size() >= most) {
+        known_.erase(known_.find(*by_age_.front()));
         by_age_.pop_front();
       }
-      at->second.age = by_age_.insert(by_age_.end(), publisher);
+      at = known_.try_emplace(key{publisher, std::string{topic}}).first;
+      at->second.age = by_age_.insert(by_age_.end(), &at->first);
     } else {
       by_age_.splice(by_age_.end(), by_age_, at->second.age);
     }
@@ -39,13 +46,33 @@ class origins {
   }
 
  private:
+  struct place {
+    std::uint64_t publisher;
+    std::string_view topic;
+    friend bool operator==(const place&, const place&) = default;
+  };
+  struct key {
+    std::uint64_t publisher;
+    std::string topic;
+    operator place() const noexcept { return {publisher, topic}; }
+  };
+  struct hash {
+    using is_transparent = void;
+    std::size_t operator()(const place& of) const noexcept {
+      return std::hash<std::string_view>{}(of.topic) ^ static_cast<std::size_t>(of.publisher);
+    }
+  };
+  struct equal {
+    using is_transparent = void;
+    bool operator()(const place& left, const place& right) const noexcept { return left == right; }
+  };
   struct origin {
     std::array<std::uint64_t, 2> last{};  // usual, urgent
-    std::list<std::uint64_t>::iterator age;
+    std::list<const key*>::iterator age;
   };
 
-  std::unordered_map<std::uint64_t, origin> known_;
-  std::list<std::uint64_t> by_age_;
+  std::unordered_map<key, origin, hash, equal> known_;
+  std::list<const key*> by_age_;
 };
 
 }  // namespace parley::detail

@@ -146,6 +146,23 @@ TEST_CASE("a late joiner has the memory of the forwarder") {
   CHECK(received->body == "3");
 }
 
+TEST_CASE("who asks a forwarder late has the memory of the publisher topic by topic") {
+  relayed feed{
+      {.downstream = {.last_value = true}, .upstream = {.start = feed_start::last_values()}},
+      {.last_value = true}};
+  feed.root.publish("a", "first");
+  feed.root.publish("b", "second");
+  subscriber reader{feed.owner, feed.there, {"b"}, {.start = feed_start::last_values()}};
+  auto received = reader.receive_for(patience);
+  REQUIRE(received.has_value());
+  CHECK(received->body == "second");
+  // It is older than what came before it.
+  reader.subscribe("a");
+  received = reader.receive_for(patience);
+  REQUIRE(received.has_value());
+  CHECK(received->body == "first");
+}
+
 TEST_CASE("a forwarder asks for nothing upstream that nobody asks of it") {
   relayed feed;
   {
