@@ -5,6 +5,7 @@
 #include "feed_report.hpp"
 #include "output.hpp"
 
+#include <parley/error.hpp>
 #include <parley/forwarder.hpp>
 
 #include <memory>
@@ -44,11 +45,25 @@ parley::forwarder_options options_of(const forward_args& args) {
   return chosen;
 }
 
+// For handshake_watch.
+struct upstream_side {
+  parley::forwarder& node;
+  parley::monitor watch() { return node.watch_upstream(); }
+};
+struct downstream_side {
+  parley::forwarder& node;
+  parley::monitor watch() { return node.watch_downstream(); }
+};
+
 exit_code forward(runtime& run, const forward_args& args) {
   run.set_endless();
   const output out{args.json};
   const auto friends = args.curve.list(run.context(), true);
   parley::forwarder node{run.context(), options_of(args)};
+  upstream_side upstream{node};
+  downstream_side downstream{node};
+  const handshake_watch publishers{args.curve, upstream};
+  const handshake_watch subscribers{args.curve, downstream, handshake_watch::role::server};
   for (const std::string& from : args.from) {
     node.connect(parley::endpoint{from});
   }

@@ -2,6 +2,7 @@
 #include <parley/forwarder.hpp>
 
 #include <parley/error.hpp>
+#include <parley/monitor.hpp>
 
 #include "origins.hpp"
 
@@ -116,6 +117,9 @@ forwarder_statistics forwarder::statistics() const {
   const std::lock_guard lock{state_->mutex};
   return state_->counts;
 }
+
+monitor forwarder::watch_upstream() { return state_->from.watch(); }
+monitor forwarder::watch_downstream() { return state_->to.watch(); }
 
 void forwarder::close() noexcept {
   if (state_.is_here()) {

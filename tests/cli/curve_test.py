@@ -37,6 +37,29 @@ class Test(ProgramTest):
         self.assert_done(self.parley(*self.client("sub", publisher.bound(), "--count", 1)), "a\tx\n")
         self.assert_done(publisher.finish())
 
+    def forwarder(self, source, *arguments, server="server"):
+        node = self.start_parley("forward", "--from", source, "--to", "tcp://127.0.0.1:0",
+                                 "--curve-keys", self.path("client"),
+                                 "--curve-server", self.path(server), *arguments)
+        return node, node.bound()
+
+    def test_a_forwarder_is_a_client_upstream_and_a_server_downstream(self):
+        publisher = self.start_parley(*self.server("pub", "tcp://127.0.0.1:0", "a", "x"))
+        _, there = self.forwarder(publisher.bound(), *self.allow("stranger"))
+        subscriber = self.parley("sub", there, "--count", 1, "--curve-server", self.path("client"),
+                                 "--curve-keys", self.path("stranger"))
+        self.assert_done(subscriber, "a\tx\n")
+
+    def test_a_forwarder_says_when_its_publisher_has_another_key(self):
+        publisher = self.start_parley(*self.server("pub", "tcp://127.0.0.1:0", "a", "x"))
+        node, _ = self.forwarder(publisher.bound(), server="stranger")
+        self.assertIn("no secure connection at", node.line("err"))
+
+    def test_a_forwarder_needs_both_halves_of_its_keys(self):
+        for half in (["--curve-keys", self.path("server")], ["--curve-server", self.path("server")]):
+            self.assert_fails(self.parley("forward", "--from", "tcp://127.0.0.1:1", "--to",
+                                          "tcp://127.0.0.1:0", *half), 1, "are needed both")
+
     def test_encrypted_request_and_reply(self):
         server = self.start_parley(*self.server("rep", "tcp://127.0.0.1:0", "pong"))
         self.assert_done(self.parley(*self.client("req", server.bound(), "ping")), "pong\n")
