@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MPL-2.0
-// zeromq.js as a peer of ours, speaking MessagePack-RPC by hand: zeromq_js.mjs SCENARIO ...
+// zeromq.js as a peer of ours: zeromq_js.mjs SCENARIO ...
+// By hand, MessagePack-RPC:
 //   request ENDPOINT CALL...   makes each call, '["add", [2, 3]]', after the reply to the one before
 //   dealer ENDPOINT CALL...    makes all calls at once, the delimiter before each as REQ has it
 //   reply                      serves, one request after the other
 //   router                     serves, ten requests at a time, the last of them first
+// And publish-subscribe:
+//   subscribe ENDPOINT PREFIX COUNT    prints [topic, body, hexadecimal mark] of each message
+//   publish TOPIC BODY                 publishes it again and again
 // A caller prints [error, result] for each of its calls, in their order. A server says where it is
 // bound, and ends when its stdin does.
+import { setTimeout } from "node:timers/promises";
 import { decode, encode } from "@msgpack/msgpack";
 import * as zmq from "zeromq";
 
@@ -86,6 +91,27 @@ const scenarios = {
         await socket.send([...request.slice(0, body), answer(request[body])]);
       }
       waiting = [];
+    }
+  },
+
+  async subscribe(endpoint, prefix, count) {
+    const socket = new zmq.Subscriber({ linger: 0, receiveTimeout: 20_000 });
+    socket.connect(endpoint);
+    socket.subscribe(prefix);
+    for (let left = Number(count); left > 0; left--) {
+      const [topic, body, mark] = await socket.receive();
+      console.log(JSON.stringify([String(topic), String(body), mark.toString("hex")]));
+    }
+    socket.close();
+  },
+
+  async publish(topic, body) {
+    const socket = new zmq.Publisher();
+    await bind(socket);
+    // It does not know who is there.
+    for (;;) {
+      await socket.send([topic, body]);
+      await setTimeout(10);
     }
   },
 };

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""zeromq.js on both sides of our calls. ./dev deps installs it."""
+"""zeromq.js on both sides of our calls and of publish-subscribe. ./dev deps installs it."""
 
 import json
 import os
@@ -54,6 +54,20 @@ class Test(ProgramTest):
         there = self.zeromq_js("router").bound()
         self.assert_done(self.start(os.environ["PARLEY_CALLER"], there, 200).finish(),
                          "200 calls, each with its own reply\n")
+
+    def test_a_zeromq_js_subscriber_reads_our_publisher(self):
+        publisher = self.start_parley("pub", "tcp://127.0.0.1:0", "news", "{counter}", "--template",
+                                      "--count", 2)
+        subscriber = self.zeromq_js("subscribe", publisher.bound(), "new", 2)
+        for number in (1, 2):
+            topic, body, mark = json.loads(subscriber.line())
+            self.assertEqual([topic, body], ["news", str(number)])
+            self.assertRegex(mark, f"^ff50527701[0-9a-f]{{16}}(000000000000000{number}){{2}}$")
+        self.assert_done(publisher.finish())
+
+    def test_our_subscriber_reads_a_zeromq_js_publisher(self):
+        there = self.zeromq_js("publish", "news", "Grüße").bound()
+        self.assert_done(self.parley("sub", there, "new", "--count", 2), "news\tGrüße\n" * 2)
 
 
 if __name__ == "__main__":
