@@ -249,7 +249,7 @@ TEST_CASE("a native publisher reaches STOMP subscribers, and only what they want
   auto client = f.client();
   client.subscribe("/topic/prices.*.usd");
   REQUIRE(prices.wait_for_subscribers(1, patience, "prices.x.usd"));
-  CHECK(prices.subscriptions("weather") == 0);
+  CHECK(prices.subscribers("weather") == 0);
   prices.publish("prices.eur.usd", "1.08");
   prices.publish("prices.eur.gbp", "0.86");
   prices.publish("prices.jpy.usd", bytes("\xff\0"));
@@ -260,7 +260,7 @@ TEST_CASE("a native publisher reaches STOMP subscribers, and only what they want
   CHECK(client.body() == bytes("\xff\0"));
   CHECK(client.header("content-type") == "application/octet-stream");
   client.send_and_wait("UNSUBSCRIBE\nid:s\n");
-  while (prices.subscriptions("prices.x.usd") != 0)
+  while (prices.subscribers("prices.x.usd") != 0)
     std::this_thread::yield();
 }
 
