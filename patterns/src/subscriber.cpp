@@ -191,7 +191,12 @@ struct subscriber::state {
         }
       }
       if (is_last) {
-        return false;
+        // An event loop waits for the next change, so there must be nothing by now.
+        if (has_fd && link.with([](socket& native) { return native.ready().receive; })) {
+          is_last = false;
+        } else {
+          return false;
+        }
       }
       is_telling ? wait(lock, deadline) : wait_for_news(lock, deadline);
       is_last = deadline != time_point::max() && clock::now() >= deadline;
@@ -251,6 +256,7 @@ struct subscriber::state {
   std::size_t waiting = 0;
   bool has_leader = false;
   bool is_telling = false;
+  bool has_fd = false;  // somebody waits for it
   bool is_closed = false;
   std::vector<message> incoming;
 };
@@ -329,6 +335,14 @@ void subscriber::run(const std::function<void(const publication&)>& each, std::s
   while (state_->receive_until(got, time_point::max(), stop)) {
     each(got);
   }
+}
+
+int subscriber::fd() {
+  state& self = *state_.operator->();
+  const std::lock_guard lock{self.mutex};
+  self.check_open();
+  self.has_fd = true;
+  return self.link.with([](socket& native) { return native.fd(); });
 }
 
 void subscriber::on_event(std::function<void(const feed_event&)> handler) {

@@ -131,6 +131,11 @@ class subscriber {
   // function throws.
   void run(const std::function<void(const publication&)>& each, std::stop_token stop = {});
 
+  // For an event loop: becomes readable when try_receive may give something where it gave nothing.
+  // Call try_receive until it gives nothing before you wait for it, and once more 10 ms later, so
+  // that the publishers hear what was received. Never read from it. See awaitable_feed.hpp.
+  [[nodiscard]] int fd();
+
   // Called by who receives, between the messages where it happened. One at a time; set it before
   // anything is received. It must not use the subscriber.
   void on_event(std::function<void(const feed_event&)> handler);
