@@ -326,6 +326,34 @@ class Test(ProgramTest):
             second.write("1\n2\n")
             self.assertEqual([subscriber.line(), subscriber.line()], ["t\t1", "t\t2"])
 
+    def test_no_recover_leaves_out_what_was_published_meanwhile(self):
+        with tempfile.TemporaryDirectory() as directory:
+            there = f"ipc://{directory}/feed"
+            subscriber = self.start_parley("sub", there, "--no-recover")
+            self.assert_done(self.parley("pub", there, "t", "before"))
+            self.assertEqual(subscriber.line(), "t\tbefore")
+            subscriber.process.send_signal(signal.SIGSTOP)
+            second = self.start_parley("pub", there, "t", "--wait", 0, "--history", 10)
+            second.write("1\n2\n")
+            witness = self.start_parley("sub", there, "--history", "--count", 2)
+            self.assert_done(witness.finish(), "t\t1\nt\t2\n")
+            subscriber.process.send_signal(signal.SIGCONT)
+            while subscriber.lines["out"].empty():
+                second.write("later\n")
+            self.assertEqual(subscriber.line(), "t\tlater")
+
+    def test_a_pub_that_waits_for_a_subscriber_to_receive_ends_on_sigterm(self):
+        subscriber, there = self.subscribed()
+        publisher = self.start_parley("pub", there, "t", "--stats")
+        publisher.write("first\n")
+        subscriber.line()
+        subscriber.process.send_signal(signal.SIGSTOP)
+        publisher.write("last\n")
+        publisher.process.stdin.close()
+        publisher.process.send_signal(signal.SIGTERM)
+        self.assertEqual(publisher.process.wait(20), 143)
+        subscriber.process.send_signal(signal.SIGCONT)
+
     def test_a_duration_has_a_unit_that_is_known(self):
         self.assert_fails(self.parley("sub", "tcp://localhost:1", "--since", "5 days"), 1,
                           "'5 days' is no duration")
