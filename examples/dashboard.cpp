@@ -9,6 +9,7 @@
 #include <iostream>
 #include <map>
 #include <string>
+#include <thread>
 
 using namespace std::chrono_literals;
 
@@ -23,11 +24,14 @@ int main() {
     return 1;
   }
 
-  // The dashboard is busy drawing.
+  // The dashboard is busy drawing until all of them are published.
   for (int update = 1; update <= updates; ++update) {
     for (const std::string& gauge : gauges) {
       plant.publish(gauge, update);
     }
+  }
+  while (plant.statistics().published < 3 * updates) {
+    std::this_thread::yield();
   }
 
   std::map<std::string, int> shown;

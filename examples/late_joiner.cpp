@@ -7,6 +7,7 @@
 #include <parley/pub_sub.hpp>
 
 #include <iostream>
+#include <thread>
 
 using namespace std::chrono_literals;
 
@@ -33,10 +34,13 @@ int main() {
   parley::publisher ticker{context, {.history = 4, .last_value = true}};
   const parley::endpoint where = ticker.bind("tcp://127.0.0.1:0");
 
-  // Nobody is there yet.
+  // Nobody is there yet, until all of them are in the memory.
   for (const char* price : {"100", "101", "102"}) {
     ticker.publish("shares.abc", price);
     ticker.publish("shares.xyz", price);
+  }
+  while (ticker.statistics().published < 6) {
+    std::this_thread::yield();
   }
 
   parley::subscriber board{context, where, {"shares."}, {.start = feed_start::last_values()}};
