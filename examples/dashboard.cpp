@@ -49,7 +49,7 @@ int main() {
     std::cout << gauge << ": " << value << '\n';
   }
 
-  const parley::loss_counts& lost = dashboard.ledger().front().lost;
+  const parley::loss_counts lost = dashboard.ledger().front().lost;
   const std::uint64_t skipped = lost[parley::loss_reason::superseded];
   std::cout << received + skipped << " updates, most of them never sent: " << std::boolalpha
             << (received < 20) << '\n';
