@@ -397,7 +397,8 @@ void feed_desk::add_prefixes(feed_link& link, const std::vector<std::string>& pr
 
 void feed_desk::take_request(const feed_request& request, time_point now) {
   const auto at = links_.find(request.subscriber);
-  if (at == links_.end() || at->second->id() != request.link) {
+  const bool leaves_all = request.what == feed_request::kind::leave && request.link == 0;
+  if (at == links_.end() || (at->second->id() != request.link && !leaves_all)) {
     return;  // meant for another publisher, or for what was forgotten
   }
   feed_link& link = *at->second;

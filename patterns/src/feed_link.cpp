@@ -391,7 +391,13 @@ void feed_link::fill_row_from(lane& from, time_point now) {
   if (!from.behind.empty() && has_room()) {
     tell(from.behind, from);
   }
-  while (has_room() && (!from.waiting.empty() || !from.before.empty())) {
+  // What was lost together is told together, room or not: the last of it must not seem to be all.
+  const auto belongs = [&] {
+    return !row_.empty() && !from.waiting.empty() &&
+           row_.back().item->what == feed_entry::kind::lost &&
+           from.waiting.front().item->what == feed_entry::kind::lost;
+  };
+  while ((has_room() && (!from.waiting.empty() || !from.before.empty())) || belongs()) {
     if (!from.before.empty() && (from.waiting.empty() || !is_news(*from.waiting.front().item))) {
       enter_notes(from);
       continue;

@@ -577,10 +577,15 @@ void feed_reader::tick(time_point now) {
 }
 
 void feed_reader::leave() {
+  bool has_said = false;
   for (const auto& [id, each] : publishers_) {
     if (each->current != nullptr) {
       ask({feed_request::kind::leave, id_, each->current->id, each->current->taken});
+      has_said = true;
     }
+  }
+  if (!has_said) {
+    ask({feed_request::kind::leave, id_, 0, 0});  // somebody may have made a link meanwhile
   }
 }
 

@@ -149,7 +149,7 @@ struct feed_request {
     received = 1,  // the program has all entries up to `position`
     again = 2,     // send the entries from `position` on once more: some are missing
     from = 3,      // begin a new link, with the messages from `sequence` and `sequence_urgent` on
-    leave = 4,     // forget the subscriber, which has all entries up to `position`
+    leave = 4,  // forget the subscriber, which has all entries up to `position`; link 0: any link
   };
   kind what = kind::received;
   std::uint64_t subscriber = 0;

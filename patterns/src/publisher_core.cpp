@@ -217,8 +217,11 @@ void publisher_core::serve() {
   std::optional<time_point> end;
   for (;;) {
     const time_point now = clock::now();
-    const bool has_taken = take_drafts(now);
-    const bool has_news = exchange_messages(now);
+    // What was published before somebody joined is published when he joins. The last round finds
+    // nothing: libzmq's descriptor tells of a change but once, to whoever looks next.
+    const bool has_received = receive();
+    const bool has_published = take_drafts(now);
+    const bool has_sent = send(now);
     if (!end) {
       const std::lock_guard lock{drafts_mutex_};
       if (is_closing_) {
@@ -232,7 +235,7 @@ void publisher_core::serve() {
         return;
       }
     }
-    if (!has_taken && !has_news) {
+    if (!has_received && !has_published && !has_sent) {
       sleep(end.value_or(time_point::max()));
     }
   }
@@ -281,24 +284,27 @@ bool publisher_core::take_drafts(time_point now) {
   return next_taken_ > first;
 }
 
-// Ends with a look that finds nothing, as libzmq's descriptor tells of a change but once. True:
-// something came.
-bool publisher_core::exchange_messages(time_point now) {
+// True: something came.
+bool publisher_core::receive() {
   const std::lock_guard lock{mutex_};
-  bool has_news = false;
-  for (bool has_more = true; has_more;) {
-    desk_.flush(now, [this](message&& outgoing) { socket_->send(std::move(outgoing)); });
-    has_more = false;
-    for (std::size_t count = 0; count < most_received; ++count) {
-      const auto incoming = socket_->try_receive();
-      if (!incoming) {
-        break;
-      }
-      desk_.receive(*incoming, now);
-      has_more = true;
+  for (std::size_t count = 0; count < most_received; ++count) {
+    const auto incoming = socket_->try_receive();
+    if (!incoming) {
+      return count > 0;
     }
-    has_news = has_news || has_more;
+    desk_.receive(*incoming, clock::now());
   }
+  return true;
+}
+
+// True: something was sent.
+bool publisher_core::send(time_point now) {
+  const std::lock_guard lock{mutex_};
+  bool has_sent = false;
+  desk_.flush(now, [&](message&& outgoing) {
+    socket_->send(std::move(outgoing));
+    has_sent = true;
+  });
   if (waiting_ > 0) {
     changed_.notify_all();  // also of what was published
   }
@@ -307,7 +313,7 @@ bool publisher_core::exchange_messages(time_point now) {
       on_demand_(prefix, is_wanted);
     }
   }
-  return has_news;
+  return has_sent;
 }
 
 void publisher_core::sleep(time_point until) {

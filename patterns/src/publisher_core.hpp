@@ -74,7 +74,8 @@ class publisher_core {
   [[nodiscard]] bool may_take(time_point now) const;
   [[nodiscard]] bool must_wait() const;
   [[nodiscard]] bool take_drafts(time_point now);
-  bool exchange_messages(time_point now);
+  [[nodiscard]] bool receive();
+  [[nodiscard]] bool send(time_point now);
   void sleep(time_point until);
 
   const publisher_options options_;

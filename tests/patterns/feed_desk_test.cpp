@@ -520,6 +520,14 @@ TEST_CASE("who leaves is forgotten at once, with what it received") {
   CHECK(at.desk.statistics().left.dropped[loss_reason::away] == 1);
 }
 
+TEST_CASE("who leaves before it heard of its link is forgotten too") {
+  desk_at_work at;
+  at.connect(wishes(1), {"a"});
+  at.say('\1', request_topic({.what = feed_request::kind::leave, .subscriber = 1}));
+  at.flush();
+  CHECK(at.desk.ledger().empty());
+}
+
 TEST_CASE("nonsense from subscribers is counted, and harms nobody") {
   desk_at_work at;
   at.connect(wishes(1), {"a"});
