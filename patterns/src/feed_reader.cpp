@@ -437,6 +437,7 @@ feed_reader::step feed_reader::next(publication& into, feed_event& event) {
       into.publisher = of.id;
       into.sequence = usual.sequence;
       into.is_urgent = usual.is_urgent;
+      into.hops = 0;
       pass(usual.body.size());
       has_taken_message_ = true;
       return step::message;

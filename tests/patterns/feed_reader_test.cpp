@@ -137,6 +137,7 @@ TEST_CASE("a message comes out with all that its publisher said of it") {
   relayed.is_relayed = true;
   relayed.origin = 77;
   relayed.origin_sequence = 78;
+  relayed.hops = 3;
   at.send(1, 1, {joined(9), text(5, "body", true), relayed});
   const auto own = at.receive();
   REQUIRE(own.has_value());
@@ -145,11 +146,13 @@ TEST_CASE("a message comes out with all that its publisher said of it") {
   CHECK(own->publisher == 9);
   CHECK(own->sequence == 5);
   CHECK(own->is_urgent);
+  CHECK(own->hops == 0);
   const auto other = at.receive();
   REQUIRE(other.has_value());
   CHECK(other->publisher == 77);
   CHECK(other->sequence == 78);
   CHECK_FALSE(other->is_urgent);
+  CHECK(other->hops == 3);
 }
 
 TEST_CASE("bodies of all sizes come out whole, and outlive their batch") {
