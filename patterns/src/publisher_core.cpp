@@ -59,6 +59,8 @@ socket_options publisher_socket(const publisher_options& options) {
   chosen.linger = options.linger;
   chosen.all_subscriptions = true;
   chosen.private_topics = true;
+  // Else a connection that it made itself and lost would keep its subscriptions.
+  chosen.only_connected = true;
   chosen.max_frame_bytes = default_max_frame_bytes;
   chosen.curve = options.curve;
   return chosen;
