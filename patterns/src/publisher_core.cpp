@@ -139,11 +139,6 @@ std::uint64_t publisher_core::publish(feed_draft&& draft) {
   };
   if (!has_room()) [[unlikely]] {
     ++without_room_;
-    if (options_.when_lagging == lag_policy::wait &&
-        !room_.wait_until(lock, deadline_after(options_.max_wait), has_room)) {
-      is_overdue_ = true;
-      wake();
-    }
     room_.wait(lock, has_room);
     --without_room_;
   }
@@ -273,15 +268,17 @@ bool publisher_core::take_drafts(time_point now) {
       room_.notify_all();
     }
   }
-  bool is_overdue = false;
-  {
-    const std::lock_guard lock{drafts_mutex_};
-    is_overdue = std::exchange(is_overdue_, false);
-  }
   const std::lock_guard lock{mutex_};
   const std::size_t first = next_taken_;
+  const bool is_overdue = overdue_ && now >= *overdue_;
   for (; next_taken_ < taken_.size() && (is_overdue || !must_wait()); ++next_taken_) {
     desk_.publish(std::move(taken_[next_taken_]), now);
+  }
+  if (next_taken_ > first) {
+    overdue_.reset();
+  }
+  if (next_taken_ < taken_.size() && !overdue_) {
+    overdue_ = deadline_after(options_.max_wait);
   }
   return next_taken_ > first;
 }
@@ -342,8 +339,12 @@ void publisher_core::sleep(time_point until) {
     if (!drafts_.empty() && options_.batch_delay.count() > 0) {
       until = std::min(until, first_draft_ + options_.batch_delay);
     }
-    const bool has_drafts = next_taken_ < taken_.size() || may_take(clock::now());
-    is_awake = has_drafts && (!is_full || is_overdue_);
+    if (next_taken_ < taken_.size()) {
+      is_awake = !is_full;
+      until = std::min(until, overdue_.value_or(time_point::max()));
+    } else {
+      is_awake = may_take(clock::now());
+    }
     sleeps_ = !is_awake;
   }
   if (!is_awake) {

@@ -103,11 +103,11 @@ class publisher_core {
   std::uint64_t next_urgent_ = 1;
   std::size_t without_room_ = 0;
   bool sleeps_ = false;
-  bool is_overdue_ = false;  // somebody waited for as long as he may
   bool is_closing_ = false;
 
-  std::vector<feed_draft> taken_;  // the thread's
-  std::size_t next_taken_ = 0;     // those before it are published
+  std::vector<feed_draft> taken_;      // the thread's
+  std::size_t next_taken_ = 0;         // those before it are published
+  std::optional<time_point> overdue_;  // when it is published, though somebody has no room
   std::mutex joining_;
   std::thread thread_;
 };
