@@ -34,14 +34,20 @@ feed_entry entry_of(const feed_item& item, std::uint64_t heartbeat) noexcept {
   entry.last = item.last;
   entry.count = item.count;
   entry.topic = item.topic.view();
+  const auto add_origin = [&] {
+    entry.is_relayed = item.origin != 0;
+    entry.origin = item.origin;
+    entry.origin_sequence = item.origin_sequence;
+    entry.hops = item.hops;
+  };
   switch (item.what) {
     case feed_entry::kind::message:
-      entry.is_relayed = item.origin != 0;
-      entry.origin = item.origin;
-      entry.origin_sequence = item.origin_sequence;
-      entry.hops = item.hops;
+      add_origin();
       entry.body = item.body.view();
       entry.body_follows = item.body.size() >= large_body;
+      break;
+    case feed_entry::kind::lost:
+      add_origin();
       break;
     case feed_entry::kind::joined:
       entry.is_asked_for = item.is_urgent;
@@ -73,9 +79,18 @@ feed_desk::feed_desk(const publisher_options& options, std::uint64_t id, time_po
 
 void feed_desk::publish(feed_draft&& draft, time_point now) {
   if (draft.lost.count > 0) {
+    feed_item lost = news(feed_entry::kind::lost);
+    lost.is_urgent = draft.is_urgent;
+    lost.reason = loss_reason::upstream;
+    lost.sequence = draft.lost.first;
+    lost.last = draft.lost.last;
+    lost.count = draft.lost.count;
+    lost.origin = draft.origin;
+    lost.origin_sequence = draft.origin_sequence;
+    lost.hops = draft.hops;
+    lost.topic = std::move(draft.topic);
     for (const auto& [subscriber, link] : links_) {
-      link->push_loss_upstream(draft.topic.view(), draft.lost.first, draft.lost.last,
-                               draft.lost.count, draft.is_urgent);
+      link->push_loss_upstream(lost);
     }
     return;
   }

@@ -43,7 +43,7 @@ struct feed_draft {
   frame body;
   std::uint64_t sequence = 0;
   bool is_urgent = false;
-  // Relayed ones only.
+  // Relayed ones only; of a loss, who missed it and its number for that.
   std::uint64_t origin = 0;
   std::uint64_t origin_sequence = 0;
   std::uint8_t hops = 0;

@@ -30,7 +30,7 @@ struct feed_item {
   std::uint8_t hops = 0;
   loss_reason reason = loss_reason::lagged;
   std::uint64_t sequence = 0;
-  std::uint64_t origin = 0;  // 0: of this publisher
+  std::uint64_t origin = 0;  // message, lost: 0: of this publisher
   std::uint64_t origin_sequence = 0;
   std::uint64_t last = 0;
   std::uint64_t count = 0;

@@ -131,11 +131,11 @@ void feed_link::push_remembered(const feed_ref& message) {
   }
 }
 
-void feed_link::push_loss_upstream(std::string_view prefix, std::uint64_t first, std::uint64_t last,
-                                   std::uint64_t count, bool is_urgent) {
+void feed_link::push_loss_upstream(const feed_item& lost) {
   if (is_cut_off_) {
     return;
   }
+  const std::string_view prefix = lost.topic.view();
   std::uint32_t book = longest(prefix);
   for (auto at = prefixes_.begin(); book == no_prefix && at != prefixes_.end(); ++at) {
     if (at->first.starts_with(prefix)) {
@@ -143,7 +143,9 @@ void feed_link::push_loss_upstream(std::string_view prefix, std::uint64_t first,
     }
   }
   if (book != no_prefix) {
-    push_loss(book, {first, last, count}, is_urgent, loss_reason::upstream);
+    feed_item told = lost;
+    told.topic = frame{books_[book].prefix};
+    push_loss(book, std::move(told));
   }
 }
 
@@ -164,16 +166,15 @@ void feed_link::push_lost(std::uint64_t first, std::uint64_t last, bool is_urgen
   if (books_.empty() || is_cut_off_) {
     return;
   }
-  push_loss(0, {first, last, last - first + 1}, is_urgent, reason);
+  push_loss(0, lost_item(0, reason, {first, last, last - first + 1}, is_urgent));
 }
 
-void feed_link::push_loss(std::uint32_t book, const loss& what, bool is_urgent,
-                          loss_reason reason) {
-  books_[book].published += what.count;
-  books_[book].dropped.add(reason, what.count);
-  lane& to = is_urgent ? urgent_ : usual_;
+void feed_link::push_loss(std::uint32_t book, feed_item&& lost) {
+  books_[book].published += lost.count;
+  books_[book].dropped.add(lost.reason, lost.count);
+  lane& to = lost.is_urgent ? urgent_ : usual_;
   tell(to.behind, to);
-  to.waiting.push_back({feed_ref{lost_item(book, reason, what, is_urgent)}, no_prefix});
+  to.waiting.push_back({feed_ref{std::move(lost)}, no_prefix});
 }
 
 // True: the message took the place of an older one of its topic that waits.

@@ -63,8 +63,7 @@ class feed_link {
   // Messages it will not get, which were not in its queue.
   void push_lost(std::uint64_t first, std::uint64_t last, bool is_urgent, loss_reason reason);
   // Messages of a prefix that did not come as far as here, if it wants some of them.
-  void push_loss_upstream(std::string_view prefix, std::uint64_t first, std::uint64_t last,
-                          std::uint64_t count, bool is_urgent);
+  void push_loss_upstream(const feed_item& lost);
   // The slot of a topic is another's from now on.
   void forget_topic(std::uint32_t topic) noexcept;
 
@@ -130,7 +129,7 @@ class feed_link {
   [[nodiscard]] std::uint32_t longest(std::string_view topic) const;
   [[nodiscard]] std::uint32_t book_of(const feed_item& message);
   [[nodiscard]] bool is_full(const lane& which) const noexcept;
-  void push_loss(std::uint32_t book, const loss& what, bool is_urgent, loss_reason reason);
+  void push_loss(std::uint32_t book, feed_item&& lost);
   void append(lane& to, const feed_ref& message, std::uint32_t book);
   void drop_oldest(lane& from, loss_reason reason);
   void note(losses& where, const feed_item& message, std::uint32_t book, loss_reason reason);

@@ -305,7 +305,9 @@ void feed_reader::take_batch(const link_ptr& at, std::uint64_t position, message
         last[lane(*entry)] = std::max(last[lane(*entry)], entry->sequence);
         break;
       case kind::lost:
-        last[lane(*entry)] = std::max(last[lane(*entry)], entry->last);
+        if (!entry->is_relayed) {  // else the numbers are another publisher's
+          last[lane(*entry)] = std::max(last[lane(*entry)], entry->last);
+        }
         break;
       case kind::active:
         if (const auto found = prefixes_.find(entry->topic); found != prefixes_.end()) {
@@ -500,6 +502,9 @@ bool feed_reader::tell(const feed_entry& what, feed_event& event) {
       event.count = what.count;
       event.is_urgent = what.is_urgent;
       event.reason = what.reason;
+      event.missed_by = what.origin;
+      event.loss = what.origin_sequence;
+      event.hops = what.hops;
       return true;
     case kind::message:
     case kind::beat:

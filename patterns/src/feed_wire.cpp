@@ -184,7 +184,7 @@ std::size_t packed_size(const feed_entry& entry) noexcept {
       return 1 + 1 + 8 + (entry.is_relayed ? 8 + 8 + 1 : 0) + 2 + entry.topic.size() +
              (entry.body_follows ? 0 : 4 + entry.body.size());
     case kind::lost:
-      return 1 + 1 + 1 + 3 * 8 + 2 + entry.topic.size();
+      return 1 + 1 + 1 + 3 * 8 + (entry.is_relayed ? 8 + 8 + 1 : 0) + 2 + entry.topic.size();
     case kind::joined:
       return 1 + 1 + 4 * 8 + 4 + 8;
     case kind::active:
@@ -199,6 +199,13 @@ std::size_t packed_size(const feed_entry& entry) noexcept {
 
 void pack_entry(std::string& to, const feed_entry& entry) {
   using kind = feed_entry::kind;
+  const auto put_origin = [&] {
+    if (entry.is_relayed) {
+      put(to, entry.origin);
+      put(to, entry.origin_sequence);
+      put(to, entry.hops);
+    }
+  };
   const auto put_text = [&to](std::string_view text) {
     assert(text.size() <= 0xffff);
     put(to, static_cast<std::uint16_t>(text.size()));
@@ -211,11 +218,7 @@ void pack_entry(std::string& to, const feed_entry& entry) {
                                         (entry.is_relayed ? relayed : 0) |
                                         (entry.body_follows ? follows : 0)));
       put(to, entry.sequence);
-      if (entry.is_relayed) {
-        put(to, entry.origin);
-        put(to, entry.origin_sequence);
-        put(to, entry.hops);
-      }
+      put_origin();
       put_text(entry.topic);
       if (!entry.body_follows) {
         put(to, static_cast<std::uint32_t>(entry.body.size()));
@@ -223,11 +226,13 @@ void pack_entry(std::string& to, const feed_entry& entry) {
       }
       break;
     case kind::lost:
-      put(to, static_cast<std::uint8_t>(entry.is_urgent ? urgent : 0));
+      put(to, static_cast<std::uint8_t>((entry.is_urgent ? urgent : 0) |
+                                        (entry.is_relayed ? relayed : 0)));
       put(to, static_cast<std::uint8_t>(entry.reason));
       put(to, entry.sequence);
       put(to, entry.last);
       put(to, entry.count);
+      put_origin();
       put_text(entry.topic);
       break;
     case kind::joined:
@@ -275,7 +280,12 @@ std::optional<feed_entry> take_entry(std::string_view& bytes) noexcept {
       break;
     case kind::lost: {
       std::uint8_t reason = 0;
-      read(flags)(reason)(entry.sequence)(entry.last)(entry.count).text<std::uint16_t>(entry.topic);
+      read(flags)(reason)(entry.sequence)(entry.last)(entry.count);
+      entry.is_relayed = (flags & relayed) != 0;
+      if (entry.is_relayed) {
+        read(entry.origin)(entry.origin_sequence)(entry.hops);
+      }
+      read.text<std::uint16_t>(entry.topic);
       if (reason >= loss_reasons) {
         return std::nullopt;
       }

@@ -71,13 +71,15 @@ struct feed_entry {
   };
   kind what = kind::beat;
   bool is_urgent = false;     // message, lost
-  bool is_relayed = false;    // message: origin, origin_sequence and hops are set
+  bool is_relayed = false;    // message, lost: origin, origin_sequence and hops are set
   bool body_follows = false;  // message: its body is the next frame, and it the last entry
   loss_reason reason = loss_reason::lagged;  // lost
   std::uint64_t sequence = 0;                // message; lost: the first
   std::uint64_t last = 0;                    // lost
   std::uint64_t count = 0;                   // lost
-  std::uint64_t origin = 0;                  // who published it first, and its number there
+  // message: who published it first, and its number there; lost: which forwarder missed it, and the
+  // number that it gave to that.
+  std::uint64_t origin = 0;
   std::uint64_t origin_sequence = 0;
   std::uint8_t hops = 0;
   std::string_view topic{};  // message; lost, active: the prefix

@@ -24,15 +24,14 @@ struct forwarder::state {
   }
   ~state() { close(); }
 
+  // Both ends first: the thread may wait for either.
   void close() noexcept {
     from.close();
-    {
-      const std::lock_guard lock{joining};
-      if (thread.joinable()) {
-        thread.join();
-      }
-    }
     to.close();
+    const std::lock_guard lock{joining};
+    if (thread.joinable()) {
+      thread.join();
+    }
   }
 
   // The publisher's thread calls it.
@@ -77,13 +76,22 @@ struct forwarder::state {
     to.relay(std::move(received));
   }
 
-  // In its place among the messages: who receives calls it.
-  void pass_on(const feed_event& event) {
+  // In its place among the messages: who receives calls it. A loss is told once too, by the number
+  // that who missed it gave to it; no message has the empty topic.
+  void pass_on(feed_event event) {
     if (event.what != feed_event::kind::lost) {
       return;
     }
     {
       const std::lock_guard lock{mutex};
+      if (event.missed_by == 0) {
+        event.missed_by = to.id();
+        event.loss = ++losses;
+        event.hops = 0;
+      } else if (event.missed_by == to.id() || event.hops >= most_hops ||
+                 !seen.is_new(event.missed_by, {}, event.loss, event.is_urgent)) {
+        return;
+      }
       counts.lost += event.count;
     }
     to.relay_loss(event);
@@ -94,6 +102,7 @@ struct forwarder::state {
   mutable std::mutex mutex;
   detail::origins seen;
   forwarder_statistics counts;
+  std::uint64_t losses = 0;  // that began here
   std::mutex joining;
   std::thread thread;
 };

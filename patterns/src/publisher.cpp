@@ -59,7 +59,9 @@ void publisher::relay_loss(const feed_event& lost) {
   detail::feed_draft draft;
   draft.topic = frame{lost.prefix};
   draft.is_urgent = lost.is_urgent;
-  draft.origin = lost.publisher;
+  draft.origin = lost.missed_by;
+  draft.origin_sequence = lost.loss;
+  draft.hops = static_cast<std::uint8_t>(lost.hops + 1);
   draft.lost = {lost.first, lost.last, lost.count};
   static_cast<void>(state_->publish(std::move(draft)));
 }

@@ -329,6 +329,25 @@ TEST_CASE("what is known to be lost is not asked for again") {
   CHECK(at.said(request::from).empty());
 }
 
+TEST_CASE("what a forwarder missed has another publisher's numbers, and says nothing of its own") {
+  world at;
+  feed_entry upstream = lost(1000, 2000, 1001);
+  upstream.reason = loss_reason::upstream;
+  upstream.is_relayed = true;
+  upstream.origin = 8;
+  upstream.origin_sequence = 3;
+  upstream.hops = 2;
+  at.send(1, 1, {joined(9), text(1), upstream});
+  CHECK(at.receive_all().size() == 1);
+  CHECK(at.events.back().missed_by == 8);
+  CHECK(at.events.back().loss == 3);
+  CHECK(at.events.back().hops == 2);
+  at.send(2, 1, {joined(9, 6)});
+  const auto asked = at.said(request::from);
+  REQUIRE(asked.size() == 1);
+  CHECK(asked[0].sequence == 2);
+}
+
 TEST_CASE("a subscriber that does not recover asks too, to be told what it missed") {
   world at{{.recover = false}};
   at.send(1, 1, {joined(9), text(1)});

@@ -82,6 +82,11 @@ struct feed_event {
   std::uint64_t count = 0;
   bool is_urgent = false;  // the numbers are of urgent messages
   loss_reason reason = loss_reason::lagged;
+  // upstream: publisher::id() of the forwarder that missed them, the number that it gave to this
+  // loss, and the forwarders between that one and us. The other numbers are those it missed.
+  std::uint64_t missed_by = 0;
+  std::uint64_t loss = 0;
+  std::uint8_t hops = 0;
 };
 
 struct subscriber_options {
