@@ -272,6 +272,9 @@ std::optional<feed_entry> take_entry(std::string_view& bytes) noexcept {
         read(entry.origin)(entry.origin_sequence)(entry.hops);
       }
       read.text<std::uint16_t>(entry.topic);
+      if (entry.topic.starts_with('\xff')) {
+        return std::nullopt;
+      }
       if (!entry.body_follows) {
         read.text<std::uint32_t>(entry.body);
       } else if (!bytes.empty()) {

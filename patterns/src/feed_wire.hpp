@@ -127,7 +127,7 @@ struct feed_message {
   }
   const std::size_t left = bytes.size() - topic_at - 4;
   const std::size_t topic_size = number(at + 10, std::uint16_t{0});
-  if (left < topic_size) {
+  if (left < topic_size || at[topic_at] == '\xff') {  // there is something, if only the body's size
     return false;
   }
   const char* const body_at = at + topic_at + topic_size + 4;

@@ -96,6 +96,20 @@ TEST_CASE("an entry that is cut short anywhere is malformed") {
   }
 }
 
+TEST_CASE("a message whose topic no publisher can have is malformed") {
+  for (const bool is_relayed : {false, true}) {
+    const std::string bytes = packed({.what = kind::message,
+                                      .is_relayed = is_relayed,
+                                      .sequence = 1,
+                                      .topic = "\xffPRu",
+                                      .body = "b"});
+    std::string_view rest = bytes;
+    feed_message usual;
+    CHECK_FALSE(take_message(rest, usual));
+    CHECK_FALSE(take_entry(rest).has_value());
+  }
+}
+
 TEST_CASE("entries are taken one after the other") {
   std::string bytes;
   for (const feed_entry& each : entries) {
