@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <filesystem>
 #include <functional>
 #include <future>
 #include <iterator>
@@ -24,10 +23,12 @@
 #include <vector>
 
 #include "call_header.hpp"
+#include "support/await.hpp"
 #include "support/catch.hpp"
 #include "support/child.hpp"
 #include "support/connected.hpp"
 #include "support/fault_proxy.hpp"
+#include "support/nothing_left.hpp"
 #include "support/raw_peer.hpp"
 #include "support/sanitizers.hpp"
 #include "support/temporary_directory.hpp"
@@ -38,8 +39,10 @@ using parley::detail::call_header;
 using parley::detail::carried_by;
 using parley::detail::pack_header;
 using parley::detail::parse_header;
+using support::await;
 using support::child;
 using support::fault_proxy;
+using support::nothing_left;
 using support::patience;
 using support::raw_peer;
 using support::zmtp_greeting;
@@ -47,30 +50,6 @@ using support::zmtp_ready;
 using kind = call_header::kind;
 
 namespace {
-
-std::ptrdiff_t entries(const char* of) {
-  const std::filesystem::directory_iterator all{of};
-  return std::distance(begin(all), end(all));
-}
-
-// What this process holds of the system; to be checked when all that a test made has gone.
-class nothing_left {
- public:
-  ~nothing_left() {
-    // A thread that was joined may be listed a moment longer.
-    const auto end = std::chrono::steady_clock::now() + patience;
-    while (entries("/proc/self/task") != threads_ && std::chrono::steady_clock::now() < end) {
-      std::this_thread::yield();
-    }
-    CHECK(entries("/proc/self/task") == threads_);
-    CHECK(entries("/proc/self/fd") == descriptors_);
-  }
-
- private:
-  // The thread sanitizer has a thread of its own, from the first that the program starts.
-  static constexpr std::ptrdiff_t threads_ = support::thread_sanitizer ? 2 : 1;
-  std::ptrdiff_t descriptors_ = entries("/proc/self/fd");
-};
 
 // Calls of "same", and how each ended.
 class calls {
@@ -147,17 +126,6 @@ child collect(const std::string& where, int wanted) {
       ::pause();
     }
   }};
-}
-
-bool await(const std::function<bool()>& what) {
-  const auto end = std::chrono::steady_clock::now() + patience;
-  while (!what()) {
-    if (std::chrono::steady_clock::now() > end) {
-      return false;
-    }
-    std::this_thread::sleep_for(1ms);  // not to keep others from their work
-  }
-  return true;
 }
 
 }  // namespace
