@@ -40,7 +40,7 @@ feed_reader::feed_reader(std::uint64_t id, const subscriber_options& options, ti
       limit_bytes_{std::clamp<std::size_t>(options.limit_bytes, 1, std::size_t{1} << 48)},
       start_{options.start},
       recovers_{options.recover},
-      made_{now},
+      looking_since_{now},
       saying_since_{now},
       asking_since_{now} {}
 
@@ -192,7 +192,7 @@ bool feed_reader::has_missed(const publisher_state& of, bool is_new, const feed_
     return false;
   }
   if (is_new) {
-    return recovers_ && starts_now && now - made_ > microseconds(joined.age) &&
+    return recovers_ && starts_now && now - looking_since_ > microseconds(joined.age) &&
            (joined.next > 1 || joined.next_urgent > 1);
   }
   if (!starts_now) {

@@ -60,6 +60,10 @@ class feed_reader {
 
   [[nodiscard]] feed_wishes wishes() const noexcept;
 
+  // It looks for publishers at one more place from now on. One that is younger should have found
+  // it there from its start.
+  void look_for_more(time_point now) noexcept { looking_since_ = now; }
+
   // True: the prefix was not there before; or, it was and is not any more.
   [[nodiscard]] bool subscribe(std::string_view prefix);
   [[nodiscard]] bool unsubscribe(std::string_view prefix);
@@ -169,7 +173,7 @@ class feed_reader {
   const std::size_t limit_bytes_;
   const feed_start start_;
   const bool recovers_;
-  const time_point made_;
+  time_point looking_since_;  // for publishers, at the newest place
 
   prefixes prefixes_;
   std::unordered_map<std::uint64_t, publisher_ptr> publishers_;

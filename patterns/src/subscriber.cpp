@@ -66,6 +66,11 @@ struct subscriber::state {
   state(const state&) = delete;
   state& operator=(const state&) = delete;
 
+  void look_for_more() {
+    const std::lock_guard lock{mutex};
+    reader.look_for_more(clock::now());
+  }
+
   void check_open() const {
     if (is_closed) {
       throw closed{"use a subscriber"};
@@ -277,9 +282,15 @@ subscriber::subscriber(subscriber&&) noexcept = default;
 subscriber& subscriber::operator=(subscriber&&) noexcept = default;
 subscriber::~subscriber() = default;
 
-endpoint subscriber::bind(const endpoint& where) { return state_->link.bind(where); }
+endpoint subscriber::bind(const endpoint& where) {
+  state_->look_for_more();
+  return state_->link.bind(where);
+}
 
-void subscriber::connect(const endpoint& where) { state_->link.connect(where); }
+void subscriber::connect(const endpoint& where) {
+  state_->look_for_more();
+  state_->link.connect(where);
+}
 
 // A publisher knows a prefix as ours before it sees it as a plain one, and after.
 void subscriber::subscribe(std::string_view prefix) {

@@ -385,6 +385,17 @@ TEST_CASE("a subscriber that was there before the publisher asks for its first m
   CHECK(at.receive_all() == numbers{1});
 }
 
+TEST_CASE("a subscriber that connects to a running publisher later begins with what comes") {
+  world at;
+  at.now += 5s;
+  at.reader.look_for_more(at.now);
+  at.now += 5s;
+  feed_entry young = joined(9, 4);
+  young.age = 9'000'000;
+  at.send(1, 1, {young});
+  CHECK(at.said(request::from).empty());
+}
+
 TEST_CASE("a subscriber that came after the publisher, or in time, begins with what comes") {
   for (const auto& [age, next] : {std::pair{11'000'000, 4}, std::pair{9'000'000, 1}}) {
     world at;

@@ -95,8 +95,9 @@ struct subscriber_options {
   std::size_t limit = 10'000;
   std::size_t limit_bytes = std::size_t{16} << 20;
   feed_start start = feed_start::now();
-  // Gets what was published while it was not connected, or before it could connect, as far as the
-  // publisher remembers. False: only what comes, and is told how much it missed.
+  // Gets what was published while it was not connected, and what a publisher that started after the
+  // last connect() or bind() published before it got connected, as far as the publisher
+  // remembers. False: only what comes, and is told how much it missed.
   bool recover = true;
   // A publisher that sends a larger frame is cut off, and not connected to again.
   std::size_t max_frame_bytes = any_frame_bytes;
