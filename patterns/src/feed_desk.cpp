@@ -252,8 +252,10 @@ void feed_desk::take_subscription(bool comes, std::string_view topic) {
         ++counts_.nonsense;
         break;
       }
-      (comes ? words.added : words.removed).emplace_back(said->prefix);
-      (void)std::erase(comes ? words.removed : words.added, said->prefix);
+      (comes ? words.added : words.removed).emplace(said->prefix);
+      if (auto& others = comes ? words.removed : words.added; !others.empty()) {
+        others.erase(std::string{said->prefix});
+      }
       break;
     case feed_subscription::kind::inbox:
       if (comes) {
@@ -315,9 +317,8 @@ bool feed_desk::settle(std::uint64_t subscriber, subscriber_words& words, time_p
 
 void feed_desk::regain(feed_link& link, const subscriber_words& words, time_point now) {
   link.regain_connection(words.wishes.value_or(link.wishes()));
-  const std::set<std::string_view> wanted{words.added.begin(), words.added.end()};
   for (const std::string& each : link.prefixes()) {
-    if (!wanted.contains(each)) {
+    if (!words.added.contains(each)) {
       link.remove_prefix(each);
     }
   }
@@ -325,7 +326,7 @@ void feed_desk::regain(feed_link& link, const subscriber_words& words, time_poin
   add_prefixes(link, words.added, link.wishes().start, now);
 }
 
-void feed_desk::open(feed_link& link, const std::vector<std::string>& prefixes, time_point now) {
+void feed_desk::open(feed_link& link, const prefix_set& prefixes, time_point now) {
   link.push_news(joined(link, next_, next_urgent_, now));
   link.mark_sent(0, now);
   add_prefixes(link, prefixes, link.wishes().start, now);
@@ -345,8 +346,8 @@ feed_item feed_desk::joined(const feed_link& link, std::uint64_t next, std::uint
 }
 
 // Those that it does not have yet; what is remembered of them comes before what is new.
-void feed_desk::add_prefixes(feed_link& link, const std::vector<std::string>& prefixes,
-                             const feed_start& start, time_point now) {
+void feed_desk::add_prefixes(feed_link& link, const prefix_set& prefixes, const feed_start& start,
+                             time_point now) {
   std::vector<feed_ref> remembered;
   prefix_table<bool> added;
   if (start.what != feed_start::kind::now) {
@@ -438,7 +439,8 @@ void feed_desk::take_request(const feed_request& request, time_point now) {
 
 void feed_desk::begin_from(feed_link& link, std::uint64_t sequence, std::uint64_t urgent,
                            time_point now) {
-  const std::vector<std::string> prefixes = link.prefixes();
+  const std::vector<std::string> all = link.prefixes();
+  const prefix_set prefixes{all.begin(), all.end()};
   for (const std::string& each : prefixes) {
     link.remove_prefix(each);
   }

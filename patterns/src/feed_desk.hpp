@@ -86,11 +86,13 @@ class feed_desk {
   [[nodiscard]] publisher_statistics statistics() const;
 
  private:
+  using prefix_set = std::set<std::string, std::less<>>;
+
   // What came from one subscriber since the last flush, and before its inbox.
   struct subscriber_words {
     std::optional<feed_wishes> wishes;
-    std::vector<std::string> added;
-    std::vector<std::string> removed;
+    prefix_set added;
+    prefix_set removed;
     bool left = false;  // its inbox went, and what is above came after that
     bool came = false;  // its inbox
   };
@@ -113,12 +115,12 @@ class feed_desk {
   // True: they are settled, and to be forgotten.
   [[nodiscard]] bool settle(std::uint64_t subscriber, subscriber_words& words, time_point now);
   static void leave(subscriber_words& words);
-  void open(feed_link& link, const std::vector<std::string>& prefixes, time_point now);
+  void open(feed_link& link, const prefix_set& prefixes, time_point now);
   void regain(feed_link& link, const subscriber_words& words, time_point now);
   [[nodiscard]] feed_item joined(const feed_link& link, std::uint64_t next,
                                  std::uint64_t next_urgent, time_point now) const;
-  void add_prefixes(feed_link& link, const std::vector<std::string>& prefixes,
-                    const feed_start& start, time_point now);
+  void add_prefixes(feed_link& link, const prefix_set& prefixes, const feed_start& start,
+                    time_point now);
   void begin_from(feed_link& link, std::uint64_t sequence, std::uint64_t urgent, time_point now);
   void close(links::iterator which);
   void look_around(time_point now);
