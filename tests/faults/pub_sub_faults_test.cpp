@@ -18,6 +18,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -46,7 +47,7 @@ namespace {
 using kind = feed_event::kind;
 
 // What the allocator has given out.
-[[maybe_unused]] std::size_t bytes_in_use() {
+std::size_t bytes_in_use() {
   const struct mallinfo2 all = ::mallinfo2();
   return all.uordblks + all.hblkhd;
 }
@@ -91,13 +92,14 @@ class receiver {
   bool is_good = true;  // in order, once, and each gap was told
   std::uint64_t received = 0;
   std::uint64_t lost = 0;
-  std::uint64_t joined = 0;  // publishers; each begins anew
+  std::uint64_t joined = 0;          // publishers; each begins anew
+  bool is_behind_forwarder = false;  // who joins is not who publishes
   std::vector<feed_event> events;
 
  private:
   void hear(const feed_event& event) {
     events.push_back(event);
-    if (event.what == kind::joined && joined != event.publisher) {
+    if (event.what == kind::joined && !is_behind_forwarder && joined != event.publisher) {
       next_ = joined == 0 ? next_ : 1;
       joined = event.publisher;
     }
@@ -654,5 +656,411 @@ TEST_CASE("subscribers that are killed are waited for, and leave nothing behind"
     CHECK(left.dropped[loss_reason::away] > 0);
     CHECK(feed.subscribers("n") == 1);
     CHECK(got.received == published);
+  }
+}
+
+namespace {
+
+// Says to a publisher whatever it likes.
+class hostile_subscriber {
+ public:
+  hostile_subscriber(context& owner, const endpoint& at)
+      : native_{owner, socket_kind::xsub, {.send_limit = 1'000'000, .linger = 0ms}} {
+    native_.connect(at);
+  }
+  // Once: libzmq tells of each, but at the end only that all of them are gone.
+  void say(const std::string& topic) {
+    if (said_.insert(topic).second) {
+      native_.subscribe(topic);
+    }
+  }
+  void unsay(const std::string& topic) {
+    if (said_.erase(topic) == 1) {
+      native_.unsubscribe(topic);
+    }
+  }
+
+ private:
+  parley::socket native_;
+  std::set<std::string> said_;
+};
+
+std::string noise(std::minstd_rand& random, std::size_t most) {
+  std::string bytes(random() % most, '\0');
+  std::generate(bytes.begin(), bytes.end(), [&] { return static_cast<char>(random() % 256); });
+  return bytes;
+}
+
+}  // namespace
+
+TEST_CASE("hostile subscribers are noticed by nobody else, and leave nothing behind") {
+  const nothing_left afterwards;
+  context owner;
+  publisher feed{owner, {.limit = 100, .away = 50ms, .history = 100, .heartbeat = 50ms}};
+  const endpoint where = feed.bind("tcp://127.0.0.1:0");
+  subscriber reader{owner, where, {"n"}};
+  receiver got{reader};
+  parley::socket plain{owner, socket_kind::sub};
+  plain.connect(where);
+  plain.subscribe("n");
+  REQUIRE(feed.wait_for_subscribers(2, patience, "n"));
+  std::uint64_t published = 0;
+  const auto go_on = [&] {
+    publish(feed, published + 1, published + 20);
+    published += 20;
+    CHECK(got.reach(published));
+    for (int count = 0; count < 20; ++count) {
+      const auto copy = plain.receive_for(patience);
+      REQUIRE(copy.has_value());
+      CHECK(copy->front() == "n");
+    }
+  };
+  std::minstd_rand random{1};
+  std::size_t bytes = 0;
+  for (int round = 0; round < 4; ++round) {
+    {
+      hostile_subscriber mad{owner, where};
+      for (int count = 0; count < 500; ++count) {
+        const std::uint64_t victim = random() % 2 == 0 ? reader.id() ^ 1 : random();
+        std::string said;
+        switch (random() % 6) {
+          case 0:
+            said =
+                "\xff"
+                "PR" +
+                noise(random, 60);
+            break;
+          case 1:
+            said = wishes_topic({.subscriber = victim,
+                                 .limit = static_cast<std::uint32_t>(random()),
+                                 .limit_bytes = random()});
+            break;
+          case 2:
+            said = prefix_topic(victim, "x" + noise(random, 10));
+            break;
+          case 3:
+            said = inbox_topic(victim);
+            break;
+          case 4:
+            // Of others' links, as far as it can guess them.
+            said = request_topic({static_cast<feed_request::kind>(1 + random() % 4),
+                                  random() % 2 == 0 ? reader.id() : victim, random(), random(),
+                                  random(), random(), static_cast<std::uint32_t>(random())});
+            break;
+          default:
+            said = noise(random, 30);
+        }
+        if (random() % 3 == 0) {
+          said.resize(random() % (said.size() + 1));
+        }
+        mad.say(said);
+        if (random() % 4 == 0) {
+          mad.unsay(said);
+        }
+        if (count % 50 == 0) {
+          go_on();
+        }
+      }
+      go_on();
+    }
+    {
+      hostile_subscriber many{owner, where};
+      for (std::uint64_t id = 1; id <= 3000; ++id) {
+        many.say(wishes_topic({.subscriber = id, .limit = 10, .limit_bytes = 1000}));
+        many.say(prefix_topic(id, ""));
+        many.say(inbox_topic(id));
+      }
+      REQUIRE(feed.wait_for_subscribers(3000, patience, "n"));
+      go_on();
+    }
+    {
+      hostile_subscriber large{owner, where};
+      large.say(wishes_topic({.subscriber = 5, .limit = 10, .limit_bytes = 1000}));
+      for (int count = 0; count < 5; ++count) {
+        const std::string huge = std::to_string(count) + std::string(100'000, 'x');
+        large.say(huge);
+        large.say(prefix_topic(5, huge));
+        large.say(prefix_topic(5, huge.substr(0, 60'000)));
+      }
+      large.say(inbox_topic(5));
+      large.say(prefix_topic(5, "last"));
+      REQUIRE(feed.wait_for_subscribers(1, patience, "last"));
+      go_on();
+    }
+    {
+      // It never says its inbox, so all of this is kept until it goes.
+      hostile_subscriber unfinished{owner, where};
+      for (int count = 0; count < 50'000; ++count) {
+        unfinished.say(prefix_topic(6, std::to_string(count)));
+      }
+      unfinished.say("unfinished");
+      REQUIRE(feed.wait_for_subscribers(1, patience, "unfinished"));
+      go_on();
+    }
+    REQUIRE(await([&] {
+      go_on();
+      return feed.ledger().size() == 1 && feed.subscribers("n") == 2 &&
+             feed.subscribers("unfinished") == 0;
+    }));
+    if (round == 1) {
+      bytes = bytes_in_use();
+    }
+  }
+  CHECK(feed.statistics().nonsense > 0);
+  CHECK(got.received == published);
+  CHECK((support::address_sanitizer || support::thread_sanitizer ||
+         bytes_in_use() < bytes + (std::size_t{4} << 20)));
+}
+
+TEST_CASE("hostile publishers disturb no other, and what they send is bounded") {
+  const nothing_left afterwards;
+  context owner;
+  publisher feed{owner, {.heartbeat = 50ms}};
+  subscriber reader{
+      owner, feed.bind("tcp://127.0.0.1:0"), {"n"}, {.limit = 100, .limit_bytes = 100'000}};
+  std::uint64_t received = 0;
+  bool is_good = true;
+  reader.on_event([&](const feed_event& event) {
+    is_good = is_good && (event.publisher != feed.id() || event.what != kind::lost);
+  });
+  REQUIRE(feed.wait_for_subscribers(1, patience, "n"));
+  std::atomic<bool> is_over{false};
+  parley::socket mad{owner, socket_kind::xpub, {.send_limit = 1000, .linger = 0ms}};
+  reader.connect(mad.bind("tcp://127.0.0.1:0"));
+  std::thread lies{[&] {
+    std::minstd_rand random{1};
+    std::uint64_t link = 1;
+    std::uint64_t position = 1;
+    const auto entry = [&](std::string& into) {
+      feed_entry made;
+      made.what = static_cast<feed_entry::kind>(1 + random() % 7);
+      made.is_urgent = random() % 2 == 0;
+      made.is_relayed = random() % 2 == 0;
+      made.sequence = random();
+      made.last = random() % 2 == 0 ? random() : ~std::uint64_t{0};
+      made.count = random();
+      made.topic = "n";
+      made.body = "hostile";
+      made.publisher = 1 + random();
+      made.next = random() % 3;
+      made.window = static_cast<std::uint32_t>(random());
+      made.heartbeat = random() % 1000;
+      pack_entry(into, made);
+    };
+    while (!is_over) {
+      const bool is_new = random() % 4 == 0;
+      link = is_new ? random() : link;
+      position = is_new ? 1 : position;
+      std::string entries;
+      if (is_new) {
+        feed_entry joined;
+        joined.what = feed_entry::kind::joined;
+        joined.publisher = 1 + random();
+        joined.next = joined.next_urgent = 1;
+        joined.heartbeat = 1'000'000;
+        pack_entry(entries, joined);
+      }
+      for (auto count = random() % 20; count > 0; --count) {
+        entry(entries);
+        ++position;
+      }
+      if (random() % 4 == 0) {
+        entries.resize(random() % (entries.size() + 1));
+      }
+      if (random() % 8 == 0) {
+        entries = noise(random, 2000);
+      }
+      message said{pack_address({reader.id(), link, random() % 8 == 0 ? random() : position})};
+      if (random() % 16 == 0) {
+        said = message{frame{inbox_topic(reader.id()) + noise(random, 40)}};
+      }
+      for (auto frames = random() % 8 == 0 ? random() % 4 : 1; frames > 0; --frames) {
+        said.push_back(frame{entries});
+      }
+      static_cast<void>(mad.send_for(std::move(said), 10ms));
+      while (mad.try_receive()) {
+      }
+    }
+  }};
+  std::uint64_t published = 0;
+  std::size_t bytes = 0;
+  for (int round = 0; round < 200 && is_good; ++round) {
+    publish(feed, published + 1, published + 50);
+    published += 50;
+    is_good = await([&] {
+                for (int count = 0; count < 1000 && received < published; ++count) {
+                  const auto got = reader.receive_for(1ms);
+                  if (got && got->publisher == feed.id() && got->body != "hostile") {
+                    is_good = is_good && got->sequence == ++received;
+                  }
+                }
+                return received == published;
+              }) &&
+              is_good;
+    if (round == 100) {
+      bytes = bytes_in_use();
+    }
+  }
+  is_over = true;
+  lies.join();
+  CHECK(is_good);
+  CHECK(received == published);
+  CHECK((support::address_sanitizer || support::thread_sanitizer ||
+         bytes_in_use() < bytes + (std::size_t{16} << 20)));
+}
+
+TEST_CASE("a forwarder that is killed and started anew goes on with what is published") {
+  if (!support::may_fork) {
+    return;
+  }
+  const nothing_left afterwards;
+  const support::temporary_directory fresh;
+  const std::string upstream = "ipc://" + (fresh / "upstream").string();
+  const std::string downstream = "ipc://" + (fresh / "downstream").string();
+  const auto forward = [&] {
+    return new child{[=](child::line out) {
+      context own;
+      forwarder node{
+          own, {.downstream = {.history = 100'000}, .upstream = {.start = feed_start::history()}}};
+      node.connect(upstream);
+      node.bind(downstream);
+      out.say("bound");
+      for (;;) {
+        ::pause();
+      }
+    }};
+  };
+  std::unique_ptr<child> node{forward()};
+  CHECK(node->hear() == "bound");
+  context owner;
+  publisher feed{owner, endpoint{upstream}, {.history = 100'000}};
+  subscriber reader{owner, endpoint{downstream}, {"n"}};
+  std::uint64_t next = 1;
+  std::uint64_t lost = 0;
+  bool is_good = true;
+  reader.on_event([&](const feed_event& event) { lost += event.count; });
+  const auto reach = [&](std::uint64_t last) {
+    return await([&] {
+      while (next <= last) {
+        const auto got = reader.receive_for(1ms);
+        if (!got) {
+          return false;
+        }
+        is_good = is_good && got->publisher == feed.id() && got->sequence <= next;
+        next = std::max(next, got->sequence + 1);  // a new forwarder begins from the beginning
+      }
+      return true;
+    });
+  };
+  std::uint64_t published = 0;
+  for (int round = 0; round < 4; ++round) {
+    publish(feed, published + 1, published + 1000);
+    published += 1000;
+    CHECK(reach(published));
+    node->kill();
+    publish(feed, published + 1, published + 1000);
+    published += 1000;
+    node.reset(forward());
+    CHECK(node->hear() == "bound");
+    CHECK(reach(published));
+  }
+  CHECK(is_good);
+  CHECK(lost == 0);
+}
+
+TEST_CASE("in a ring of forwarders whose links are cut each message comes once everywhere") {
+  const nothing_left afterwards;
+  context owner;
+  publisher feed{owner};
+  std::vector<std::unique_ptr<forwarder>> nodes;
+  std::vector<std::unique_ptr<fault_proxy>> links;
+  std::vector<std::unique_ptr<subscriber>> readers;
+  const fault_proxy source{feed.bind("tcp://127.0.0.1:0")};
+  for (int at = 0; at < 3; ++at) {
+    nodes.push_back(std::make_unique<forwarder>(owner));
+    const endpoint where = nodes.back()->bind("tcp://127.0.0.1:0");
+    links.push_back(std::make_unique<fault_proxy>(where));
+    readers.push_back(std::make_unique<subscriber>(owner, where, std::vector<std::string>{"n"}));
+  }
+  nodes[0]->connect(source.where());
+  for (std::size_t at = 0; at < 3; ++at) {
+    nodes[(at + 1) % 3]->connect(links[at]->where());
+    REQUIRE(nodes[at]->downstream().wait_for_subscribers(2, patience, "n"));
+  }
+  REQUIRE(feed.wait_for_subscribers(1, patience, "n"));
+  std::minstd_rand random{1};
+  std::vector<std::unique_ptr<receiver>> got;
+  for (const auto& each : readers) {
+    got.push_back(std::make_unique<receiver>(*each));
+    got.back()->is_behind_forwarder = true;
+  }
+  std::uint64_t published = 0;
+  for (int round = 0; round < 20; ++round) {
+    fault_proxy& which = *links[random() % 3];
+    which.cut();
+    publish(feed, published + 1, published + 500);
+    published += 500;
+    if (round % 2 == 0) {
+      which.restore();
+      for (const auto& each : got) {
+        CHECK((&which != links[0].get() || each->reach(published)));
+      }
+    }
+    for (const auto& each : links) {
+      each->restore();
+    }
+  }
+  for (const auto& each : got) {
+    CHECK(each->reach(published));
+    CHECK(each->received == published);
+    CHECK(each->lost == 0);
+  }
+}
+
+TEST_CASE("all waits end when the context is shut down under many threads") {
+  const nothing_left afterwards;
+  for (const std::string& where : {std::string{"pipe://shut-down"}, std::string{"inproc://shut"},
+                                   std::string{"tcp://127.0.0.1:0"}}) {
+    for (const lag_policy policy : {lag_policy::drop_oldest, lag_policy::wait}) {
+      context owner;
+      publisher feed{owner, {.limit = 100, .when_lagging = policy, .max_wait = 1h}};
+      const endpoint bound = feed.bind(where);
+      forwarder node{owner, {.downstream = {.limit = 100, .when_lagging = policy, .max_wait = 1h}}};
+      node.connect(bound);
+      subscriber quick{owner, bound, {"n"}};
+      subscriber behind{owner, node.bind("inproc://behind"), {"n"}};
+      subscriber silent{owner, bound, {"n"}};
+      REQUIRE(feed.wait_for_subscribers(3, patience, "n"));
+      std::atomic<int> running{0};
+      std::vector<std::thread> threads;
+      const auto run = [&](const std::function<void()>& what) {
+        threads.emplace_back([&running, what] {
+          ++running;
+          try {
+            for (;;) {
+              what();
+            }
+          } catch (const closed&) {
+          }
+        });
+      };
+      for (int count = 0; count < 2; ++count) {
+        run([&] { feed.publish("n", "1"); });
+        run([&] { static_cast<void>(quick.receive()); });
+        run([&] { static_cast<void>(behind.receive()); });
+        run([&] { static_cast<void>(feed.wait_for_subscribers(100, 1h)); });
+        run([&] { static_cast<void>(feed.wait_until_delivered(1h)); });
+        run([&] { static_cast<void>(silent.wait_for_publishers(100, 1h)); });
+        run([&, count] {
+          quick.subscribe("x" + std::to_string(count));
+          quick.unsubscribe("x" + std::to_string(count));
+        });
+      }
+      REQUIRE(await([&] { return running == 14; }));
+      owner.shutdown();
+      for (std::thread& each : threads) {
+        each.join();
+      }
+    }
   }
 }
