@@ -289,6 +289,26 @@ TEST_CASE("or the newest") {
   CHECK(at.said() == "active(a) 1:a=1 2:a=2 3:a=3 lost(a,4-9,6,lagged)");
 }
 
+TEST_CASE("what was lost of several prefixes is told at once, though there is room for one") {
+  desk_at_work at{limited(2, lag_policy::drop_newest)};
+  at.connect(wishes(1, 1), {"a", "b"});
+  for (int count = 0; count < 3; ++count) {
+    at.received(1);
+  }
+  CHECK(at.said() == "joined(1,1) active(a) active(b)");
+  for (int count = 0; count < 4; ++count) {
+    at.publish("a", "");
+    at.publish("b", "");
+  }
+  at.flush();
+  at.received(1);
+  at.received(1);
+  CHECK(at.said() == "1:a= 2:b= 3:a=");
+  at.received(1);
+  // Else who heard the first only, and then asks for what comes after it, misses the rest unseen.
+  CHECK(at.said() == "lost(a,5-7,2,lagged) lost(b,4-8,3,lagged)");
+}
+
 TEST_CASE("or all but the newest of each topic, as soon as it lags") {
   desk_at_work at{limited(100, lag_policy::newest_by_topic)};
   at.connect(wishes(1, 1), {""});
