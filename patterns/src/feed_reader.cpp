@@ -25,6 +25,11 @@ frame part(const frame& whole, std::string_view bytes) {
   return slice(whole, static_cast<std::size_t>(bytes.data() - whole.view().data()), bytes.size());
 }
 
+bool is_news(const feed_entry& entry) noexcept {
+  using kind = feed_entry::kind;
+  return entry.what == kind::joined || entry.what == kind::active || entry.what == kind::resumed;
+}
+
 std::size_t lane(const feed_entry& of) noexcept { return of.is_urgent ? 1 : 0; }
 
 std::chrono::microseconds microseconds(std::uint64_t said) noexcept {
@@ -251,7 +256,7 @@ void feed_reader::take_batch(const link_ptr& at, std::uint64_t position, message
   using kind = feed_entry::kind;
   link& by = *at;
   publisher_state& of = *by.of;
-  if (by.expected - 1 - by.taken > 2 * limit_ + reserve || by.queued_bytes > 2 * limit_bytes_) {
+  if (by.expected - 1 - by.passed() > 2 * limit_ + reserve || by.queued_bytes > 2 * limit_bytes_) {
     ++nonsense_;
     return;
   }
@@ -271,6 +276,7 @@ void feed_reader::take_batch(const link_ptr& at, std::uint64_t position, message
   bool is_repeated = false;
   bool body_follows = false;
   numbers last = of.last;
+  std::uint64_t known = by.passed();
   feed_message usual;
   for (std::string_view rest = bytes; !rest.empty();) {
     if (queued.entries > 0 && take_message(rest, usual)) {
@@ -298,6 +304,9 @@ void feed_reader::take_batch(const link_ptr& at, std::uint64_t position, message
     }
     if (queued.entries++ == 0) {
       queued.begin = begin;
+    }
+    if (known == position - 2 && is_news(*entry)) {
+      known = position - 1;
     }
     switch (entry->what) {
       case kind::message:
@@ -327,6 +336,14 @@ void feed_reader::take_batch(const link_ptr& at, std::uint64_t position, message
     return;
   }
   of.repeated += repeated;
+  if (known > by.passed()) {
+    by.known = known;
+    owe(at);
+    due_ = std::min(due_, now + saying);
+    if (known - by.said >= by.say_after) {
+      say(by);
+    }
+  }
   if (is_repeated) {
     // The publisher may have missed what we said.
     by.must_say = true;
@@ -522,7 +539,7 @@ inline void feed_reader::pass(std::size_t bytes) {
   if (!by.owes) {
     owe(reading_.from);
   }
-  if (by.taken - by.said >= by.say_after || by.unsaid_bytes >= limit_bytes_ / parts_of_window) {
+  if (by.passed() - by.said >= by.say_after || by.unsaid_bytes >= limit_bytes_ / parts_of_window) {
     say(by);
   }
 }
@@ -535,18 +552,18 @@ void feed_reader::owe(const link_ptr& which) {
 }
 
 void feed_reader::say(link& by) {
-  by.said = by.taken;
+  by.said = by.passed();
   by.unsaid_bytes = 0;
   by.must_say = false;
   if (!by.is_over) {
-    ask({feed_request::kind::received, id_, by.id, by.taken});
+    ask({feed_request::kind::received, id_, by.id, by.said});
   }
 }
 
 void feed_reader::say_all() {
   for (const link_ptr& each : owing_) {
     each->owes = false;
-    if (each->taken != each->said || each->must_say) {
+    if (each->passed() != each->said || each->must_say) {
       say(*each);
     }
   }
@@ -586,7 +603,7 @@ void feed_reader::leave() {
   bool has_said = false;
   for (const auto& [id, each] : publishers_) {
     if (each->current != nullptr) {
-      ask({feed_request::kind::leave, id_, each->current->id, each->current->taken});
+      ask({feed_request::kind::leave, id_, each->current->id, each->current->passed()});
       has_said = true;
     }
   }

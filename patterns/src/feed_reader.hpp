@@ -22,6 +22,7 @@
 
 #include "feed_wire.hpp"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -127,6 +128,7 @@ class feed_reader {
     time_point asked_at{};       // the last request was made; long ago: none yet
     std::uint64_t expected = 1;  // position that is to come next
     std::uint64_t taken = 0;     // by the program
+    std::uint64_t known = 0;     // behind that there was only news, which the reader has taken in
     std::uint64_t said = 0;      // so, to the publisher
     std::uint64_t say_after = 1;
     std::size_t unsaid_bytes = 0;
@@ -134,6 +136,9 @@ class feed_reader {
     bool must_say = false;  // again, though there is nothing new to say
     std::size_t queued_bytes = 0;
     std::unordered_set<const prefixes::value_type*> active;
+
+    // What need not be sent again: who waits for publishers to serve takes nothing meanwhile.
+    [[nodiscard]] std::uint64_t passed() const noexcept { return std::max(taken, known); }
   };
 
   // Of a publisher; or without a link, topic and body of a plain one.

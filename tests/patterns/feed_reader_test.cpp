@@ -612,6 +612,19 @@ TEST_CASE("that a publisher joined is said with the next message, or 10 ms later
   CHECK(at.said().size() == 1);
 }
 
+TEST_CASE("news in front of all messages need not be taken to be said to be received") {
+  world at{{.limit = 8}};
+  at.send(1, 1, {joined(9), active("t"), active("u"), text(1), active("v")});
+  const auto said = at.said(request::received);
+  REQUIRE(said.size() == 1);
+  CHECK(said.front().position == 3);
+  CHECK(at.receive_all().size() == 1);
+  CHECK(at.events.size() == 2);  // it subscribed to t alone
+  at.now += 10ms;
+  at.reader.rest(at.now);
+  CHECK(at.said(request::received).back().position == 5);
+}
+
 TEST_CASE("who leaves says to all publishers what it received") {
   world at;
   at.send(1, 1, {joined(8), text(1), text(2)});
@@ -622,7 +635,7 @@ TEST_CASE("who leaves says to all publishers what it received") {
   const auto said = at.said(request::leave);
   REQUIRE(said.size() == 2);
   for (const feed_request& each : said) {
-    CHECK(each.position == (each.link == 1 ? 2 : 0));
+    CHECK(each.position == (each.link == 1 ? 2 : 1));
   }
 }
 

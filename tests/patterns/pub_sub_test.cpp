@@ -238,6 +238,22 @@ TEST_CASE("a subscriber knows when its publishers serve a prefix") {
   }
 }
 
+TEST_CASE("who waits for publishers may have more prefixes than room for messages") {
+  for (const std::string& where : carriers) {
+    INFO(where);
+    context owner;
+    publisher one{owner};
+    subscriber reader{owner, {.limit = 1}};
+    for (int count = 0; count < 100; ++count) {
+      reader.subscribe(std::to_string(count));
+    }
+    reader.connect(one.bind(where));
+    CHECK(reader.wait_for_publishers(1, patience));
+    one.publish("99", "1");
+    CHECK(reader.receive_for(patience)->body == "1");
+  }
+}
+
 TEST_CASE("what was published before a publisher's first subscriber could connect is recovered") {
   context owner;
   subscriber early{owner};
