@@ -103,6 +103,9 @@ void feed_link::push(const feed_ref& message) {
     return;
   }
   if (options_.when_lagging == lag_policy::newest_by_topic && supersede(to, message, book)) {
+    while (to.bytes > options_.limit_bytes && to.messages > 1) {
+      drop_oldest(to, loss_reason::lagged);  // it is larger than the one that it took the place of
+    }
     return;
   }
   if (is_full(to)) {

@@ -330,6 +330,27 @@ TEST_CASE("or all but the newest of each topic, as soon as it lags") {
   CHECK(at.said() == "9:a=5 10:a=6");  // it does not lag any more
 }
 
+TEST_CASE("also then there are no more bytes than the limit") {
+  publisher_options options = limited(100, lag_policy::newest_by_topic);
+  options.limit_bytes = 1000;
+  desk_at_work at{options};
+  at.connect(wishes(1, 1), {""});
+  static_cast<void>(at.said());
+  at.received(1);
+  for (const char* each : {"first", "a", "b", "c"}) {
+    at.publish(each, "small");
+  }
+  for (const char* each : {"a", "b", "c"}) {
+    at.publish(each, std::string(400, 'x'));
+  }
+  at.flush();
+  for (int round = 0; round < 9; ++round) {
+    at.received(1);
+  }
+  CHECK(at.books().dropped[loss_reason::lagged] > 0);
+  CHECK(at.books().dropped[loss_reason::superseded] == 3);
+}
+
 TEST_CASE("or it is cut off, and told so") {
   desk_at_work at{limited(3, lag_policy::cut_off)};
   at.connect(wishes(1, 1), {"a"});
