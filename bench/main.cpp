@@ -56,8 +56,8 @@ int bench(const arguments& args) {
     const char* name;
     std::vector<bench_case> (*cases)();
   } const benches[] = {
-      {"pipes", pipes}, {"sockets", sockets},           {"gateway", gateway},
-      {"costs", costs}, {"pipe sockets", pipe_sockets}, {"request_reply", request_reply},
+      {"pipes", pipes},     {"sockets", sockets},           {"gateway", gateway},
+      {"costs", costs},     {"pipe sockets", pipe_sockets}, {"request_reply", request_reply},
       {"pub_sub", pub_sub},
   };
   std::ofstream json;

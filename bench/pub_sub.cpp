@@ -67,8 +67,8 @@ std::vector<std::string> prefixes_of(const feed& what) {
 // Delivered messages a second, all readers together. Factor: how many times as many messages.
 double ours(const feed& what, std::size_t factor = 1) {
   context owner;
-  publisher from{owner,
-                 {.when_lagging = lag_policy::wait, .max_wait = patience, .batch_delay = what.delay}};
+  publisher from{
+      owner, {.when_lagging = lag_policy::wait, .max_wait = patience, .batch_delay = what.delay}};
   const endpoint bound = from.bind(what.where);
   std::vector<std::unique_ptr<subscriber>> readers;
   for (std::size_t number = 0; number < what.readers; ++number) {

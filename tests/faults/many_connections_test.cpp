@@ -61,9 +61,9 @@ void check_nothing_stays(Visit visit) {
   }
   CHECK(once_settled(open_descriptors, descriptors) <= descriptors);
   if (!sanitized) {
-    // 9,000 peers that left 256 bytes each; a socket or connection of libzmq takes some thousand. On
-    // a busy machine many are closing at once, and the lists that libzmq keeps of them stay long:
-    // 155 bytes each were seen.
+    // 9,000 peers that left 256 bytes each; a socket or connection of libzmq takes some thousand.
+    // On a busy machine many are closing at once, and the lists that libzmq keeps of them stay
+    // long: 155 bytes each were seen.
     const std::size_t limit = bytes + 9'000 * 256;
     CHECK(once_settled(bytes_in_use, limit) <= limit);
   }

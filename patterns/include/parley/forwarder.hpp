@@ -55,7 +55,8 @@ class forwarder {
   [[nodiscard]] std::vector<feed_ledger> upstream_ledger() const;
   [[nodiscard]] forwarder_statistics statistics() const;
 
-  // What happens to its connections over tcp and ipc, on either side; as of subscriber and publisher.
+  // What happens to its connections over tcp and ipc, on either side; as of subscriber and
+  // publisher.
   [[nodiscard]] monitor watch_upstream();
   [[nodiscard]] monitor watch_downstream();
 
