@@ -776,12 +776,11 @@ TEST_CASE("hostile subscribers are noticed by nobody else, and leave nothing beh
     {
       hostile_subscriber large{owner, where};
       large.say(wishes_topic({.subscriber = 5, .limit = 10, .limit_bytes = 1000}));
-      for (int count = 0; count < 5; ++count) {
-        const std::string huge = std::to_string(count) + std::string(100'000, 'x');
-        large.say(huge);
-        large.say(prefix_topic(5, huge));
-        large.say(prefix_topic(5, huge.substr(0, 60'000)));
-      }
+      // One of each: libzmq's trie is slow with such prefixes, for whoever they come from.
+      const std::string huge(100'000, 'x');
+      large.say(huge);
+      large.say(prefix_topic(5, huge));
+      large.say(prefix_topic(5, huge.substr(0, 60'000)));
       large.say(inbox_topic(5));
       large.say(prefix_topic(5, "last"));
       REQUIRE(feed.wait_for_subscribers(1, patience, "last"));
