@@ -170,6 +170,9 @@ struct proxy::state {
 
 void proxy::state::run(const std::stop_token& stop) {
   poller waiting;
+  // Their places were in the poller of the run before.
+  to_back.forget(waiting);
+  to_front.forget(waiting);
   bool was_paused = false;
   // Relaxed: a message that was sent after pause brings is_paused with it.
   const auto is_paused_now = [&] { return is_paused.load(std::memory_order_relaxed); };

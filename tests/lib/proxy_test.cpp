@@ -269,6 +269,25 @@ TEST_CASE("a proxy stops while it waits, while it is paused and before it is sta
   CHECK(text_of(pipes.worker.receive_for(patience)) == "1");
 }
 
+TEST_CASE(
+    "a proxy that was stopped while it waited wakes for what comes after it was started again") {
+  streamer pipes;
+  pipes.add_worker();
+  for (int round = 0; round < 20; ++round) {
+    pipes.middle->start();
+    pipes.source.send(numbered(round));
+    CHECK(text_of(pipes.worker.receive_for(patience)) == std::to_string(round));
+    // It waits by then, most likely in some of the rounds; else this tests nothing.
+    std::this_thread::sleep_for(1ms);
+    pipes.middle->stop();
+    pipes.middle->start();
+    std::this_thread::sleep_for(1ms);
+    pipes.source.send(numbered(-round));
+    CHECK(text_of(pipes.worker.receive_for(patience)) == std::to_string(-round));
+    pipes.middle->stop();
+  }
+}
+
 TEST_CASE("a proxy runs on the calling thread until it is told to stop") {
   streamer pipes;
   pipes.add_worker();
