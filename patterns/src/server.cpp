@@ -46,6 +46,14 @@ std::string type_name(const std::exception& thrown) {
   return status == 0 ? readable.get() : mangled;
 }
 
+// Replies; none for a notification.
+message result_reply(const detail::open_call& to, const frame& result) {
+  return to.wants_reply ? message{detail::pack_result(to.id, result)} : message{};
+}
+message error_reply(const detail::open_call& to, std::string_view type, std::string_view text) {
+  return to.wants_reply ? message{detail::pack_error(to.id, type, text)} : message{};
+}
+
 }  // namespace
 
 namespace detail {
@@ -102,26 +110,22 @@ void parameters::throw_missing(std::size_t index) const {
 struct server::state {
   state(context& owner, const server_options& options)
       : core{std::make_shared<detail::server_core>(owner, options)} {
-    core->start([this](const call& next) { execute(next); });
+    core->start([this](const call& next) { return execute(next); });
   }
   ~state() { core->close(); }
 
   using call = detail::server_core::call;
 
-  void execute(const call& next) {
+  std::optional<message> execute(const call& next) {
     std::shared_ptr<const raw_handler> raw_now;
     {
       const std::shared_lock lock{handlers};
       raw_now = raw;
     }
     try {
-      if (raw_now) {
-        core->answer(*next, run_raw(*raw_now, std::move(next->payload)));
-      } else {
-        run_call(next);
-      }
+      return raw_now ? run_raw(*raw_now, std::move(next->payload)) : run_call(next);
     } catch (const std::bad_alloc&) {
-      core->answer(*next, {});  // this request asked for too much; the others need not know
+      return message{};  // this request asked for too much; the others need not know
     }
   }
 
@@ -136,14 +140,14 @@ struct server::state {
     }
   }
 
-  void run_call(const call& next) {
+  std::optional<message> run_call(const call& next) {
     const frame payload = next->payload.front();
     std::optional<detail::rpc_request> request;
     try {
       request = detail::parse_request(payload);
     } catch (const protocol_error& failure) {
       // Answered all the same: a plain REQ socket would wait for ever.
-      return core->answer(*next, detail::pack_error(0, wrong_request, failure.what()));
+      return message{detail::pack_error(0, wrong_request, failure.what())};
     }
     next->id = request->id.value_or(0);
     next->wants_reply = request->id.has_value();
@@ -156,22 +160,21 @@ struct server::state {
         found = at->second;
       }
     }
-    const call_context about{next};
     if (!found) {
-      return fail(about, unknown_method, "no method '" + std::string{request->method} + "'");
+      return error_reply(*next, unknown_method,
+                        "no method '" + std::string{request->method} + "'");
     }
     try {
-      if (const auto result = found->run(about, *request->parameters)) {
-        answer(about, *result);
-      }
+      const auto result = found->run(call_context{next}, *request->parameters);
+      return result ? std::optional{result_reply(*next, *result)} : std::nullopt;
     } catch (const remote_error& failure) {
-      fail(about, failure.type(), failure.text());
+      return error_reply(*next, failure.type(), failure.text());
     } catch (const protocol_error& failure) {
-      fail(about, wrong_parameters, failure.what());
+      return error_reply(*next, wrong_parameters, failure.what());
     } catch (const std::exception& failure) {
-      fail(about, type_name(failure), failure.what());
+      return error_reply(*next, type_name(failure), failure.what());
     } catch (...) {
-      fail(about, unknown_exception, no_words);
+      return error_reply(*next, unknown_exception, no_words);
     }
   }
 
@@ -241,16 +244,14 @@ void server::close() noexcept {
 void server::answer(const call_context& to, const frame& result) {
   detail::open_call& call = *to.call_;
   if (const auto core = call.owner.lock()) {
-    core->answer(call,
-                 call.wants_reply ? message{detail::pack_result(call.id, result)} : message{});
+    core->answer(call, result_reply(call, result));
   }
 }
 
 void server::fail(const call_context& to, std::string_view type, std::string_view text) {
   detail::open_call& call = *to.call_;
   if (const auto core = call.owner.lock()) {
-    core->answer(call,
-                 call.wants_reply ? message{detail::pack_error(call.id, type, text)} : message{});
+    core->answer(call, error_reply(call, type, text));
   }
 }
 

@@ -43,7 +43,7 @@ server_core::server_core(context& owner, const server_options& options)
       workers_{options.workers},
       desk_{options, call_ids{}.next()} {}
 
-void server_core::start(std::function<void(const call&)> execute) {
+void server_core::start(executor execute) {
   execute_ = std::move(execute);
   try {
     for (unsigned count = 0; count < workers_ + 1; ++count) {
@@ -80,25 +80,19 @@ void server_core::close() noexcept {
 
 void server_core::work() {
   std::unique_lock lock{mutex_};
-  while (!closing_) {
+  for (time_point now = clock::now(); !closing_;) {
     if (running_ < workers_) {
-      if (const call next = desk_.next(clock::now())) {
-        ++running_;
-        call_others();
-        next->owner = weak_from_this();
-        next->runs = true;
-        lock.unlock();
-        execute_(next);
-        lock.lock();
-        next->runs = false;
-        --running_;
+      if (const call next = desk_.next(now)) {
+        now = run(lock, next);
         continue;
       }
       if (send_held(lock)) {
+        now = clock::now();
         continue;
       }
       if (!receives_) {
         receive(lock, time_point::max());
+        now = clock::now();
         continue;
       }
     }
@@ -117,8 +111,34 @@ void server_core::work() {
       }
     }
     --idle_;
+    now = clock::now();
   }
   static_cast<void>(send_held(lock));
+}
+
+// Returns what time it is then.
+server_core::time_point server_core::run(std::unique_lock<std::mutex>& lock, const call& next) {
+  ++running_;
+  call_others();
+  next->owner = weak_from_this();
+  next->runs = true;
+  lock.unlock();
+  std::optional<message> reply = execute_(next);
+  time_point now = clock::now();
+  std::vector<message> out;
+  lock.lock();
+  if (reply) {
+    desk_.answer(*next, std::move(*reply), now, out);
+  }
+  if (!out.empty()) {
+    lock.unlock();
+    send(out);
+    now = clock::now();
+    lock.lock();
+  }
+  next->runs = false;
+  --running_;
+  return now;
 }
 
 // False: there was nothing.

@@ -21,6 +21,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -33,8 +34,9 @@ class server_core : public std::enable_shared_from_this<server_core> {
 
   server_core(context& owner, const server_options& options);
 
-  // execute answers the call, now or later.
-  void start(std::function<void(const call&)> execute);
+  // Returns the call's reply, which is empty for a notification; nothing: somebody answers later.
+  using executor = std::function<std::optional<message>(const call&)>;
+  void start(executor execute);
   // Asks handlers to stop and waits for them.
   void close() noexcept;
 
@@ -48,6 +50,7 @@ class server_core : public std::enable_shared_from_this<server_core> {
 
  private:
   void work();
+  time_point run(std::unique_lock<std::mutex>& lock, const call& next);
   void call_others() noexcept;
   void watch(const call& which);
   void receive(std::unique_lock<std::mutex>& lock, time_point deadline);
@@ -56,7 +59,7 @@ class server_core : public std::enable_shared_from_this<server_core> {
 
   shared_socket link_;
   const unsigned workers_;
-  std::function<void(const call&)> execute_;
+  executor execute_;
   std::mutex joining_;
   std::vector<std::thread> threads_;
 
