@@ -36,13 +36,21 @@ std::string_view kind_of(const msgpack::object& value) {
 
 }  // namespace
 
-msgpack::object_handle unpack(std::string_view bytes) {
+void pack_buffer::write_to_heap(const char* data, std::size_t size) {
+  if (heap_.empty()) {
+    heap_.reserve(4 * sizeof stack_ + size);
+    heap_.assign(stack_, stack_ + used_);
+  }
+  heap_.insert(heap_.end(), data, data + size);
+}
+
+unpacked::unpacked(std::string_view bytes) {
   using outcome = value_reader::outcome;
-  value_reader reader{bytes};
-  msgpack::object value;
-  switch (reader.read(value)) {
+  value_reader reader{bytes, small_};
+  switch (reader.read(value_)) {
     case outcome::good:
-      return {value, reader.take_zone()};
+      large_ = reader.take_zone();
+      return;
     case outcome::cut_short:
       throw protocol_error{"MessagePack value is cut short at " + std::to_string(bytes.size()) +
                            " bytes"};

@@ -93,12 +93,18 @@ outcome value_reader::claim(std::size_t count, std::size_t depth) noexcept {
 }
 
 void* value_reader::memory(std::size_t size) {
+  static_assert(sizeof(msgpack::object) % alignof(msgpack::object) == 0);
+  if (size <= small_.size()) {
+    void* const taken = small_.data();
+    small_ = small_.subspan(size);
+    return taken;
+  }
   if (!zone_) {
     // Most values are small, and malloc gives 8 KiB, msgpack-c's usual chunk, the slow way.
     zone_ = std::make_unique<msgpack::zone>(
         std::clamp<std::size_t>(8 * size_, 256, MSGPACK_ZONE_CHUNK_SIZE));
   }
-  return zone_->allocate_align(size, alignof(std::max_align_t));
+  return zone_->allocate_align(size, alignof(msgpack::object));
 }
 
 outcome value_reader::array(msgpack::object& into, std::uint32_t count, std::size_t depth) {

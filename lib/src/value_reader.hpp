@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 
 #include <msgpack.hpp>
@@ -27,11 +28,12 @@ class value_reader {
     more_follow  // bytes behind the value
   };
 
-  explicit value_reader(std::string_view bytes) noexcept
-      : at_{bytes.data()}, end_{bytes.data() + bytes.size()}, size_{bytes.size()} {}
+  // small: memory for the first containers.
+  explicit value_reader(std::string_view bytes, std::span<std::byte> small = {}) noexcept
+      : at_{bytes.data()}, end_{bytes.data() + bytes.size()}, size_{bytes.size()}, small_{small} {}
 
   [[nodiscard]] outcome read(msgpack::object& into);
-  // What containers live in; null: there were none.
+  // What the other containers live in; null: there were none.
   [[nodiscard]] std::unique_ptr<msgpack::zone> take_zone() noexcept { return std::move(zone_); }
   [[nodiscard]] std::size_t left() const noexcept { return static_cast<std::size_t>(end_ - at_); }
 
@@ -59,7 +61,8 @@ class value_reader {
   const char* at_;
   const char* const end_;
   const std::size_t size_;
-  std::size_t claimed_ = 0;  // elements that open containers still wait for
+  std::size_t claimed_ = 0;     // elements that open containers still wait for
+  std::span<std::byte> small_;  // what is left of it
   std::unique_ptr<msgpack::zone> zone_;
 };
 

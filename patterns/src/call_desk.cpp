@@ -235,7 +235,7 @@ void call_desk::refuse(const open_call& which, std::vector<message>& out) {
   }
   std::uint32_t id = 0;
   try {
-    const rpc_request request = parse_request(which.payload.front());
+    const rpc_request request{which.payload.front()};
     if (!request.id) {
       return;  // a notification
     }

@@ -68,14 +68,19 @@ void pack_notification_head(pack_buffer& into, std::string_view method) {
   begin_notification(into, method);
 }
 
-response::response(const message& reply) {
+namespace {
+
+std::string_view payload_of(const message& reply) {
   if (reply.empty()) {
     throw protocol_error{"a response without a payload"};
   }
-  fields_ = parse_response(reply.front());
+  return reply.front().view();
 }
 
-const msgpack::object& response::result() const noexcept { return fields_.get().via.array.ptr[3]; }
+}  // namespace
+
+response::response(const message& reply)
+    : fields_{payload_of(reply)}, result_{result_of(fields_.get())} {}
 
 }  // namespace detail
 

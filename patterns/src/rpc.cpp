@@ -58,9 +58,8 @@ std::string_view text_of(const msgpack::object& element) {
 
 }  // namespace
 
-rpc_request parse_request(const frame& payload) {
-  rpc_request request{std::nullopt, {}, nullptr, unpack(payload.view())};
-  const msgpack::object& outer = request.storage.get();
+rpc_request::rpc_request(const frame& payload) : storage{payload.view()} {
+  const msgpack::object& outer = storage.get();
   if (outer.type != msgpack::type::ARRAY) {
     throw protocol_error{"a request must be a MessagePack-RPC array"};
   }
@@ -71,7 +70,7 @@ rpc_request parse_request(const frame& payload) {
         fields.ptr[1].via.u64 > 0xffff'ffff) {
       throw protocol_error{"a request's id must be an unsigned number of 32 bits"};
     }
-    request.id = static_cast<std::uint32_t>(fields.ptr[1].via.u64);
+    id = static_cast<std::uint32_t>(fields.ptr[1].via.u64);
     next = 2;
   } else if (fields.size != 3 || !is_type(fields.ptr[0], message_type::notification)) {
     throw protocol_error{
@@ -80,13 +79,11 @@ rpc_request parse_request(const frame& payload) {
   if (fields.ptr[next].type != msgpack::type::STR) {
     throw protocol_error{"a request's method must be a string"};
   }
-  request.method = text_of(fields.ptr[next]);
-  request.parameters = &fields.ptr[next + 1];
-  if (request.parameters->type != msgpack::type::ARRAY &&
-      request.parameters->type != msgpack::type::MAP) {
+  method = text_of(fields.ptr[next]);
+  parameters = &fields.ptr[next + 1];
+  if (parameters->type != msgpack::type::ARRAY && parameters->type != msgpack::type::MAP) {
     throw protocol_error{"a request's parameters must be an array, or a map of names"};
   }
-  return request;
 }
 
 void begin_request(pack_buffer& into, std::uint32_t id, std::string_view method) {
@@ -130,18 +127,16 @@ frame pack_error(std::uint32_t id, std::string_view type, std::string_view text)
   return buffer.take();
 }
 
-msgpack::object_handle parse_response(const frame& payload) {
-  msgpack::object_handle response = unpack(payload.view());
-  const msgpack::object& outer = response.get();
-  if (outer.type != msgpack::type::ARRAY || outer.via.array.size != 4 ||
-      !is_type(outer.via.array.ptr[0], message_type::response)) {
+const msgpack::object& result_of(const msgpack::object& response) {
+  if (response.type != msgpack::type::ARRAY || response.via.array.size != 4 ||
+      !is_type(response.via.array.ptr[0], message_type::response)) {
     throw protocol_error{"a response must be [1, id, error, result]"};
   }
-  const msgpack::object& failure = outer.via.array.ptr[2];
+  const msgpack::object& failure = response.via.array.ptr[2];
   if (failure.type != msgpack::type::NIL) {
     throw_remote_error(failure);
   }
-  return response;
+  return response.via.array.ptr[3];
 }
 
 }  // namespace parley::detail

@@ -19,14 +19,14 @@ namespace parley::detail {
 // A request or a notification; method and parameters look into `storage`, and that into the frame
 // it was parsed from.
 struct rpc_request {
+  // Throws protocol_error.
+  explicit rpc_request(const frame& payload);
+
+  unpacked storage;
   std::optional<std::uint32_t> id;  // none: a notification
   std::string_view method;
   const msgpack::object* parameters;
-  msgpack::object_handle storage;
 };
-
-// Throws protocol_error.
-[[nodiscard]] rpc_request parse_request(const frame& payload);
 
 // The parameters, packed, are to follow.
 void begin_request(pack_buffer& into, std::uint32_t id, std::string_view method);
@@ -36,8 +36,8 @@ void begin_notification(pack_buffer& into, std::string_view method);
 [[nodiscard]] frame pack_result(std::uint32_t id, const frame& result);
 [[nodiscard]] frame pack_error(std::uint32_t id, std::string_view type, std::string_view text);
 
-// The response as its array of four, whose last element is the result. The handle looks into
-// payload. Throws remote_error for an error response, protocol_error for anything else.
-[[nodiscard]] msgpack::object_handle parse_response(const frame& payload);
+// The result in a response. Throws remote_error for an error response, protocol_error for anything
+// else.
+[[nodiscard]] const msgpack::object& result_of(const msgpack::object& response);
 
 }  // namespace parley::detail

@@ -144,7 +144,7 @@ struct server::state {
     const frame payload = next->payload.front();
     std::optional<detail::rpc_request> request;
     try {
-      request = detail::parse_request(payload);
+      request.emplace(payload);
     } catch (const protocol_error& failure) {
       // Answered all the same: a plain REQ socket would wait for ever.
       return message{detail::pack_error(0, wrong_request, failure.what())};

@@ -447,7 +447,7 @@ TEST_CASE("a server lists its methods, in words of MessagePack") {
     return packed.take();
   }());
   std::ostringstream shown;
-  shown << detail::unpack(reply.front().view()).get();
+  shown << detail::unpacked{reply.front().view()}.get();
   CHECK(
       shown.str() ==
       R"([1,1,null,[{"name":"add","parameters":[{"name":"a","type":"int"},)"

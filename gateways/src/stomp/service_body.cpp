@@ -126,7 +126,7 @@ service_parameters to_parameters(std::string_view content_type, std::string_view
   }
   if (is_msgpack(content_type)) {
     try {
-      if (detail::unpack(body).get().type == msgpack::type::ARRAY) return {std::string{body}, {}};
+      if (detail::unpacked{body}.get().type == msgpack::type::ARRAY) return {std::string{body}, {}};
     } catch (const protocol_error&) {
     }
     return {{}, "the body is not a MessagePack array of parameters"};
@@ -139,7 +139,7 @@ service_parameters to_parameters(std::string_view content_type, std::string_view
 
 std::string to_json(std::string_view packed) {
   try {
-    return dump(to_value(detail::unpack(packed).get()));
+    return dump(to_value(detail::unpacked{packed}.get()));
   } catch (const protocol_error&) {
     return {};
   }

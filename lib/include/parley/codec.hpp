@@ -13,6 +13,8 @@
 #include <parley/frame.hpp>
 
 #include <cstddef>
+#include <cstring>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <type_traits>
@@ -34,26 +36,39 @@ class pack_buffer {
     if (heap_.empty() && size <= sizeof stack_ - used_) {
       std::memcpy(stack_ + used_, data, size);
       used_ += size;
-      return;
+    } else {
+      write_to_heap(data, size);
     }
-    if (heap_.empty()) {
-      heap_.reserve(4 * sizeof stack_ + size);
-      heap_.assign(stack_, stack_ + used_);
-    }
-    heap_.insert(heap_.end(), data, data + size);
   }
   [[nodiscard]] frame take() const {
     return heap_.empty() ? frame{stack_, used_} : frame{heap_.data(), heap_.size()};
   }
 
  private:
+  // Not inline, so that the usual case is.
+  void write_to_heap(const char* data, std::size_t size);
+
   char stack_[512];
   std::size_t used_ = 0;
   std::vector<char> heap_;
 };
 
-// Unpacks exactly one value; strings and binaries refer to the given bytes.
-[[nodiscard]] msgpack::object_handle unpack(std::string_view bytes);
+// Exactly one value, unpacked; strings and binaries refer to the given bytes. A small one lives in
+// the object.
+class unpacked {
+ public:
+  // Throws protocol_error.
+  explicit unpacked(std::string_view bytes);
+  unpacked(const unpacked&) = delete;
+  unpacked& operator=(const unpacked&) = delete;
+
+  [[nodiscard]] const msgpack::object& get() const noexcept { return value_; }
+
+ private:
+  alignas(std::max_align_t) std::byte small_[256];
+  std::unique_ptr<msgpack::zone> large_;
+  msgpack::object value_;
+};
 
 [[noreturn]] void throw_wrong_type(const msgpack::object& found);
 
@@ -79,7 +94,7 @@ template<class T>
 template<class T>
 [[nodiscard]] T decode(std::string_view bytes) {
   static_assert(!std::is_same_v<T, std::string_view>, "the view would outlive what it looks at");
-  const msgpack::object_handle value = detail::unpack(bytes);
+  const detail::unpacked value{bytes};
   return decode<T>(value.get());
 }
 

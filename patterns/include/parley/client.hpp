@@ -162,10 +162,11 @@ void pack_parameters(pack_buffer& into, const Arguments&... arguments) {
 class response {
  public:
   explicit response(const message& reply);
-  [[nodiscard]] const msgpack::object& result() const noexcept;
+  [[nodiscard]] const msgpack::object& result() const noexcept { return result_; }
 
  private:
-  msgpack::object_handle fields_;
+  unpacked fields_;
+  const msgpack::object& result_;
 };
 
 template<class Result>
