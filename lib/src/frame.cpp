@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include <parley/frame.hpp>
 
-#include "body_pool.hpp"
+#include <parley/body_pool.hpp>
 
 #include <cassert>
 #include <new>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 #include <parley/zmq_frame.hpp>
 
-#include "body_pool.hpp"
+#include <parley/body_pool.hpp>
+
 #include "zmq_part.hpp"
 
 #include <cstring>

@@ -170,7 +170,7 @@ void call_desk::take_call(message&& address, const std::optional<call_header>& h
   if (header && (header->flags & call_header::greets) != 0) {
     out.push_back(control(address, {.what = kind::pong, .time = micros(now)}));
   }
-  const auto made = std::make_shared<open_call>();
+  const auto made = std::allocate_shared<open_call>(pooled<open_call>{});
   made->header = header;
   made->has_delimiter = has_delimiter;
   if (header) {
@@ -336,8 +336,9 @@ void call_desk::hold(const message& address, const open_call& to, const frame& p
     }
     at = held_.begin() + static_cast<std::ptrdiff_t>(held_clients_++);
     at->address = address;
+    at->link = link_of(address);
   }
-  const call_header header = reply_header(address, to.header->id);
+  const call_header header = reply_header(at->link, to.header->id);
   if (!at->replies.add(header, payload)) {
     out.push_back(at->address);
     out.back().push_back(at->replies.packed());
@@ -439,7 +440,8 @@ void call_desk::close(std::vector<std::stop_source>& stops) {
 message call_desk::reply(const message& address, const open_call& to,
                          const message& payload) const {
   if (to.header) {
-    return answer_to(address, reply_header(address, to.header->id), to.may_carry(payload), payload);
+    return answer_to(address, reply_header(link_of(address), to.header->id), to.may_carry(payload),
+                     payload);
   }
   message outgoing{address};
   if (to.has_delimiter) {
@@ -451,12 +453,9 @@ message call_desk::reply(const message& address, const open_call& to,
   return outgoing;
 }
 
-call_header call_desk::reply_header(const message& address, std::uint64_t id) const noexcept {
-  return {.what = kind::reply,
-          .flags = call_header::bundles,
-          .id = id,
-          .link = link_of(address),
-          .load = load()};
+call_header call_desk::reply_header(std::uint64_t link, std::uint64_t id) const noexcept {
+  return {
+      .what = kind::reply, .flags = call_header::bundles, .id = id, .link = link, .load = load()};
 }
 
 message call_desk::control(const message& address, call_header header) const {

@@ -8,6 +8,7 @@
 // again gets the same reply. One thread at a time.
 #pragma once
 
+#include <parley/body_pool.hpp>
 #include <parley/message.hpp>
 #include <parley/server.hpp>
 
@@ -123,6 +124,7 @@ class call_desk {
   // Replies that wait for others to the same client.
   struct held {
     message address;
+    std::uint64_t link = 0;
     bundle_writer replies;
   };
   static constexpr std::size_t most_held_clients = 16;
@@ -149,7 +151,7 @@ class call_desk {
   void refuse(const open_call& which, std::vector<message>& out);
   [[nodiscard]] message reply(const message& address, const open_call& to,
                               const message& payload) const;
-  [[nodiscard]] call_header reply_header(const message& address, std::uint64_t id) const noexcept;
+  [[nodiscard]] call_header reply_header(std::uint64_t link, std::uint64_t id) const noexcept;
   [[nodiscard]] message control(const message& address, call_header header) const;
   [[nodiscard]] std::uint64_t link_of(const message& address) const noexcept;
   [[nodiscard]] std::uint32_t load() const noexcept;
@@ -165,9 +167,12 @@ class call_desk {
   const std::uint64_t salt_;
 
   std::deque<call> line_;
-  std::unordered_map<std::uint64_t, call> known_;  // open ones that have a header, by id
-  std::vector<call> nameless_;                     // begun, and without a header
-  std::size_t open_ = 0;                           // taken, and not answered
+  // Open ones that have a header, by id.
+  std::unordered_map<std::uint64_t, call, std::hash<std::uint64_t>, std::equal_to<>,
+                     pooled<std::pair<const std::uint64_t, call>>>
+      known_;
+  std::vector<call> nameless_;              // begun, and without a header
+  std::size_t open_ = 0;                    // taken, and not answered
   std::vector<watched> watched_;            // the earliest in front (a heap); some may be answered
   std::chrono::nanoseconds usual_time_{0};  // a handler's, of late
 

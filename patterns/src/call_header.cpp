@@ -72,7 +72,7 @@ frame pack_header(call_header header, const frame& payload) {
 }
 
 std::optional<call_header> parse_header(std::string_view text) noexcept {
-  if (text.size() < header_size || !text.starts_with(magic)) {
+  if (text.size() < header_size || std::memcmp(text.data(), magic.data(), magic.size()) != 0) {
     return std::nullopt;
   }
   const char* at = text.data() + magic.size();

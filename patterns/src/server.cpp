@@ -11,6 +11,7 @@
 #include <cxxabi.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <map>
 #include <mutex>
@@ -118,7 +119,7 @@ struct server::state {
 
   std::optional<message> execute(const call& next) {
     std::shared_ptr<const raw_handler> raw_now;
-    {
+    if (is_raw.load(std::memory_order_relaxed)) {  // the mutex orders what it stands for
       const std::shared_lock lock{handlers};
       raw_now = raw;
     }
@@ -161,8 +162,7 @@ struct server::state {
       }
     }
     if (!found) {
-      return error_reply(*next, unknown_method,
-                        "no method '" + std::string{request->method} + "'");
+      return error_reply(*next, unknown_method, "no method '" + std::string{request->method} + "'");
     }
     try {
       const auto result = found->run(call_context{next}, *request->parameters);
@@ -182,6 +182,7 @@ struct server::state {
   std::shared_mutex handlers;
   std::map<std::string, std::shared_ptr<const method>, std::less<>> methods;
   std::shared_ptr<const raw_handler> raw;
+  std::atomic<bool> is_raw{false};  // spares calls by name the mutex
 };
 
 server::server(context& owner, const server_options& options) : state_{new state{owner, options}} {
@@ -227,6 +228,7 @@ void server::handle_packed(std::string_view name, packed_handler function) {
 void server::handle_raw(raw_handler function) {
   const std::unique_lock lock{state_->handlers};
   state_->raw = std::make_shared<const raw_handler>(std::move(function));
+  state_->is_raw = true;
 }
 
 server_statistics server::statistics() const { return state_->core->statistics(); }

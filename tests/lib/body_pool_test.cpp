@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-#include "body_pool.hpp"
+#include <parley/body_pool.hpp>
 
 #include <parley/frame.hpp>
 

@@ -53,10 +53,10 @@ inline constexpr std::chrono::nanoseconds look_interval{128};
 using steady_point = std::chrono::steady_clock::time_point;
 inline constexpr steady_point never = steady_point::max();
 
-// From now; a time too long for the clock is never.
+// From now on; a time too long for the clock is never.
 template<class Rep, class Period>
-[[nodiscard]] steady_point deadline_after(std::chrono::duration<Rep, Period> time) {
-  const auto now = std::chrono::steady_clock::now();
+[[nodiscard]] steady_point deadline_after(std::chrono::duration<Rep, Period> time,
+                                          steady_point now = std::chrono::steady_clock::now()) {
   if (time <= time.zero()) return now;
   if (std::chrono::duration<double>{time} >= std::chrono::duration<double>{never - now})
     return never;

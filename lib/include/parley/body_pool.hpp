@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //
-// Memory for large bodies, recycled: a block goes back to the thread that took it, whoever gives it
-// back. Taking and giving cost some nanoseconds; malloc and free of different threads cost ten
-// times that, and would bound a pipe's speed.
+// Memory for large bodies, and what else comes and goes as often, recycled: a block goes back to
+// the thread that took it, whoever gives it back. Taking and giving cost some nanoseconds; malloc
+// and free of different threads cost ten times that, and would bound a pipe's speed.
 //
 // Threads: any. A block outlives the thread that took it.
 // Bounded: a thread keeps at most most_kept bytes for itself, and as much waits for it to come
@@ -26,6 +26,23 @@ class body_pool {
   // What is kept for the calling thread's next bodies, in bytes: by itself, or waiting to come
   // back. Each of the two is bounded.
   [[nodiscard]] static std::size_t kept() noexcept;
+};
+
+// From there, for containers and shared objects.
+template<class T>
+struct pooled {
+  using value_type = T;
+
+  pooled() noexcept = default;
+  template<class Other>
+  pooled(const pooled<Other>&) noexcept {}
+
+  [[nodiscard]] T* allocate(std::size_t count) {
+    return static_cast<T*>(body_pool::take(count * sizeof(T)));
+  }
+  void deallocate(T* taken, std::size_t) noexcept { body_pool::give(taken); }
+
+  friend bool operator==(pooled, pooled) noexcept { return true; }
 };
 
 }  // namespace parley::detail
