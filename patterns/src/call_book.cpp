@@ -172,11 +172,15 @@ std::uint64_t call_book::start(order&& what, time_point now) {
 }
 
 void call_book::refuse(order&& what, call_outcome&& how) {
+  tell(what.waiting, std::move(what.when_done), std::move(how));
+}
+
+void call_book::tell(seat* waiting, done&& when_done, call_outcome&& how) {
   count(how.how);
-  if (what.waiting != nullptr) {
-    what.waiting->take_end(std::move(how));
+  if (waiting != nullptr) {
+    waiting->take_end(std::move(how));
   } else {
-    ended_.push_back({std::move(what.when_done), std::move(how)});
+    ended_.push_back({std::move(when_done), std::move(how)});
   }
 }
 
@@ -186,11 +190,11 @@ void call_book::end(call& which, call_outcome&& how) {
   }
   free_.push_back(static_cast<std::uint32_t>(which.id & place_mask));
   which.id = 0;
-  order over = std::exchange(which.what, order{});
-  if (over.waiting == nullptr) {
+  which.what.payload = {};
+  if (which.what.waiting == nullptr) {
     --unattended_;
   }
-  refuse(std::move(over), std::move(how));
+  tell(which.what.waiting, std::exchange(which.what.when_done, nullptr), std::move(how));
 }
 
 void call_book::end_late(call& which) {

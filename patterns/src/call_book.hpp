@@ -106,8 +106,11 @@ class call_book {
   void hold() noexcept { holds_ = true; }
   void flush();
 
-  // The calls with a function that have ended since the last time, in order.
-  [[nodiscard]] std::vector<ended> take_ended() { return std::exchange(ended_, {}); }
+  // The calls with a function that have ended since the last time, in order. The vector given is
+  // empty, and kept for its memory.
+  [[nodiscard]] std::vector<ended> take_ended(std::vector<ended> empty = {}) {
+    return std::exchange(ended_, std::move(empty));
+  }
   [[nodiscard]] bool has_ended() const noexcept { return !ended_.empty(); }
   // Calls with a function that have not ended.
   [[nodiscard]] std::size_t unattended() const noexcept { return unattended_; }
@@ -156,6 +159,7 @@ class call_book {
   void ask_after(std::size_t which);
   [[nodiscard]] bool control(std::size_t link, const call_header& header);
   void take_back(call& which);
+  void tell(seat* waiting, done&& when_done, call_outcome&& how);
   void end(call& which, call_outcome&& how);
   void end_late(call& which);
   void count(call_end how) noexcept;

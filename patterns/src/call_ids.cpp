@@ -3,16 +3,21 @@
 
 #include <parley/error.hpp>
 
-#include <unistd.h>
+#include <sys/random.h>
+
+#include <cerrno>
+#include <span>
 
 namespace parley::detail {
 
 std::uint64_t call_ids::next() {
-  const std::lock_guard lock{mutex_};
   if (left_ == 0) {
-    static_assert(sizeof ids_ <= 256, "getentropy gives no more at a time");
-    if (::getentropy(ids_.data(), sizeof ids_) != 0) {
-      throw error{errc::out_of_resources, "make a call's id"};
+    for (std::span<std::byte> rest = std::as_writable_bytes(std::span{ids_}); !rest.empty();) {
+      const ssize_t size = ::getrandom(rest.data(), rest.size(), 0);
+      if (size < 0 && errno != EINTR) {
+        throw error{errc::out_of_resources, "make a call's id"};
+      }
+      rest = rest.subspan(size < 0 ? 0 : static_cast<std::size_t>(size));
     }
     left_ = ids_.size();
   }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 //
 // Ids for calls, 64 random bits each: a server cannot guess the id of a call to another server, and
-// so cannot answer it. Any thread may use it.
+// so cannot answer it. One thread at a time.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 
 namespace parley::detail {
 
@@ -17,9 +16,8 @@ class call_ids {
 
  private:
   // The system's random numbers cost a system call: fetched for as many calls at a time.
-  static constexpr std::size_t fetched = 32;
+  static constexpr std::size_t fetched = 128;
 
-  std::mutex mutex_;
   std::array<std::uint64_t, fetched> ids_{};
   std::size_t left_ = 0;
 };

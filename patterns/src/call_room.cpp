@@ -58,7 +58,9 @@ struct cancel_hook {
 struct running {
   const void* room = nullptr;  // it does not begin anew inside one
   bool more_follow = false;    // calls that a function starts may wait for those of the next ones
-  bool holds = false;          // some do
+  bool starts = false;         // the present one started some
+  bool holds = false;          // some wait
+  time_point since{};          // the first of them does
 };
 thread_local running now_running;
 
@@ -70,6 +72,8 @@ constexpr std::chrono::microseconds others_turn{50};
 
 // How long a call may wait so for functions that take their time.
 constexpr std::chrono::microseconds most_held{50};
+// For so many ended calls memory is kept.
+constexpr std::size_t most_spare = 1000;
 
 }  // namespace
 
@@ -431,11 +435,11 @@ void call_room::wake_leader() noexcept {
 
 // Calls.
 
-call_outcome call_room::call(call_book::order&& what, const std::stop_token& stop) {
+call_outcome call_room::call(call_book::order&& what, const std::stop_token& stop, time_point now) {
   waiting self{*this};
   what.waiting = &self;
   std::unique_lock lock{mutex_};
-  const std::uint64_t id = start_unless_stopped(std::move(what), stop);
+  const std::uint64_t id = start_unless_stopped(std::move(what), stop, now);
   after_use(lock);
   std::optional<std::stop_callback<std::function<void()>>> on_stop;
   if (stop.stop_possible() && !self.end) {
@@ -451,16 +455,16 @@ call_outcome call_room::call(call_book::order&& what, const std::stop_token& sto
   return std::move(*self.end);
 }
 
-std::uint64_t call_room::start_unless_stopped(call_book::order&& what,
-                                              const std::stop_token& stop) {
+std::uint64_t call_room::start_unless_stopped(call_book::order&& what, const std::stop_token& stop,
+                                              time_point now) {
   if (stop.stop_requested()) {
     book_.refuse(std::move(what), {call_end::cancelled});
     return 0;
   }
-  if (!leader_sleeps_ && clock::now() - heard_ > deafness) {
+  if (!leader_sleeps_ && now - heard_ > deafness) {
     try_to_look();
   }
-  return book_.start(std::move(what), clock::now());
+  return book_.start(std::move(what), now);
 }
 
 // For stop callbacks. The functions of calls are left to others: one of them may let the client go,
@@ -478,7 +482,7 @@ void call_room::cancel(std::uint64_t id) {
   }
 }
 
-void call_room::start(call_book::order&& what, const std::stop_token& stop) {
+void call_room::start(call_book::order&& what, const std::stop_token& stop, time_point now) {
   std::shared_ptr<cancel_hook> hook;
   if (stop.stop_possible()) {
     hook = std::make_shared<cancel_hook>();
@@ -489,9 +493,15 @@ void call_room::start(call_book::order&& what, const std::stop_token& stop) {
   std::unique_lock lock{mutex_};
   if (now_running.room == this && now_running.more_follow) {
     book_.hold();
-    now_running.holds = true;
+    now_running.starts = true;
+    if (!std::exchange(now_running.holds, true)) {
+      now_running.since = now;
+    }
   }
-  const std::uint64_t id = start_unless_stopped(std::move(what), stop);
+  const std::uint64_t id = start_unless_stopped(std::move(what), stop, now);
+  if (now_running.room == this && now - now_running.since > most_held) {
+    flush();
+  }
   if (!has_leader_ || !background_.joinable()) {
     need_background();  // also for when the leader has left
   }
@@ -528,7 +538,7 @@ void call_room::stream::start(call_book::order&& what, std::stop_token stop) {
   what.waiting = &seat_;
   what.credit = window;
   std::unique_lock lock{room_.mutex_};
-  id_ = room_.start_unless_stopped(std::move(what), stop_);
+  id_ = room_.start_unless_stopped(std::move(what), stop_, clock::now());
   room_.after_use(lock);
 }
 
@@ -611,23 +621,28 @@ void call_room::run_ended(std::unique_lock<std::mutex>& lock) {
     return;
   }
   const running before = std::exchange(now_running, {this});
+  std::vector<call_book::ended> over = std::exchange(spare_, {});
   while (book_.has_ended()) {
-    std::vector<call_book::ended> over = book_.take_ended();
+    over = book_.take_ended(std::move(over));
     lock.unlock();
-    time_point flushed = clock::now();
     for (call_book::ended& each : over) {
       now_running.more_follow = &each != &over.back();
+      now_running.starts = false;
       each.when_done(std::move(each.how));
-      if (now_running.holds && clock::now() - flushed > most_held) {
+      // One that started a call looked at the clock then.
+      if (now_running.holds && !now_running.starts &&
+          clock::now() - now_running.since > most_held) {
         lock.lock();
         flush();
         lock.unlock();
-        flushed = clock::now();
       }
     }
     over.clear();  // the functions may hold what locks the mutex as it goes
     lock.lock();
     flush();
+  }
+  if (over.capacity() <= most_spare) {
+    spare_ = std::move(over);
   }
   now_running = before;
 }

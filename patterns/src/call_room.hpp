@@ -52,9 +52,10 @@ class call_room final : call_book::outbox {
   [[nodiscard]] client_statistics statistics() const;
 
   // Waits for the end of the call.
-  [[nodiscard]] call_outcome call(call_book::order&& what, const std::stop_token& stop);
+  [[nodiscard]] call_outcome call(call_book::order&& what, const std::stop_token& stop,
+                                  time_point now);
   // Requires: what has a function.
-  void start(call_book::order&& what, const std::stop_token& stop);
+  void start(call_book::order&& what, const std::stop_token& stop, time_point now);
 
   // Ends all calls and waits, closed.
   void close() noexcept;
@@ -123,7 +124,7 @@ class call_room final : call_book::outbox {
   void give_up() noexcept;
 
   [[nodiscard]] std::uint64_t start_unless_stopped(call_book::order&& what,
-                                                   const std::stop_token& stop);
+                                                   const std::stop_token& stop, time_point now);
   void cancel(std::uint64_t id);
   void after_use(std::unique_lock<std::mutex>& lock);
   void look_while_leader_sleeps();
@@ -157,6 +158,7 @@ class call_room final : call_book::outbox {
   mutable std::mutex mutex_;
   // All below guarded by mutex_.
   call_book book_;
+  std::vector<call_book::ended> spare_;            // empty, for its memory
   std::vector<std::unique_ptr<call_link>> links_;  // by the book's numbers; null: gone
   time_point heard_{};                             // when all monitors were last listened to
   std::function<void(const connection_event&)> on_connection_;

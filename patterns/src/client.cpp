@@ -89,12 +89,10 @@ response::response(const message& reply)
 struct client::state {
   state(context& owner, const client_options& chosen) : options{chosen}, room{owner, chosen} {}
 
-  [[nodiscard]] call_book::time_point deadline_of(const call_options& call) const {
-    return call.timeout ? deadline_after(*call.timeout) : deadline_after(options.timeout);
-  }
-  [[nodiscard]] call_book::order order_of(const call_options& call, message payload) const {
+  [[nodiscard]] call_book::order order_of(const call_options& call, message&& payload,
+                                          call_book::time_point now) const {
     return {.payload = std::move(payload),
-            .deadline = deadline_of(call),
+            .deadline = deadline_after(call.timeout.value_or(options.timeout), now),
             .idempotent = call.idempotent,
             .wait_for_server = call.wait_for_server};
   }
@@ -144,17 +142,19 @@ std::uint32_t client::next_request_number() noexcept {
 }
 
 message client::request(const call_options& options, message outgoing) {
+  const auto now = call_book::clock::now();
   call_outcome came =
-      state_->room.call(state_->order_of(options, std::move(outgoing)), options.stop);
+      state_->room.call(state_->order_of(options, std::move(outgoing), now), options.stop, now);
   static_cast<void>(came.value());
   return std::move(came.reply);
 }
 
 void client::request_then(const call_options& options, message outgoing,
                           std::function<void(call_outcome&&)> done) {
-  call_book::order order = state_->order_of(options, std::move(outgoing));
+  const auto now = call_book::clock::now();
+  call_book::order order = state_->order_of(options, std::move(outgoing), now);
   order.when_done = std::move(done);
-  state_->room.start(std::move(order), options.stop);
+  state_->room.start(std::move(order), options.stop, now);
 }
 
 void client::call_packed(const call_options& options, std::string_view method,
@@ -166,9 +166,10 @@ void client::call_packed(const call_options& options, std::string_view method,
 }
 
 void client::send_notification(message outgoing) {
-  call_book::order order = state_->order_of({}, std::move(outgoing));
+  const auto now = call_book::clock::now();
+  call_book::order order = state_->order_of({}, std::move(outgoing), now);
   order.wants_reply = false;
-  static_cast<void>(state_->room.call(std::move(order), {}).value());
+  static_cast<void>(state_->room.call(std::move(order), {}, now).value());
 }
 
 // Streams.
@@ -185,7 +186,8 @@ struct client::stream_state {
 client::stream_handle::stream_handle(client& owner, const call_options& options, message request)
     : state_{std::make_unique<stream_state>(
           owner.state_->room, options.timeout.value_or(owner.state_->options.timeout))} {
-  call_book::order order = owner.state_->order_of(options, std::move(request));
+  call_book::order order =
+      owner.state_->order_of(options, std::move(request), call_book::clock::now());
   order.deadline = call_book::time_point::max();
   order.patience = state_->limit;
   state_->results.start(std::move(order), options.stop);
