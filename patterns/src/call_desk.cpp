@@ -21,6 +21,8 @@ constexpr std::chrono::microseconds quick{20};
 constexpr std::size_t most_bytes_remembered = std::size_t{16} << 20;
 // How often the client of a stream is called up.
 constexpr std::chrono::milliseconds call_up{500};
+// A full line is gone through no sooner than that after the last time, for each place.
+constexpr std::chrono::microseconds sweep_pause{1};
 // Ways by which one client asks for one call: that many endpoints it may have.
 constexpr std::size_t most_others = 64;
 
@@ -198,6 +200,9 @@ void call_desk::take_call(message&& address, const std::optional<call_header>& h
   made->address = std::move(address);
   made->payload = std::move(payload);
   if (open_ >= queue_ + workers_) {
+    sweep(now);
+  }
+  if (open_ >= queue_ + workers_) {
     refuse(*made, out);
     return;
   }
@@ -261,22 +266,38 @@ call_desk::call call_desk::next(time_point now) {
   while (!line_.empty()) {
     call first = std::move(line_.front());
     line_.pop_front();
-    const bool is_late = first->deadline <= now;
-    if (!first->is_dropped && !is_late) {
-      first->has_begun = true;
-      first->begun = now;
-      if (!first->header) {
-        nameless_.push_back(first);
-      }
-      return first;
+    if (is_over(*first, now)) {
+      continue;
     }
-    if (!first->is_dropped) {
-      ++counts_.expired;
-      known_.erase(first->header->id);  // open calls have ids of their own
+    first->has_begun = true;
+    first->begun = now;
+    if (!first->header) {
+      nameless_.push_back(first);
     }
-    --open_;
+    return first;
   }
   return nullptr;
+}
+
+// True: a call that waits in line is not to be executed, and counts no more.
+bool call_desk::is_over(const open_call& which, time_point now) {
+  if (!which.is_dropped && which.deadline > now) {
+    return false;
+  }
+  if (!which.is_dropped) {
+    ++counts_.expired;
+    known_.erase(which.header->id);  // open calls have ids of their own
+  }
+  --open_;
+  return true;
+}
+
+// Gives their places to others.
+void call_desk::sweep(time_point now) {
+  if (now >= next_sweep_) {
+    std::erase_if(line_, [&](const call& each) { return is_over(*each, now); });
+    next_sweep_ = now + sweep_pause * static_cast<std::int64_t>(line_.size());
+  }
 }
 
 message call_desk::item(const open_call& of, frame&& result) {

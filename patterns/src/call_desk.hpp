@@ -4,8 +4,8 @@
 // time, and says what to send and what to execute.
 //
 // Calls wait in line, so many of them; more are refused. What comes too late or is not wanted any
-// more leaves the line unseen. Replies to idempotent calls are remembered for a while: who asks
-// again gets the same reply. One thread at a time.
+// more leaves the line unseen, at the latest when its place is needed. Replies to idempotent calls
+// are remembered for a while: who asks again gets the same reply. One thread at a time.
 #pragma once
 
 #include <parley/body_pool.hpp>
@@ -148,6 +148,8 @@ class call_desk {
             std::vector<message>& out);
   static void join(open_call& which, const message& address);
   void drop(open_call& which, std::vector<std::stop_source>& stops);
+  [[nodiscard]] bool is_over(const open_call& which, time_point now);
+  void sweep(time_point now);
   void refuse(const open_call& which, std::vector<message>& out);
   [[nodiscard]] message reply(const message& address, const open_call& to,
                               const message& payload) const;
@@ -167,6 +169,7 @@ class call_desk {
   const std::uint64_t salt_;
 
   std::deque<call> line_;
+  time_point next_sweep_{};
   // Open ones that have a header, by id.
   std::unordered_map<std::uint64_t, call, std::hash<std::uint64_t>, std::equal_to<>,
                      pooled<std::pair<const std::uint64_t, call>>>

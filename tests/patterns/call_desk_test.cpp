@@ -185,6 +185,32 @@ TEST_CASE("what is beyond the queue is refused at once, with a hint") {
   CHECK(at.work() == 1);
 }
 
+TEST_CASE("who is late or cancelled gives up its place when another needs it") {
+  counter at{{.workers = 1, .queue = 2}};
+  at.request(1);
+  const auto runs = at.desk.next(at.now);
+  at.request(2, 0, 1000);
+  at.request(3);
+  at.request(4);
+  CHECK(at.take_header().what == kind::refused);
+  at.now += 1ms;
+  at.request(5);
+  CHECK(at.out.empty());
+  at.control(kind::cancel, 3);
+  at.now += 1ms;
+  at.request(6);
+  CHECK(at.out.empty());
+  at.request(7);
+  CHECK(at.take_header().what == kind::refused);
+  const auto counts = at.desk.statistics();
+  CHECK(counts.expired == 1);
+  CHECK(counts.cancelled == 1);
+  CHECK(counts.open == 3);
+  at.answer(runs);
+  CHECK(at.work() == 2);  // 5 and 6
+  CHECK(at.desk.statistics().open == 0);
+}
+
 TEST_CASE("the hint says how long those in front will take") {
   counter at{{.workers = 1, .queue = 10}};
   for (std::uint64_t id = 1; id <= 200; ++id) {
