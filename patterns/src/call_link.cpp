@@ -36,12 +36,24 @@ void call_link::connect(const endpoint& where) {
   native_->connect(where);
 }
 
-void call_link::renew() {
+void call_link::close() noexcept {
   events_.reset();
-  static_cast<void>(native_->close_for(std::chrono::seconds{0}));
+  if (native_) {
+    static_cast<void>(native_->close_for(std::chrono::seconds{0}));
+    native_.reset();
+  }
   is_connected_ = is_lost_ = false;
-  make();
-  native_->connect(where_);
+}
+
+void call_link::renew() {
+  close();
+  try {
+    make();
+    native_->connect(where_);
+  } catch (...) {
+    close();
+    throw;
+  }
 }
 
 std::vector<int> call_link::event_fds() {

@@ -6,7 +6,7 @@
 // Over tcp and ipc the socket's monitor tells. socket_options::only_connected would do with less,
 // but then libzmq throws away what was received and not yet read when the connection goes: the last
 // reply of a server that replies and leaves. The price is that a socket keeps what it could not
-// send for the next connection; renew gives it up. One thread at a time.
+// send for the next connection; close gives it up. One thread at a time.
 #pragma once
 
 #include <parley/context.hpp>
@@ -26,10 +26,14 @@ class call_link {
 
   endpoint bind(const endpoint& where);
   void connect(const endpoint& where);
-  // The same endpoint by a new socket, which has nothing to send.
+  // Gives the socket up, with what it has to send, until renew.
+  void close() noexcept;
+  // The same endpoint by a new socket. Throws error (out_of_resources), and is closed then.
   void renew();
 
   [[nodiscard]] const endpoint& where() const noexcept { return where_; }
+  [[nodiscard]] bool is_open() const noexcept { return native_.has_value(); }
+  // Requires: is_open().
   [[nodiscard]] socket& native() noexcept { return *native_; }
   // The monitor's; none over pipe:// and inproc://.
   [[nodiscard]] std::vector<int> event_fds();

@@ -29,6 +29,8 @@ constexpr std::chrono::milliseconds last_words{100};
 // A connection that was lost so long ago is noticed before the next call goes out on it.
 constexpr std::chrono::milliseconds deafness{5};
 constexpr std::chrono::milliseconds leaders_patience{50};
+// After there was no descriptor left for a new socket.
+constexpr std::chrono::milliseconds renewal_pause{100};
 
 std::uint64_t bit(std::size_t which) noexcept { return std::uint64_t{1} << which; }
 
@@ -194,6 +196,9 @@ void call_room::watch_fds(call_link& of, std::size_t number) {
 }
 
 void call_room::forget_fds(call_link& of) noexcept {
+  if (!of.is_open()) {
+    return;
+  }
   try {
     for (const auto& fds : {socket_rest::fds(of.native()), of.event_fds()}) {
       for (const int fd : fds) {
@@ -293,7 +298,8 @@ void call_room::on_connection(std::function<void(const connection_event&)> told)
 bool call_room::send(std::size_t number, message&& outgoing) {
   touched_ |= bit(number);
   try {
-    return links_[number] != nullptr && links_[number]->native().try_send(std::move(outgoing));
+    return links_[number] != nullptr && links_[number]->is_open() &&
+           links_[number]->native().try_send(std::move(outgoing));
   } catch (const error&) {
     return false;  // the context is shut down: the next look tells
   }
@@ -317,10 +323,28 @@ void call_room::hear_all() {
   heard_ = clock::now();
 }
 
+// False: descriptors are used up. What calls the link had may find another server, or wait.
+bool call_room::renew(std::size_t number) {
+  call_link& at = *links_[number];
+  try {
+    at.renew();
+    watch_fds(at, number);
+  } catch (const error& failure) {
+    at.close();
+    if (failure.code() != errc::out_of_resources) {
+      throw;
+    }
+    renews_ = clock::now() + renewal_pause;
+    return false;
+  }
+  hear(number);
+  return true;
+}
+
 // Takes in what there is.
 void call_room::look(std::size_t number) {
   touched_ &= ~bit(number);
-  if (links_[number] == nullptr) {
+  if (links_[number] == nullptr || (!links_[number]->is_open() && !renew(number))) {
     return;
   }
   call_link& at = *links_[number];
@@ -343,9 +367,11 @@ void call_room::look(std::size_t number) {
     book_.disconnected(number, now);
     if (holds_unsent) {
       forget_fds(at);
-      at.renew();
-      watch_fds(at, number);
-      hear(number);
+      at.close();
+      if (!renew(number)) {
+        book_.flush();
+        return;
+      }
     }
   }
   book_.set_ready(number, at.is_there(now_ready.send), now);
@@ -357,7 +383,7 @@ void call_room::look_at_touched() {
   time_point until = time_point::max();
   for (int round = 0; touched_ != 0; ++round) {
     if (round == 2) {  // mostly the second one finds nothing
-      until = std::min(clock::now() + longest_look, book_.next_tick());
+      until = std::min(clock::now() + longest_look, next_tick());
     } else if (round > 2 && clock::now() >= until) {
       return;
     }
@@ -371,6 +397,7 @@ void call_room::look_at_touched() {
 }
 
 void call_room::look_at_all() {
+  renews_ = time_point::max();
   hear_all();
   for (std::size_t number = 0; number < links_.size(); ++number) {
     touched_ |= links_[number] != nullptr ? bit(number) : 0;
@@ -586,7 +613,7 @@ void call_room::look_while_leader_sleeps() {
     } catch (const error&) {
       give_up();
     }
-    if (touched_ != 0 || book_.next_tick() < leader_until_) {
+    if (touched_ != 0 || next_tick() < leader_until_) {
       wake_leader();
     }
   }
@@ -694,11 +721,11 @@ void call_room::lead(std::unique_lock<std::mutex>& lock, Ready ready, time_point
       } else if (pipes_ == 0 || !spin(lock, ready)) {
         look_at_touched();  // others had the mutex while this span
         if (touched_ == 0 && !ready() && !has_to_run() && !closing_) {
-          sleep(lock, std::min(deadline, book_.next_tick()));
+          sleep(lock, std::min(deadline, next_tick()));
         }
       }
       const time_point now = clock::now();
-      if (now >= book_.next_tick()) {
+      if (now >= next_tick()) {
         look_at_all();  // what came before the time was up counts
         book_.tick(now);
         book_.flush();
@@ -815,19 +842,19 @@ void call_room::run_background() {
     if (has_leader_) {
       // Which looks after the time; come back when it should have.
       wait_until(background_changed_, lock,
-                 std::min(std::max(book_.next_tick(), now + leaders_patience),
+                 std::min(std::max(next_tick(), now + leaders_patience),
                           now + std::max(look_interval(), leaders_patience)));
     } else if (book_.unattended() > 0) {
       lead(
           lock, [] { return false; }, time_point::max());
       hand_on();
-    } else if (now >= book_.next_tick()) {
+    } else if (now >= next_tick()) {
       try_to_look();
       book_.tick(clock::now());
       book_.flush();
     } else {
       // Looks now and then, too: nobody else may, for long.
-      wait_until(background_changed_, lock, std::min(book_.next_tick(), now + look_interval()));
+      wait_until(background_changed_, lock, std::min(next_tick(), now + look_interval()));
       if (!has_leader_ && !closing_) {
         try_to_look();
       }

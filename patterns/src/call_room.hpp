@@ -117,6 +117,7 @@ class call_room final : call_book::outbox {
   void forget_fds(call_link& of) noexcept;
   void hear(std::size_t number);
   void hear_all();
+  [[nodiscard]] bool renew(std::size_t number);
   void look(std::size_t number);
   void look_at_touched();
   void look_at_all();
@@ -143,6 +144,10 @@ class call_room final : call_book::outbox {
   void sleep(std::unique_lock<std::mutex>& lock, time_point until);
   void hand_on();
   void wake_leader() noexcept;
+  // When somebody has to look even if nothing comes.
+  [[nodiscard]] time_point next_tick() const noexcept {
+    return std::min(book_.next_tick(), renews_);
+  }
   // How often the background thread looks at links that nobody uses.
   [[nodiscard]] std::chrono::milliseconds look_interval() const noexcept {
     constexpr std::chrono::milliseconds usual{500};
@@ -161,6 +166,7 @@ class call_room final : call_book::outbox {
   std::vector<call_book::ended> spare_;            // empty, for its memory
   std::vector<std::unique_ptr<call_link>> links_;  // by the book's numbers; null: gone
   time_point heard_{};                             // when all monitors were last listened to
+  time_point renews_ = time_point::max();          // when links without a socket try for one again
   std::function<void(const connection_event&)> on_connection_;
   std::vector<connection_event> events_;  // to be told
   bool tells_ = false;                    // on_connection_ is in use

@@ -7,8 +7,11 @@
 #include <parley/request_reply.hpp>
 #include <parley/socket.hpp>
 
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <functional>
 #include <future>
@@ -128,7 +131,73 @@ child collect(const std::string& where, int wanted) {
   }};
 }
 
+// Can keep the process from new descriptors. What was opened after this was made, and is closed
+// while there are none, does not come back before `allow` either.
+class descriptors {
+ public:
+  descriptors() {
+    ::getrlimit(RLIMIT_NOFILE, &usual_);
+    for (int& each : low_) {
+      each = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    }
+  }
+  ~descriptors() {
+    allow();
+    for (const int each : low_) {
+      ::close(each);
+    }
+  }
+  descriptors(const descriptors&) = delete;
+  descriptors& operator=(const descriptors&) = delete;
+
+  void forbid() const { limit_to(static_cast<rlim_t>(low_.back()) + 1); }
+  void allow() const { limit_to(usual_.rlim_cur); }
+
+ private:
+  void limit_to(rlim_t most) const {
+    const rlimit wanted{most, usual_.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &wanted);
+  }
+
+  rlimit usual_{};
+  // What waits on several at once may wait on so many.
+  std::array<int, 16> low_{};
+};
+
 }  // namespace
+
+TEST_CASE("a client that finds no descriptor for a new link waits until there is one") {
+  const nothing_left afterwards;
+  const descriptors few;
+  context owner;
+  context others;
+  std::vector<reply<int>> held;
+  std::atomic<int> taken{0};
+  auto lost = std::make_unique<server>(others);
+  lost->handle("same", [&](const reply<int>& to, int) {
+    held.push_back(to);
+    ++taken;
+  });
+  const endpoint where = lost->bind("tcp://127.0.0.1:0");
+  calls all;
+  // Without heartbeats it does not hear that the call has arrived, and needs a socket that will not
+  // send it again.
+  client caller{owner, where, {.timeout = 1h, .heartbeat = 0ms}};
+  all.start(caller, {}, 1);
+  REQUIRE(await([&] { return taken == 1; }));
+  few.forbid();
+  lost.reset();
+  CHECK(await([&] { return all.ended(call_end::server_lost) == 1; }));
+  all.start(caller, {.timeout = 20ms}, 2);
+  CHECK(await([&] { return all.ended(call_end::no_server) == 1; }));
+  all.start(caller, {}, 3);
+  few.allow();
+  server found{others};
+  found.handle("same", [](int value) { return value; });
+  found.bind(where);
+  all.await_all();
+  CHECK(all.ended(call_end::replied) == 1);
+}
 
 TEST_CASE("when a server is killed with 1,000 calls others take over what may be done again") {
   if (!support::may_fork) {
