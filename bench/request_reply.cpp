@@ -82,6 +82,32 @@ double call_trip(const std::string& where, int trips) {
   return median;
 }
 
+// With a server that has all hands full, and all places taken.
+double refusal_trip(int trips) {
+  context owner;
+  std::latch released{1};
+  server busy{owner, {.workers = 1, .queue = 1}};
+  busy.handle("wait", [&released] { released.wait(); });
+  client caller{owner, busy.bind("tcp://127.0.0.1:0")};
+  for (int count = 0; count < 2; ++count) {
+    caller.call_then<void>(
+        {.timeout = 60s}, [](const call_result<void>&) {}, "wait");
+  }
+  while (busy.statistics().open < 2) {
+    std::this_thread::yield();
+  }
+  const double median = median_trip(trips, [&](int) {
+    try {
+      caller.call<void>("wait");
+    } catch (const overloaded&) {
+      return;
+    }
+    require(false, "a full server took a call");
+  });
+  released.count_down();
+  return median;
+}
+
 double raw_trip(const std::string& where, int trips) {
   raw_context owner;
   raw_socket rep{owner.handle, ZMQ_REP};
@@ -381,6 +407,12 @@ std::vector<bench_case> request_reply() {
        [] { return call_trip("pipe://bench", pipe_trips); },
        {{"raw libzmq inproc REQ-REP", [] { return raw_trip("inproc://bench", inproc_trips); },
          10}}},
+      {"refusal by a full server, p50, tcp",
+       "us",
+       better::less,
+       [] { return refusal_trip(tcp_trips); },
+       {{"a call that is executed", [] { return call_trip("tcp://127.0.0.1:0", tcp_trips); },
+         std::nullopt}}},
       {"calls, 256 in flight, tcp",
        "k/s",
        better::more,
