@@ -5,14 +5,8 @@
 #include <parley/monitor.hpp>
 #include <parley/socket_rest.hpp>
 
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
 #include <bit>
-#include <cerrno>
 #include <utility>
 
 namespace parley::detail {
@@ -21,26 +15,11 @@ namespace {
 using clock = call_book::clock;
 using time_point = call_book::time_point;
 
-constexpr std::uint32_t wake_event = 0xffff'ffff;
-constexpr std::uint32_t monitor_event = 0x8000'0000;  // and the link's number
-
 // How long cancels may take to leave, after the client is gone.
 constexpr std::chrono::milliseconds last_words{100};
 // A connection that was lost so long ago is noticed before the next call goes out on it.
 constexpr std::chrono::milliseconds deafness{5};
 constexpr std::chrono::milliseconds leaders_patience{50};
-// After there was no descriptor left for a new socket.
-constexpr std::chrono::milliseconds renewal_pause{100};
-
-std::uint64_t bit(std::size_t which) noexcept { return std::uint64_t{1} << which; }
-
-int checked(int fd) {
-  if (fd < 0) {
-    throw error{errc::out_of_resources, "make a client"};
-  }
-  return fd;
-}
-
 // A condition variable cannot wait until the end of time: the conversion of its clock overflows.
 void wait_until(std::condition_variable& changed, std::unique_lock<std::mutex>& lock,
                 time_point deadline) {
@@ -80,24 +59,9 @@ constexpr std::size_t most_spare = 1000;
 }  // namespace
 
 call_room::call_room(context& owner, const client_options& options)
-    : context_{owner},
-      options_{options},
-      epoll_fd_{checked(::epoll_create1(EPOLL_CLOEXEC))},
-      wake_fd_{checked(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC))},
-      book_{*this, options} {
-  epoll_event readable{};
-  readable.events = EPOLLIN;
-  readable.data.u32 = wake_event;
-  if (::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, wake_fd_, &readable) != 0) {
-    throw error{errc::out_of_resources, "make a client"};
-  }
-}
+    : context_{owner}, options_{options}, book_{*this, options} {}
 
-call_room::~call_room() {
-  close();
-  ::close(wake_fd_);
-  ::close(epoll_fd_);
-}
+call_room::~call_room() { close(); }
 
 void call_room::close() noexcept {
   {
@@ -134,13 +98,6 @@ void call_room::give_up() noexcept {
 
 // Links.
 
-call_link* call_room::find(const endpoint& where) {
-  const auto found = std::find_if(links_.begin(), links_.end(), [&](const auto& each) {
-    return each != nullptr && each->where() == where;
-  });
-  return found == links_.end() ? nullptr : found->get();
-}
-
 void call_room::check_open() const {
   if (closing_) {
     throw closed{"use a client"};
@@ -161,13 +118,7 @@ std::unique_ptr<call_link> call_room::make(bool connects) {
 }
 
 void call_room::add(std::unique_ptr<call_link> made, std::size_t number) {
-  touched_ |= bit(number);
-  if (made->where().kind() == transport::pipe) {
-    pipes_ |= bit(number);
-  }
-  watch_fds(*made, number);
-  links_.resize(std::max(links_.size(), number + 1));
-  links_[number] = std::move(made);
+  links_.add(std::move(made), number);
   hear(number);  // the descriptor tells of what comes after that
   need_background();
   wake_leader();
@@ -178,36 +129,6 @@ void call_room::need_background() {
     background_ = std::thread{[this] { run_background(); }};
   }
   background_changed_.notify_one();
-}
-
-void call_room::watch_fds(call_link& of, std::size_t number) {
-  const auto watch = [this](const std::vector<int>& fds, std::size_t as) {
-    for (const int fd : fds) {
-      epoll_event readable{};
-      readable.events = EPOLLIN;
-      readable.data.u32 = static_cast<std::uint32_t>(as);
-      if (::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &readable) != 0 && errno != EEXIST) {
-        throw error{errc::out_of_resources, "wait for a server"};
-      }
-    }
-  };
-  watch(socket_rest::fds(of.native()), number);
-  watch(of.event_fds(), number | monitor_event);
-}
-
-void call_room::forget_fds(call_link& of) noexcept {
-  if (!of.is_open()) {
-    return;
-  }
-  try {
-    for (const auto& fds : {socket_rest::fds(of.native()), of.event_fds()}) {
-      for (const int fd : fds) {
-        ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);
-      }
-    }
-  } catch (const error&) {
-    // Their context is shut down: the descriptors go with the sockets.
-  }
 }
 
 // A number of the book's, given back unless it comes to be used.
@@ -247,7 +168,7 @@ auto call_room::unless_shut_down(Action action) {
 endpoint call_room::bind(const endpoint& where) {
   const std::lock_guard lock{mutex_};
   check_open();
-  if (find(where) != nullptr) {
+  if (links_.find(where)) {
     return where;
   }
   return unless_shut_down([&] {
@@ -262,7 +183,7 @@ endpoint call_room::bind(const endpoint& where) {
 void call_room::connect(const endpoint& where) {
   const std::lock_guard lock{mutex_};
   check_open();
-  if (find(where) == nullptr) {
+  if (!links_.find(where)) {
     unless_shut_down([&] {
       number_taken number{book_, false};
       auto made = make(true);
@@ -274,18 +195,12 @@ void call_room::connect(const endpoint& where) {
 
 void call_room::disconnect(const endpoint& where) {
   std::unique_lock lock{mutex_};
-  const auto found = std::find_if(links_.begin(), links_.end(), [&](const auto& each) {
-    return each != nullptr && each->where() == where;
-  });
-  if (found == links_.end()) {
+  const auto number = links_.find(where);
+  if (!number) {
     return;
   }
-  const auto number = static_cast<std::size_t>(found - links_.begin());
-  book_.remove_link(number, clock::now());
-  touched_ &= ~bit(number);
-  pipes_ &= ~bit(number);
-  forget_fds(**found);
-  found->reset();
+  book_.remove_link(*number, clock::now());
+  links_.remove(*number);
   after_use(lock);
 }
 
@@ -296,23 +211,17 @@ void call_room::on_connection(std::function<void(const connection_event&)> told)
 }
 
 bool call_room::send(std::size_t number, message&& outgoing) {
-  touched_ |= bit(number);
-  try {
-    return links_[number] != nullptr && links_[number]->is_open() &&
-           links_[number]->native().try_send(std::move(outgoing));
-  } catch (const error&) {
-    return false;  // the context is shut down: the next look tells
-  }
+  return links_.send(number, std::move(outgoing));
 }
 
 // Takes in what the monitor says.
 void call_room::hear(std::size_t number) {
-  if (links_[number] != nullptr) {
-    links_[number]->hear(events_);
+  if (call_link* const at = links_.at(number)) {
+    at->hear(events_);
     if (!on_connection_) {
       events_.clear();
     }
-    touched_ |= bit(number);
+    links_.touch(number);
   }
 }
 
@@ -325,16 +234,7 @@ void call_room::hear_all() {
 
 // False: descriptors are used up. What calls the link had may find another server, or wait.
 bool call_room::renew(std::size_t number) {
-  call_link& at = *links_[number];
-  try {
-    at.renew();
-    watch_fds(at, number);
-  } catch (const error& failure) {
-    at.close();
-    if (failure.code() != errc::out_of_resources) {
-      throw;
-    }
-    renews_ = clock::now() + renewal_pause;
+  if (!links_.renew(number)) {
     return false;
   }
   hear(number);
@@ -343,16 +243,17 @@ bool call_room::renew(std::size_t number) {
 
 // Takes in what there is.
 void call_room::look(std::size_t number) {
-  touched_ &= ~bit(number);
-  if (links_[number] == nullptr || (!links_[number]->is_open() && !renew(number))) {
+  links_.looked_at(number);
+  call_link* const found = links_.at(number);
+  if (found == nullptr || (!found->is_open() && !renew(number))) {
     return;
   }
-  call_link& at = *links_[number];
+  call_link& at = *found;
   const socket_readiness now_ready = at.native().ready();
   const time_point now = clock::now();
   book_.hold();  // calls that find a server again, or another one
   if (now_ready.receive) {
-    touched_ |= bit(number);  // more may come meanwhile
+    links_.touch(number);  // more may come meanwhile
     int count = 0;
     while (auto incoming = at.native().try_receive()) {
       book_.receive(number, std::move(*incoming), now);
@@ -366,8 +267,7 @@ void call_room::look(std::size_t number) {
     const bool holds_unsent = book_.link(number).unacknowledged() > 0;
     book_.disconnected(number, now);
     if (holds_unsent) {
-      forget_fds(at);
-      at.close();
+      links_.close(number);
       if (!renew(number)) {
         book_.flush();
         return;
@@ -381,13 +281,13 @@ void call_room::look(std::size_t number) {
 // May leave some, when it takes long.
 void call_room::look_at_touched() {
   time_point until = time_point::max();
-  for (int round = 0; touched_ != 0; ++round) {
+  for (int round = 0; links_.touched() != 0; ++round) {
     if (round == 2) {  // mostly the second one finds nothing
       until = std::min(clock::now() + longest_look, next_tick());
     } else if (round > 2 && clock::now() >= until) {
       return;
     }
-    for (std::uint64_t left = touched_; left != 0; left &= left - 1) {
+    for (std::uint64_t left = links_.touched(); left != 0; left &= left - 1) {
       if (closing_ || (leader_ != nullptr && leader_->end)) {
         return;
       }
@@ -397,11 +297,9 @@ void call_room::look_at_touched() {
 }
 
 void call_room::look_at_all() {
-  renews_ = time_point::max();
+  links_.forget_renewal();
   hear_all();
-  for (std::size_t number = 0; number < links_.size(); ++number) {
-    touched_ |= links_[number] != nullptr ? bit(number) : 0;
-  }
+  links_.touch_all();
   look_at_touched();
 }
 
@@ -419,10 +317,9 @@ std::vector<server_status> call_room::servers() {
   after_use(lock);
   std::vector<server_status> all;
   for (std::size_t number = 0; number < links_.size(); ++number) {
-    if (links_[number] != nullptr) {
+    if (const call_link* const at = links_.at(number)) {
       const server_link& known = book_.link(number);
-      all.push_back(
-          {links_[number]->where(), known.live(), static_cast<std::size_t>(known.in_flight)});
+      all.push_back({at->where(), known.live(), static_cast<std::size_t>(known.in_flight)});
     }
   }
   return all;
@@ -455,8 +352,7 @@ void call_room::waiting::wake() {
 
 void call_room::wake_leader() noexcept {
   if (std::exchange(leader_sleeps_, false)) {
-    const std::uint64_t one = 1;
-    static_cast<void>(!::write(wake_fd_, &one, sizeof one));
+    links_.wake();
   }
 }
 
@@ -613,7 +509,7 @@ void call_room::look_while_leader_sleeps() {
     } catch (const error&) {
       give_up();
     }
-    if (touched_ != 0 || next_tick() < leader_until_) {
+    if (links_.touched() != 0 || next_tick() < leader_until_) {
       wake_leader();
     }
   }
@@ -714,13 +610,13 @@ void call_room::lead(std::unique_lock<std::mutex>& lock, Ready ready, time_point
   try {
     look_at_touched();
     if (!ready() && !has_to_run() && !closing_) {
-      if (touched_ != 0) {
+      if (links_.touched() != 0) {
         lock.unlock();
         std::this_thread::sleep_for(others_turn);
         lock.lock();
-      } else if (pipes_ == 0 || !spin(lock, ready)) {
+      } else if (!links_.has_pipes() || !spin(lock, ready)) {
         look_at_touched();  // others had the mutex while this span
-        if (touched_ == 0 && !ready() && !has_to_run() && !closing_) {
+        if (links_.touched() == 0 && !ready() && !has_to_run() && !closing_) {
           sleep(lock, std::min(deadline, next_tick()));
         }
       }
@@ -745,13 +641,6 @@ void call_room::lead(std::unique_lock<std::mutex>& lock, Ready ready, time_point
   }
 }
 
-template<class Use>
-void call_room::for_each_pipe(Use use) {
-  for (std::uint64_t left = pipes_; left != 0; left &= left - 1) {
-    use(static_cast<std::size_t>(std::countr_zero(left)));
-  }
-}
-
 // Over pipes the reply of a server that is awake comes before one could fall asleep.
 template<class Ready>
 bool call_room::spin(std::unique_lock<std::mutex>& lock, Ready ready) {
@@ -763,14 +652,14 @@ bool call_room::spin(std::unique_lock<std::mutex>& lock, Ready ready) {
       cpu_relax();
     }
     lock.lock();
-    for_each_pipe([&](std::size_t number) {
+    links_.for_each_pipe([&](std::size_t number) {
       for (int count = 0; count < most_at_once; ++count) {
-        auto incoming = links_[number]->native().try_receive();
+        auto incoming = links_.at(number)->native().try_receive();
         if (!incoming) {
           break;
         }
         book_.receive(number, std::move(*incoming), now);
-        touched_ |= bit(number);
+        links_.touch(number);
       }
     });
     if (ready() || closing_ || has_to_run()) {
@@ -788,38 +677,29 @@ void call_room::sleep(std::unique_lock<std::mutex>& lock, time_point until) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - start);
     limit = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 86'400'000));
   }
-  for_each_pipe([&](std::size_t number) {
-    if (socket_rest::begin(links_[number]->native()).receive) {
+  links_.for_each_pipe([&](std::size_t number) {
+    if (socket_rest::begin(links_.at(number)->native()).receive) {
       limit = 0;
     }
   });
   leader_sleeps_ = true;
   leader_until_ = until;
   lock.unlock();
-  std::array<epoll_event, 8> events;
-  const int count = ::epoll_wait(epoll_fd_, events.data(), static_cast<int>(events.size()), limit);
+  call_links::some_news news;
+  const std::size_t count = links_.wait(limit, news);
   lock.lock();
   heard_ = clock::now();
   leader_sleeps_ = false;
-  for_each_pipe([&](std::size_t number) {
-    socket_rest::end(links_[number]->native());
-    touched_ |= bit(number);
+  links_.for_each_pipe([&](std::size_t number) {
+    socket_rest::end(links_.at(number)->native());
+    links_.touch(number);
   });
   spinning_.waited(heard_ - start);
-  for (int index = 0; index < count; ++index) {
-    const std::uint32_t what = events[static_cast<std::size_t>(index)].data.u32;
-    if (what == wake_event) {
-      std::uint64_t ignored = 0;
-      static_cast<void>(!::read(wake_fd_, &ignored, sizeof ignored));
-    } else {
-      const std::size_t number = what & ~monitor_event;
-      if (number < links_.size()) {
-        if (what != number) {
-          hear(number);
-        }
-        look(number);
-      }
+  for (std::size_t index = 0; index < count; ++index) {
+    if (news[index].is_event) {
+      hear(news[index].number);
     }
+    look(news[index].number);
   }
 }
 

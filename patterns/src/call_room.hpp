@@ -19,7 +19,7 @@
 #include <parley/socket.hpp>
 
 #include "call_book.hpp"
-#include "call_link.hpp"
+#include "call_links.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -105,7 +105,6 @@ class call_room final : call_book::outbox {
  private:
   [[nodiscard]] bool send(std::size_t link, message&& outgoing) override;
 
-  [[nodiscard]] call_link* find(const endpoint& where);
   void check_open() const;
   template<class Action>
   auto unless_shut_down(Action action);
@@ -113,8 +112,6 @@ class call_room final : call_book::outbox {
   class number_taken;
   void add(std::unique_ptr<call_link> made, std::size_t number);
   void need_background();
-  void watch_fds(call_link& of, std::size_t number);
-  void forget_fds(call_link& of) noexcept;
   void hear(std::size_t number);
   void hear_all();
   [[nodiscard]] bool renew(std::size_t number);
@@ -139,14 +136,12 @@ class call_room final : call_book::outbox {
   void lead(std::unique_lock<std::mutex>& lock, Ready ready, time_point deadline);
   template<class Ready>
   bool spin(std::unique_lock<std::mutex>& lock, Ready ready);
-  template<class Use>
-  void for_each_pipe(Use use);
   void sleep(std::unique_lock<std::mutex>& lock, time_point until);
   void hand_on();
   void wake_leader() noexcept;
   // When somebody has to look even if nothing comes.
   [[nodiscard]] time_point next_tick() const noexcept {
-    return std::min(book_.next_tick(), renews_);
+    return std::min(book_.next_tick(), links_.renewal());
   }
   // How often the background thread looks at links that nobody uses.
   [[nodiscard]] std::chrono::milliseconds look_interval() const noexcept {
@@ -157,22 +152,17 @@ class call_room final : call_book::outbox {
 
   context context_;
   const client_options options_;
-  const int epoll_fd_;
-  const int wake_fd_;
 
   mutable std::mutex mutex_;
   // All below guarded by mutex_.
   call_book book_;
-  std::vector<call_book::ended> spare_;            // empty, for its memory
-  std::vector<std::unique_ptr<call_link>> links_;  // by the book's numbers; null: gone
-  time_point heard_{};                             // when all monitors were last listened to
-  time_point renews_ = time_point::max();          // when links without a socket try for one again
+  std::vector<call_book::ended> spare_;  // empty, for its memory
+  call_links links_;                     // by the book's numbers
+  time_point heard_{};                   // when all monitors were last listened to
   std::function<void(const connection_event&)> on_connection_;
   std::vector<connection_event> events_;  // to be told
   bool tells_ = false;                    // on_connection_ is in use
   std::condition_variable told_;
-  std::uint64_t touched_ = 0;  // links used since they were looked at, a bit each
-  std::uint64_t pipes_ = 0;    // links over pipe://
   spin_budget spinning_{wait_strategy{}};
   bool has_leader_ = false;
   waiting* leader_ = nullptr;  // none: the background thread leads, or nobody
