@@ -52,6 +52,7 @@ bool pipe_conversation::fetch_reply(message& into) {
       into.drop_front(delimiter + 1);
       return true;
     }
+    into.clear();
     counters_.dropped_unwanted.add(1);
   }
   return false;
@@ -72,6 +73,7 @@ bool pipe_conversation::fetch_request(message& into) {
       talking_to_ = from;
       return true;
     }
+    into.clear();
     counters_.dropped_unwanted.add(1);
   }
   return false;

@@ -62,6 +62,7 @@ bool pipe_subscriber::fetch(message& into) {
     if (!filters_ || mailbox_.subscriptions.matches(into.front().view())) {
       return true;
     }
+    into.clear();
     counters_.dropped_unwanted.add(1);
   }
   return false;

@@ -473,6 +473,41 @@ TEST_CASE("requests come by both carriers, and replies go back the way they came
   }
 }
 
+TEST_CASE("what a pipe brings and nobody wants is not mixed up with what libzmq has") {
+  context owner;
+  socket near{owner, socket_kind::xpub};
+  socket far{owner, socket_kind::xpub};
+  socket sub{owner, socket_kind::sub};
+  sub.subscribe("unwanted");
+  sub.subscribe("b");
+  sub.connect(near.bind("pipe://unwanted"));
+  sub.connect(far.bind("inproc://wanted"));
+  for (socket* each : {&near, &near, &far, &far}) {
+    REQUIRE(each->receive_for(patience));
+  }
+  near.send(message("unwanted"));
+  sub.unsubscribe("unwanted");
+  for (const char* each : {"b1", "b2", "b3"}) {
+    far.send(message(each));
+  }
+  for (const char* each : {"b1", "b2", "b3"}) {
+    CHECK(sub.receive_for(patience) == message(each));
+  }
+}
+
+TEST_CASE("a request that is none is not mixed up with one by the other carrier") {
+  context owner;
+  socket rep{owner, socket_kind::rep};
+  socket dealer{owner, socket_kind::dealer};
+  socket req{owner, socket_kind::req};
+  dealer.connect(rep.bind("pipe://no-envelope"));
+  req.connect(rep.bind("inproc://envelope"));
+  dealer.send(message("no envelope"));
+  dealer.send(message("none here either"));
+  req.send(message("question"));
+  CHECK(rep.receive_for(patience) == message("question"));
+}
+
 TEST_CASE("a question by tcp gets its answer though a pipe comes in between") {
   context owner;
   socket rep{owner, socket_kind::rep};
