@@ -518,14 +518,10 @@ bool socket::state::both_send_until(message& outgoing, time_point deadline) {
 }
 
 bool socket::state::both_try_receive(message& into) {
-  if (kind_ == socket_kind::req || kind_ == socket_kind::rep) {
-    if (zmq_is_asked_) {
-      return zmq_try_receive(into);  // rep: out of turn
-    }
-    if (pipes_->try_receive(into)) {  // either may be out of turn
-      return true;
-    }
-    return kind_ == socket_kind::rep && zmq_try_receive(into);
+  const bool is_answering =
+      kind_ == socket_kind::rep && (zmq_is_asked_ || pipes_->in_turn_to_send());  // out of turn
+  if (kind_ == socket_kind::req || is_answering) {
+    return zmq_is_asked_ ? zmq_try_receive(into) : pipes_->try_receive(into);
   }
   const bool zmq_first = turn_++ % (pipes_->targets() + 1) == 0;
   return (zmq_first && zmq_try_receive(into)) || pipes_->try_receive(into) ||

@@ -508,6 +508,28 @@ TEST_CASE("a request that is none is not mixed up with one by the other carrier"
   CHECK(rep.receive_for(patience) == message("question"));
 }
 
+TEST_CASE("a question by tcp is heard though those by pipe never end") {
+  context owner;
+  socket rep{owner, socket_kind::rep};
+  socket busy{owner, socket_kind::dealer};
+  socket req{owner, socket_kind::req};
+  busy.connect(rep.bind("pipe://busy"));
+  req.connect(rep.bind("tcp://127.0.0.1:0"));
+  for (int count = 0; count < 100; ++count) {
+    busy.send(message{frame{}, frame{"by pipe"}});
+  }
+  req.send(message("by tcp"));
+  pollfd arrival{rep.native().get(zmq::sockopt::fd), POLLIN, 0};
+  while ((rep.native().get(zmq::sockopt::events) & ZMQ_POLLIN) == 0) {
+    REQUIRE(::poll(&arrival, 1, 10'000) == 1);
+  }
+  int before = 0;
+  for (; next(rep) != "by tcp" && before < 100; ++before) {
+    rep.send(message("answer"));
+  }
+  CHECK(before < 4);
+}
+
 TEST_CASE("a question by tcp gets its answer though a pipe comes in between") {
   context owner;
   socket rep{owner, socket_kind::rep};
