@@ -5,13 +5,13 @@
 #pragma once
 
 #include <parley/message.hpp>
+#include <parley/prefix_table.hpp>
 #include <parley/publisher.hpp>
 
 #include "call_ids.hpp"
 #include "feed_item.hpp"
 #include "feed_link.hpp"
 #include "feed_wire.hpp"
-#include "prefix_table.hpp"
 
 #include <chrono>
 #include <cstddef>

@@ -8,11 +8,11 @@
 #pragma once
 
 #include <parley/feed_ledger.hpp>
+#include <parley/prefix_table.hpp>
 #include <parley/publisher.hpp>
 
 #include "feed_item.hpp"
 #include "feed_wire.hpp"
-#include "prefix_table.hpp"
 
 #include <chrono>
 #include <cstddef>
