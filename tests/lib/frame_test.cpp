@@ -30,6 +30,17 @@ struct counted_body : frame::body {
 
 }  // namespace
 
+TEST_CASE("a frame that is assigned bytes holds these alone") {
+  for (const std::size_t before : {0, 10, 100}) {
+    frame one{std::string(before, 'a')};
+    for (const std::size_t after : {100, 64, 0, 65}) {
+      const std::string bytes(after, 'b');
+      one.assign(bytes.data(), bytes.size());
+      CHECK(one == bytes);
+    }
+  }
+}
+
 TEST_CASE("a frame is inline up to its capacity and shared beyond") {
   CHECK(frame{}.empty());
   CHECK(frame{small}.is_inline());

@@ -56,6 +56,21 @@ class frame {
   }
   ~frame() { release(); }
 
+  // Takes these bytes instead, which are not its own: as an assignment, but a small frame is
+  // written once. Throws bad_alloc, and is empty then.
+  void assign(const void* data, std::size_t size) {
+    release();
+    size_ = 0;
+    if (size > inline_capacity) {
+      *this = frame{data, size};
+      return;
+    }
+    size_ = size;
+    if (size > 0) {
+      std::memcpy(inline_, data, size);
+    }
+  }
+
   [[nodiscard]] const std::byte* data() const noexcept {
     return is_inline() ? inline_ : shared_.data;
   }
