@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "call_header.hpp"
 
+#include "network_order.hpp"
+
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstring>
 
@@ -12,30 +13,9 @@ namespace {
 constexpr std::string_view magic{"\xffPRC\x01", 5};  // the last octet is the version
 static_assert(header_size <= frame::inline_capacity, "a call should cost no allocation");
 
-// Numbers are in network order. A swap of octets that compilers know.
-template<class Number>
-Number swapped(Number value) noexcept {
-  if constexpr (std::endian::native == std::endian::big) {
-    return value;
-  } else if constexpr (sizeof value == 8) {
-    return __builtin_bswap64(value);
-  } else {
-    static_assert(sizeof value == 4);
-    return __builtin_bswap32(value);
-  }
-}
-
-template<class Number>
-char* put(char* at, Number value) noexcept {
-  value = swapped(value);
-  std::memcpy(at, &value, sizeof value);
-  return at + sizeof value;
-}
-
 template<class Number>
 const char* take(const char* at, Number& value) noexcept {
-  std::memcpy(&value, at, sizeof value);
-  value = swapped(value);
+  value = number_at<Number>(at);
   return at + sizeof value;
 }
 
@@ -50,11 +30,11 @@ void write_header(char* at, const call_header& header) noexcept {
   at += magic.size();
   *at++ = static_cast<char>(header.what);
   *at++ = static_cast<char>(header.flags);
-  at = put(at, header.id);
-  at = put(at, header.time);
-  at = put(at, header.amount);
-  at = put(at, header.link);
-  put(at, header.load);
+  at = put_number(at, header.id);
+  at = put_number(at, header.time);
+  at = put_number(at, header.amount);
+  at = put_number(at, header.link);
+  put_number(at, header.load);
 }
 
 frame pack_header(const call_header& header) {
