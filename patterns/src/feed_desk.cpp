@@ -8,10 +8,6 @@
 namespace parley::detail {
 namespace {
 
-// A batch ends when it has as many bytes; a body of that size travels in a frame of its own.
-constexpr std::size_t most_batched = 32 << 10;
-constexpr std::size_t large_body = 4 << 10;
-
 // A peer may claim to be any number of subscribers.
 constexpr std::size_t most_subscribers = 65'536;
 constexpr std::size_t most_prefixes = 1'000'000;
@@ -19,55 +15,19 @@ constexpr std::size_t longest_prefix = 65'535;
 
 constexpr std::chrono::milliseconds longest_look{250};
 
+bool is_little(std::size_t bytes, const feed_bundle& of) noexcept {
+  return of.bytes.size() > 1024 && bytes * 4 < of.bytes.size();
+}
+
 std::uint64_t micros(std::chrono::steady_clock::duration time) noexcept {
   return static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(time).count());
 }
 
-// heartbeat: the publisher's, microseconds.
-feed_entry entry_of(const feed_item& item, std::uint64_t heartbeat) noexcept {
+feed_entry news(feed_entry::kind what) {
   feed_entry entry;
-  entry.what = item.what;
-  entry.is_urgent = item.is_urgent;
-  entry.reason = item.reason;
-  entry.sequence = item.sequence;
-  entry.last = item.last;
-  entry.count = item.count;
-  entry.topic = item.topic.view();
-  const auto add_origin = [&] {
-    entry.is_relayed = item.origin != 0;
-    entry.origin = item.origin;
-    entry.origin_sequence = item.origin_sequence;
-    entry.hops = item.hops;
-  };
-  switch (item.what) {
-    case feed_entry::kind::message:
-      add_origin();
-      entry.body = item.body.view();
-      entry.body_follows = item.body.size() >= large_body;
-      break;
-    case feed_entry::kind::lost:
-      add_origin();
-      break;
-    case feed_entry::kind::joined:
-      entry.is_asked_for = item.is_urgent;
-      entry.publisher = item.origin;
-      entry.age = item.origin_sequence;
-      entry.next = item.sequence;
-      entry.next_urgent = item.last;
-      entry.window = static_cast<std::uint32_t>(item.count);
-      entry.heartbeat = heartbeat;
-      break;
-    default:
-      break;
-  }
+  entry.what = what;
   return entry;
-}
-
-feed_item news(feed_entry::kind what) {
-  feed_item item;
-  item.what = what;
-  return item;
 }
 
 }  // namespace
@@ -77,72 +37,133 @@ feed_desk::feed_desk(const publisher_options& options, std::uint64_t id, time_po
 
 // Publishing.
 
-void feed_desk::publish(feed_draft&& draft, time_point now) {
-  if (draft.lost.count > 0) {
-    feed_item lost = news(feed_entry::kind::lost);
-    lost.is_urgent = draft.is_urgent;
-    lost.reason = loss_reason::upstream;
-    lost.sequence = draft.lost.first;
-    lost.last = draft.lost.last;
-    lost.count = draft.lost.count;
-    lost.origin = draft.origin;
-    lost.origin_sequence = draft.origin_sequence;
-    lost.hops = draft.hops;
-    lost.topic = std::move(draft.topic);
-    for (const auto& [subscriber, link] : links_) {
-      link->push_loss_upstream(lost);
+std::uint32_t feed_desk::publish(const feed_ref& from, std::uint32_t begin, bool waits,
+                                 time_point now) {
+  if (!from->is_message()) {
+    std::string_view bytes = from->bytes.view();
+    if (const auto lost = take_entry(bytes)) {
+      for (const auto& [subscriber, link] : links_) {
+        link->push_loss_upstream(*lost);
+      }
     }
-    return;
+    return from->size();
   }
-  ++counts_.published;
-  known_topic& topic = topic_of(draft.topic.view());
-  ++topic.published;
-  (draft.is_urgent ? next_urgent_ : next_) = draft.sequence + 1;
-  if (is_plain(draft.topic.view(), topic)) {
-    ++counts_.sent_plain;
-    message copy;
-    copy.reserve(3);
-    copy.push_back(draft.topic);
-    copy.push_back(draft.body);
-    copy.push_back(pack_mark({id_, draft.sequence, topic.published}));
-    plain_out_.push_back(std::move(copy));
+  from->at = now;
+  for (feed_range rest{from, begin, from->size()}; rest.size() > 0; begin = rest.begin) {
+    std::uint32_t room = rest.size();
+    if (waits) {
+      for (const auto& [subscriber, link] : links_) {
+        if (link->is_here() && !link->is_cut_off()) {
+          room = std::min(room, link->room_for(rest));
+        }
+      }
+      if (room == 0) {
+        break;
+      }
+    }
+    feed_range some = publish_some({from, rest.begin, rest.begin + room});
+    rest.begin = some.end;
+    share_out(some);
+    if (!from->is_urgent && options_.history > 0) {
+      remember(some, now);
+    }
   }
-  auto item = items_.take();
-  item->topic_slot = topic.slot;
-  item->is_urgent = draft.is_urgent;
-  item->sequence = draft.sequence;
-  item->origin = draft.origin;
-  item->origin_sequence = draft.origin_sequence;
-  item->hops = draft.hops;
-  item->at = now;
-  item->topic = std::move(draft.topic);
-  item->body = std::move(draft.body);
-  const feed_ref made{std::move(item)};
-  for (const auto& [subscriber, link] : links_) {
-    link->push(made);
+  return begin;
+}
+
+// Finds their topics, and returns those of them whose topics are known at a time.
+feed_range feed_desk::publish_some(feed_range messages) {
+  known_topic* topic = nullptr;
+  for (std::uint32_t index = messages.begin; index < messages.end; ++index) {
+    feed_bundle::part& part = messages.of->parts[index];
+    if (topic == nullptr || part.topic != feed_bundle::as_before) {
+      const std::string_view name = messages.of->topic(index);
+      const auto known = topics_.find(name);
+      if (known == topics_.end() && index > messages.begin &&
+          topics_.size() >= std::max<std::size_t>(1, options_.topics)) {
+        messages.end = index;  // it takes the place of one that is still needed
+        break;
+      }
+      if (topic != nullptr) {
+        keep_last(*topic, {messages.of, index - 1, index});
+      }
+      topic = known == topics_.end() ? &make_topic(name) : &known->second;
+      topics_by_age_.splice(topics_by_age_.end(), topics_by_age_, topic->age);
+    }
+    part.topic = topic->slot;
+    ++topic->published;
+    if (is_plain(*messages.of, index, *topic)) {
+      send_plain({messages.of, index, index + 1}, topic->published);
+    }
   }
+  if (topic != nullptr) {
+    keep_last(*topic, {messages.of, messages.end - 1, messages.end});
+  }
+  counts_.published += messages.size();
+  (messages.of->is_urgent ? next_urgent_ : next_) = messages.last() + 1;
+  return messages;
+}
+
+void feed_desk::send_plain(const feed_range& which, std::uint64_t topic_sequence) {
+  ++counts_.sent_plain;
+  message copy;
+  copy.reserve(3);
+  copy.push_back(frame{which.of->topic(which.begin)});
+  copy.push_back(which.of->body_of(which.begin));
+  copy.push_back(pack_mark({id_, which.first(), topic_sequence}));
+  plain_out_.push_back(std::move(copy));
+}
+
+void feed_desk::keep_last(known_topic& topic, const feed_range& message) {
   if (options_.last_value) {
-    topic.last = made;
-  }
-  if (!made->is_urgent && options_.history > 0) {
-    remember(made, now);
+    topic.last = message.alone();
   }
 }
 
-feed_desk::known_topic& feed_desk::topic_of(std::string_view name) {
-  // Mostly the same again.
-  if (!topics_by_age_.empty() && topics_by_age_.back() == name) {
-    return *newest_topic_;
+// To each link what it wants of them.
+void feed_desk::share_out(const feed_range& messages) {
+  for (const auto& [subscriber, link] : links_) {
+    link->choose(messages, chosen_);
+    std::size_t size = 0;
+    for (const feed_link::share& each : chosen_) {
+      size += each.of->packed(each.begin, each.end).size();
+    }
+    if (!chosen_.empty() && is_little(size, *messages.of)) {
+      copy_chosen(size);
+    }
+    for (feed_link::share& each : chosen_) {
+      link->push(std::move(each));
+    }
   }
-  newest_topic_ = &find_topic(name);
-  return *newest_topic_;
+  chosen_.clear();
+  copied_from_.clear();
+  copied_ = {};
 }
 
-feed_desk::known_topic& feed_desk::find_topic(std::string_view name) {
-  if (const auto at = topics_.find(name); at != topics_.end()) {
-    topics_by_age_.splice(topics_by_age_.end(), topics_by_age_, at->second.age);
-    return at->second;
+// A little of a bundle would keep all of it. The next link mostly has chosen the same.
+void feed_desk::copy_chosen(std::size_t bytes) {
+  const auto is_same = [](const feed_range& left, const feed_range& right) {
+    return left == right;
+  };
+  if (!std::equal(chosen_.begin(), chosen_.end(), copied_from_.begin(), copied_from_.end(),
+                  is_same)) {
+    copied_from_.assign(chosen_.begin(), chosen_.end());
+    const feed_range& first = chosen_.front();
+    copied_ = feed_ref{new feed_bundle{first.of->is_urgent, first.first(), bytes, chosen_.size()}};
+    copied_->at = first.of->at;
+    for (const feed_range& each : chosen_) {
+      copied_->add(each);
+    }
   }
+  std::uint32_t begin = 0;
+  for (feed_link::share& each : chosen_) {
+    const std::uint32_t end = begin + each.size();
+    each = {{copied_, begin, end}, each.book};
+    begin = end;
+  }
+}
+
+feed_desk::known_topic& feed_desk::make_topic(std::string_view name) {
   if (topics_.size() >= std::max<std::size_t>(1, options_.topics)) {
     forget_oldest_topic();
   }
@@ -169,29 +190,38 @@ void feed_desk::forget_oldest_topic() {
   }
 }
 
-bool feed_desk::is_plain(std::string_view name, known_topic& topic) {
+bool feed_desk::is_plain(const feed_bundle& from, std::uint32_t index, known_topic& topic) {
   if (topic.plain_version != plain_version_) {
     topic.plain_version = plain_version_;
     topic.is_plain = false;
-    plain_.match(name, [&](std::int64_t count) { topic.is_plain = topic.is_plain || count > 0; });
+    plain_.match(from.topic(index),
+                 [&](std::int64_t count) { topic.is_plain = topic.is_plain || count > 0; });
   }
   return topic.is_plain;
 }
 
-void feed_desk::remember(const feed_ref& item, time_point now) {
-  history_.push_back(item);
-  history_bytes_ += item->topic.size() + item->body.size();
+void feed_desk::remember(const feed_range& messages, time_point now) {
+  history_count_ += messages.size();
+  history_bytes_ += messages.cost();
+  if (history_.empty() || !history_.back().join(messages)) {
+    history_.push_back(messages);
+  }
   forget_history(now);
 }
 
 void feed_desk::forget_history(time_point now) {
   const auto is_too_much = [&] {
-    return history_.size() > options_.history || history_bytes_ > options_.history_bytes ||
-           (options_.history_age.count() > 0 && now - history_.front()->at > options_.history_age);
+    return history_count_ > options_.history || history_bytes_ > options_.history_bytes ||
+           (options_.history_age.count() > 0 &&
+            now - history_.front().of->at > options_.history_age);
   };
   while (!history_.empty() && is_too_much()) {
-    history_bytes_ -= history_.front()->topic.size() + history_.front()->body.size();
-    history_.pop_front();
+    const feed_range oldest = history_.front().take(1);
+    --history_count_;
+    history_bytes_ -= oldest.cost();
+    if (history_.front().size() == 0) {
+      history_.pop_front();
+    }
   }
 }
 
@@ -334,31 +364,33 @@ void feed_desk::open(feed_link& link, const prefix_set& prefixes, time_point now
       std::min(next_look_, now + std::min<time_point::duration>(longest_look, options_.heartbeat));
 }
 
-feed_item feed_desk::joined(const feed_link& link, std::uint64_t next, std::uint64_t next_urgent,
-                            time_point now) const {
-  feed_item item = news(feed_entry::kind::joined);
-  item.origin = id_;
-  item.origin_sequence = micros(now - begun_);
-  item.sequence = next;
-  item.last = next_urgent;
-  item.count = link.window();
-  return item;
+feed_entry feed_desk::joined(const feed_link& link, std::uint64_t next, std::uint64_t next_urgent,
+                             time_point now) const {
+  feed_entry entry = news(feed_entry::kind::joined);
+  entry.publisher = id_;
+  entry.age = micros(now - begun_);
+  entry.next = next;
+  entry.next_urgent = next_urgent;
+  entry.window = static_cast<std::uint32_t>(link.window());
+  entry.heartbeat = micros(options_.heartbeat);
+  return entry;
 }
 
 // Those that it does not have yet; what is remembered of them comes before what is new.
 void feed_desk::add_prefixes(feed_link& link, const prefix_set& prefixes, const feed_start& start,
                              time_point now) {
-  std::vector<feed_ref> remembered;
+  std::vector<feed_range> remembered;
   prefix_table<bool> added;
   if (start.what != feed_start::kind::now) {
     for (const std::string& each : prefixes) {
       added.at(each) = true;
     }
   }
-  const auto is_new = [&](const feed_ref& item) {
+  const auto is_new = [&](const feed_range& one) {
+    const std::string_view topic = one.of->topic(one.begin);
     bool matches = false;
-    added.match(item->topic.view(), [&](bool) { matches = true; });
-    return matches && !link.wants(item->topic.view());
+    added.match(topic, [&](bool) { matches = true; });
+    return matches && !link.wants(topic);
   };
   forget_history(now);
   std::uint64_t first = 0;  // asked for
@@ -367,14 +399,14 @@ void feed_desk::add_prefixes(feed_link& link, const prefix_set& prefixes, const 
       break;
     case feed_start::kind::last_values:
       for (const auto& [name, topic] : topics_) {
-        if (topic.last && is_new(topic.last)) {
+        if (topic.last.of && is_new(topic.last)) {
           remembered.push_back(topic.last);
         }
       }
       std::sort(remembered.begin(), remembered.end(),
-                [](const feed_ref& left, const feed_ref& right) {
-                  return std::pair{!left->is_urgent, left->sequence} <
-                         std::pair{!right->is_urgent, right->sequence};
+                [](const feed_range& left, const feed_range& right) {
+                  return std::pair{!left.of->is_urgent, left.first()} <
+                         std::pair{!right.of->is_urgent, right.first()};
                 });
       break;
     case feed_start::kind::since_sequence:
@@ -382,12 +414,15 @@ void feed_desk::add_prefixes(feed_link& link, const prefix_set& prefixes, const 
       [[fallthrough]];
     case feed_start::kind::since_age:
     case feed_start::kind::history:
-      for (const feed_ref& each : history_) {
-        const bool is_asked_for = start.what == feed_start::kind::since_age
-                                      ? micros(now - each->at) <= start.value
-                                      : each->sequence >= first;
-        if (is_asked_for && is_new(each)) {
-          remembered.push_back(each);
+      for (feed_range rest : history_) {
+        while (rest.size() > 0) {
+          const feed_range one = rest.take(1);
+          const bool is_asked_for = start.what == feed_start::kind::since_age
+                                        ? micros(now - one.of->at) <= start.value
+                                        : one.first() >= first;
+          if (is_asked_for && is_new(one)) {
+            remembered.push_back(one);
+          }
         }
       }
       break;
@@ -396,17 +431,17 @@ void feed_desk::add_prefixes(feed_link& link, const prefix_set& prefixes, const 
   for (const std::string& each : prefixes) {
     if (!link.has_prefix(each)) {
       link.add_prefix(each);
-      feed_item active = news(feed_entry::kind::active);
-      active.topic = frame{each};
-      link.push_news(std::move(active));
+      feed_entry active = news(feed_entry::kind::active);
+      active.topic = each;
+      link.push_news(active);
       has_more = true;
     }
   }
-  const std::uint64_t oldest = history_.empty() ? next_ : history_.front()->sequence;
+  const std::uint64_t oldest = history_.empty() ? next_ : history_.front().first();
   if (has_more && first > 0 && first < oldest) {
     link.push_lost(first, oldest - 1, false, loss_reason::forgotten);
   }
-  for (const feed_ref& each : remembered) {
+  for (const feed_range& each : remembered) {
     link.push_remembered(each);
   }
 }
@@ -447,9 +482,9 @@ void feed_desk::begin_from(feed_link& link, std::uint64_t sequence, std::uint64_
   link.begin_anew(ids_.next());
   sequence = std::clamp<std::uint64_t>(sequence, 1, next_);
   urgent = std::clamp<std::uint64_t>(urgent, 1, next_urgent_);
-  feed_item answer = joined(link, sequence, urgent, now);
-  answer.is_urgent = true;
-  link.push_news(std::move(answer));
+  feed_entry answer = joined(link, sequence, urgent, now);
+  answer.is_asked_for = true;
+  link.push_news(answer);
   const bool recovers = link.wishes().recovers;
   const loss_reason reason = recovers ? loss_reason::forgotten : loss_reason::away;
   add_prefixes(link, prefixes, recovers ? feed_start::since(sequence) : feed_start::now(), now);
@@ -487,37 +522,21 @@ void feed_desk::look_around(time_point now) {
 // Sending.
 
 std::size_t feed_desk::pack(const feed_link& link) {
-  const std::size_t unsent = link.unsent();
-  if (unsent == 0) {
-    return 0;
+  const std::size_t count = link.next_batch(packing_);
+  if (count == 0 || packing_ == packed_ranges_) {
+    return count;  // several links are mostly to get the same
   }
-  // Several links are mostly to get the same.
-  std::size_t same = 0;
-  while (same < packed_items_.size() && same < unsent &&
-         link.unsent(same).get() == packed_items_[same]) {
-    ++same;
-  }
-  if (same > 0 && same == packed_items_.size()) {
-    return same;
-  }
-  packed_items_.clear();
-  packing_.clear();
-  has_packed_body_ = false;
-  while (packed_items_.size() < unsent && !has_packed_body_ && packing_.size() < most_batched) {
-    const feed_item& item = *link.unsent(packed_items_.size());
-    const feed_entry entry = entry_of(item, micros(options_.heartbeat));
-    if (!packed_items_.empty() && packing_.size() + packed_size(entry) > most_batched) {
-      break;
+  packed_ranges_.swap(packing_);
+  if (packed_ranges_.size() == 1) {
+    packed_ = packed_ranges_.front().packed();
+  } else {
+    std::string bytes;
+    for (const feed_range& each : packed_ranges_) {
+      bytes += each.of->packed(each.begin, each.end);
     }
-    pack_entry(packing_, entry);
-    packed_items_.push_back(&item);
-    if (entry.body_follows) {
-      packed_body_ = item.body;
-      has_packed_body_ = true;
-    }
+    packed_ = frame{bytes};
   }
-  packed_ = frame{packing_};
-  return packed_items_.size();
+  return count;
 }
 
 message feed_desk::beat(const feed_link& link) const {

@@ -9,7 +9,7 @@
 #include <parley/publisher.hpp>
 
 #include "call_ids.hpp"
-#include "feed_item.hpp"
+#include "feed_bundle.hpp"
 #include "feed_link.hpp"
 #include "feed_wire.hpp"
 
@@ -31,34 +31,18 @@
 
 namespace parley::detail {
 
-// A message that a program wants published, or that others lost on the way here.
-struct feed_draft {
-  struct loss {
-    std::uint64_t first = 0;
-    std::uint64_t last = 0;
-    std::uint64_t count = 0;  // 0: it is a message
-  };
-
-  frame topic;
-  frame body;
-  std::uint64_t sequence = 0;
-  bool is_urgent = false;
-  // Relayed ones only; of a loss, who missed it and its number for that.
-  std::uint64_t origin = 0;
-  std::uint64_t origin_sequence = 0;
-  std::uint8_t hops = 0;
-  loss lost{};  // of the prefix that is its topic
-};
-
 class feed_desk {
  public:
-  using time_point = feed_item::time_point;
+  using time_point = feed_bundle::time_point;
 
   // id: the publisher's.
   feed_desk(const publisher_options& options, std::uint64_t id, time_point now);
 
-  // In the order of their numbers.
-  void publish(feed_draft&& draft, time_point now);
+  // Messages in the order of their numbers, or what others lost of them on the way here: the entry
+  // `begin` and those after it. Returns how far it came: not to the end only if `waits`, and
+  // somebody who is here has no room.
+  [[nodiscard]] std::uint32_t publish(const feed_ref& from, std::uint32_t begin, bool waits,
+                                      time_point now);
   // A message that the XPUB socket handed up. All that there are come before the next flush.
   void receive(const message& incoming, time_point now);
 
@@ -99,7 +83,7 @@ class feed_desk {
   struct known_topic {
     std::uint32_t slot = 0;
     std::uint64_t published = 0;
-    feed_ref last;
+    feed_range last;
     std::list<std::string_view>::iterator age;  // in topics_by_age_
     std::uint64_t plain_version = 0;
     bool is_plain = false;
@@ -117,20 +101,24 @@ class feed_desk {
   static void leave(subscriber_words& words);
   void open(feed_link& link, const prefix_set& prefixes, time_point now);
   void regain(feed_link& link, const subscriber_words& words, time_point now);
-  [[nodiscard]] feed_item joined(const feed_link& link, std::uint64_t next,
-                                 std::uint64_t next_urgent, time_point now) const;
+  [[nodiscard]] feed_entry joined(const feed_link& link, std::uint64_t next,
+                                  std::uint64_t next_urgent, time_point now) const;
   void add_prefixes(feed_link& link, const prefix_set& prefixes, const feed_start& start,
                     time_point now);
   void begin_from(feed_link& link, std::uint64_t sequence, std::uint64_t urgent, time_point now);
   void close(links::iterator which);
   void look_around(time_point now);
 
-  known_topic& topic_of(std::string_view name);
-  known_topic& find_topic(std::string_view name);
+  [[nodiscard]] feed_range publish_some(feed_range messages);
+  void share_out(const feed_range& messages);
+  void copy_chosen(std::size_t bytes);
+  void send_plain(const feed_range& which, std::uint64_t topic_sequence);
+  void keep_last(known_topic& topic, const feed_range& message);
+  known_topic& make_topic(std::string_view name);
   void forget_oldest_topic();
-  void remember(const feed_ref& item, time_point now);
+  void remember(const feed_range& messages, time_point now);
   void forget_history(time_point now);
-  [[nodiscard]] bool is_plain(std::string_view name, known_topic& topic);
+  [[nodiscard]] bool is_plain(const feed_bundle& from, std::uint32_t index, known_topic& topic);
 
   // Packs what is next in a link's row; nothing: all was sent.
   [[nodiscard]] std::size_t pack(const feed_link& link);
@@ -141,7 +129,6 @@ class feed_desk {
   const time_point begun_;
   call_ids ids_;
 
-  feed_items items_;  // before all that owns some
   links links_;
   std::map<std::uint64_t, subscriber_words> words_;
   std::vector<std::uint64_t> spoken_;  // who said something since the last flush
@@ -155,22 +142,24 @@ class feed_desk {
 
   std::unordered_map<std::string, known_topic, hash, std::equal_to<>> topics_;
   std::list<std::string_view> topics_by_age_;  // the one that was silent longest first
-  known_topic* newest_topic_ = nullptr;        // the last of them
   std::vector<std::uint32_t> free_slots_;
 
-  std::deque<feed_ref> history_;
+  std::deque<feed_range> history_;
+  std::size_t history_count_ = 0;  // messages
   std::size_t history_bytes_ = 0;
   std::uint64_t next_ = 1;
   std::uint64_t next_urgent_ = 1;
 
   time_point next_look_ = time_point::max();
 
-  // The last batch: for the next link that is to get the same.
-  std::vector<const feed_item*> packed_items_;
+  // What the last link got of what was published, and its last batch: the next is mostly to get the
+  // same.
+  std::vector<feed_link::share> chosen_;
+  std::vector<feed_range> copied_from_;
+  feed_ref copied_;
+  std::vector<feed_range> packed_ranges_;
+  std::vector<feed_range> packing_;
   frame packed_;
-  frame packed_body_;
-  bool has_packed_body_ = false;
-  std::string packing_;
 
   publisher_statistics counts_;
 };
@@ -186,7 +175,6 @@ void feed_desk::flush(time_point now, Send&& send) {
     link->fill_row(now);
   }
   // In turn: what one gets, the next mostly gets too, and need not be packed again.
-  packed_items_.clear();
   for (bool has_more = true; has_more;) {
     has_more = false;
     for (const auto& [subscriber, link] : links_) {
@@ -198,14 +186,17 @@ void feed_desk::flush(time_point now, Send&& send) {
       outgoing.reserve(3);
       outgoing.push_back(pack_address({subscriber, link->id(), link->next_position()}));
       outgoing.push_back(packed_);
-      if (has_packed_body_) {
-        outgoing.push_back(packed_body_);
+      if (const feed_range& last = packed_ranges_.back(); last.of->is_followed(last.end)) {
+        outgoing.push_back(last.of->following);
       }
       link->mark_sent(count, now);
-      has_more = has_more || link->unsent() > 0;
+      has_more = has_more || link->has_unsent();
       send(std::move(outgoing));
     }
   }
+  packing_.clear();
+  packed_ranges_.clear();
+  packed_ = {};
   if (now >= next_look_) {
     look_around(now);
     for (const auto& [subscriber, link] : links_) {

@@ -10,11 +10,17 @@ namespace {
 constexpr std::chrono::milliseconds between_repeats{20};
 
 // A link begins with `joined`, a prefix with `active`, whatever was lost meanwhile.
-bool is_news(const feed_item& item) noexcept {
-  return !item.is_message() && item.what != feed_entry::kind::lost;
+bool is_news(const feed_range& entries) noexcept {
+  return !entries.of->is_message() && entries.of->what != feed_entry::kind::lost;
 }
 
-std::size_t cost(const feed_item& item) noexcept { return item.topic.size() + item.body.size(); }
+// Bytes of messages; what is told costs nothing.
+std::size_t cost(const feed_range& entries) noexcept {
+  return entries.of->is_message() ? entries.cost() : 0;
+}
+
+// A range as large travels by itself, without being copied.
+constexpr std::size_t worth_a_batch = feed_bundle::most_bytes / 4;
 
 }  // namespace
 
@@ -57,13 +63,14 @@ std::uint32_t feed_link::longest(std::string_view topic) const {
 }
 
 // The slot of a topic says it faster than the topic.
-std::uint32_t feed_link::book_of(const feed_item& message) {
-  if (message.topic_slot >= book_by_topic_.size()) {
-    book_by_topic_.resize(message.topic_slot + 1, unknown);
+std::uint32_t feed_link::book_of(const feed_bundle& from, std::uint32_t index) {
+  const std::uint32_t slot = from.parts[index].topic;
+  if (slot >= book_by_topic_.size()) {
+    book_by_topic_.resize(slot + 1, unknown);
   }
-  std::uint32_t& known = book_by_topic_[message.topic_slot];
+  std::uint32_t& known = book_by_topic_[slot];
   if (known == unknown) {
-    known = longest(message.topic.view());
+    known = longest(from.topic(index));
   }
   return known;
 }
@@ -84,61 +91,94 @@ bool feed_link::is_full(const lane& which) const noexcept {
 
 bool feed_link::is_full() const noexcept { return is_full(usual_) || is_full(urgent_); }
 
-void feed_link::push(const feed_ref& message) {
+void feed_link::choose(const feed_range& messages, std::vector<share>& chosen) {
+  chosen.clear();
   if (is_cut_off_) {
     return;
   }
-  const std::uint32_t book = book_of(*message);
-  if (book == no_prefix) {
-    return;
-  }
-  ++books_[book].published;
-  lane& to = message->is_urgent ? urgent_ : usual_;
-  if (!is_here_ && !wishes_.recovers) {
-    note(to.behind, *message, book, loss_reason::away);
-    return;
-  }
-  if (is_here_ && to.is_idle() && (to.is_urgent || urgent_.is_idle()) && has_room()) {
-    enter_row({message, book});  // it does not lag
-    return;
-  }
-  if (options_.when_lagging == lag_policy::newest_by_topic && supersede(to, message, book)) {
-    while (to.bytes > options_.limit_bytes && to.messages > 1) {
-      drop_oldest(to, loss_reason::lagged);  // it is larger than the one that it took the place of
+  for (std::uint32_t index = messages.begin; index < messages.end; ++index) {
+    const std::uint32_t book = book_of(*messages.of, index);
+    if (book == no_prefix) {
+      continue;
     }
-    return;
-  }
-  if (is_full(to)) {
-    if (is_here_ && options_.when_lagging == lag_policy::cut_off) {
-      --books_[book].published;  // it is not meant for it any more
-      cut_off();
-      return;
-    }
-    if (options_.when_lagging == lag_policy::drop_newest) {
-      note(to.behind, *message, book, is_here_ ? loss_reason::lagged : loss_reason::away);
-      return;
-    }
-    while (is_full(to) && to.messages > 0) {
-      drop_oldest(to, is_here_ ? loss_reason::lagged : loss_reason::away);
+    if (!chosen.empty() && chosen.back().end == index && chosen.back().book == book) {
+      ++chosen.back().end;
+    } else {
+      chosen.push_back({{messages.of, index, index + 1}, book});
     }
   }
-  append(to, message, book);
 }
 
-void feed_link::push_remembered(const feed_ref& message) {
+std::uint32_t feed_link::room_for(const feed_range& messages) const noexcept {
+  const lane& to = messages.of->is_urgent ? urgent_ : usual_;
+  if (is_full()) {
+    return 0;
+  }
+  auto count = static_cast<std::uint32_t>(
+      std::min<std::size_t>(messages.size(), options_.limit - to.messages));
+  while (count > 1 && to.bytes + messages.of->cost(messages.begin, messages.begin + count - 1) >=
+                          options_.limit_bytes) {
+    --count;
+  }
+  return count;
+}
+
+void feed_link::push(share messages) {
+  if (is_cut_off_) {
+    return;  // by those just before
+  }
+  books_[messages.book].published += messages.size();
+  lane& to = messages.of->is_urgent ? urgent_ : usual_;
+  if (!is_here_ && !wishes_.recovers) {
+    note(to.behind, messages, loss_reason::away);
+    return;
+  }
+  if (is_here_ && to.is_idle() && (to.is_urgent || urgent_.is_idle())) {
+    if (const std::uint32_t room = room_in_row(messages); room > 0) {
+      enter_row({messages.take(room), messages.book});  // it does not lag
+    }
+  }
+  const loss_reason reason = is_here_ ? loss_reason::lagged : loss_reason::away;
+  while (messages.size() > 0) {
+    share next{messages.take(1), messages.book};
+    if (options_.when_lagging == lag_policy::newest_by_topic && supersede(to, next)) {
+      while (to.bytes > options_.limit_bytes && to.messages > 1) {
+        drop_oldest(to, loss_reason::lagged);  // it is larger than the one whose place it took
+      }
+      continue;
+    }
+    if (is_full(to)) {
+      if (is_here_ && options_.when_lagging == lag_policy::cut_off) {
+        books_[next.book].published -= 1 + messages.size();  // they are not meant for it any more
+        cut_off();
+        return;
+      }
+      if (options_.when_lagging == lag_policy::drop_newest) {
+        note(to.behind, next, reason);
+        continue;
+      }
+      while (is_full(to) && to.messages > 0) {
+        drop_oldest(to, reason);
+      }
+    }
+    append(to, std::move(next));
+  }
+}
+
+void feed_link::push_remembered(const feed_range& message) {
   // Its topic may have lost its slot meanwhile.
-  const std::uint32_t book = longest(message->topic.view());
+  const std::uint32_t book = longest(message.of->topic(message.begin));
   if (book != no_prefix && !is_cut_off_) {
     ++books_[book].published;
-    append(message->is_urgent ? urgent_ : usual_, message, book);
+    append(message.of->is_urgent ? urgent_ : usual_, {message, book});
   }
 }
 
-void feed_link::push_loss_upstream(const feed_item& lost) {
+void feed_link::push_loss_upstream(const feed_entry& lost) {
   if (is_cut_off_) {
     return;
   }
-  const std::string_view prefix = lost.topic.view();
+  const std::string_view prefix = lost.topic;
   std::uint32_t book = longest(prefix);
   for (auto at = prefixes_.begin(); book == no_prefix && at != prefixes_.end(); ++at) {
     if (at->first.starts_with(prefix)) {
@@ -146,22 +186,27 @@ void feed_link::push_loss_upstream(const feed_item& lost) {
     }
   }
   if (book != no_prefix) {
-    feed_item told = lost;
-    told.topic = frame{books_[book].prefix};
-    push_loss(book, std::move(told));
+    feed_entry told = lost;
+    told.topic = books_[book].prefix;
+    push_loss(book, told);
   }
 }
 
-void feed_link::append(lane& to, const feed_ref& message, std::uint32_t book) {
+void feed_link::append(lane& to, share&& messages) {
   tell(to.behind, to);
-  to.waiting.push_back({message, book});
-  ++to.messages;
-  to.bytes += cost(*message);
+  to.messages += messages.size();
+  to.bytes += cost(messages);
+  if (options_.when_lagging == lag_policy::newest_by_topic) {
+    to.waiting.push_back({messages.alone(), messages.book});  // it may outlive its bundle by far
+  } else if (to.waiting.empty() || to.waiting.back().book != messages.book ||
+             !to.waiting.back().join(messages)) {
+    to.waiting.push_back(std::move(messages));
+  }
 }
 
-void feed_link::push_news(feed_item&& news) {
+void feed_link::push_news(const feed_entry& news) {
   tell(usual_.behind, usual_);
-  usual_.waiting.push_back({feed_ref{std::move(news)}, no_prefix});
+  usual_.waiting.push_back({feed_range::of_one(news), no_prefix});
 }
 
 void feed_link::push_lost(std::uint64_t first, std::uint64_t last, bool is_urgent,
@@ -169,27 +214,35 @@ void feed_link::push_lost(std::uint64_t first, std::uint64_t last, bool is_urgen
   if (books_.empty() || is_cut_off_) {
     return;
   }
-  push_loss(0, lost_item(0, reason, {first, last, last - first + 1}, is_urgent));
+  feed_entry lost;
+  lost.what = feed_entry::kind::lost;
+  lost.is_urgent = is_urgent;
+  lost.reason = reason;
+  lost.sequence = first;
+  lost.last = last;
+  lost.count = last - first + 1;
+  lost.topic = books_[0].prefix;
+  push_loss(0, lost);
 }
 
-void feed_link::push_loss(std::uint32_t book, feed_item&& lost) {
+void feed_link::push_loss(std::uint32_t book, const feed_entry& lost) {
   books_[book].published += lost.count;
   books_[book].dropped.add(lost.reason, lost.count);
   lane& to = lost.is_urgent ? urgent_ : usual_;
   tell(to.behind, to);
-  to.waiting.push_back({feed_ref{std::move(lost)}, no_prefix});
+  to.waiting.push_back({feed_range::of_one(lost), no_prefix});
 }
 
 // True: the message took the place of an older one of its topic that waits.
-bool feed_link::supersede(lane& in, const feed_ref& message, std::uint32_t book) {
-  const auto [at, is_new] = in.newest.try_emplace(message->topic_slot, 0);
+bool feed_link::supersede(lane& in, share& message) {
+  const auto [at, is_new] = in.newest.try_emplace(message.of->parts[message.begin].topic, 0);
   const std::uint64_t next = in.first_index + in.waiting.size() + in.behind.size();
   if (!is_new && at->second >= in.first_index) {
-    slot& older = in.waiting[at->second - in.first_index];
-    in.bytes += cost(*message);
-    in.bytes -= cost(*older.item);
-    note(in.before, *older.item, older.book, loss_reason::superseded);
-    older = {message, book};
+    share& older = in.waiting[at->second - in.first_index];
+    in.bytes += cost(message);
+    in.bytes -= cost(older);
+    note(in.before, older, loss_reason::superseded);
+    older = {message.alone(), message.book};
     return true;
   }
   at->second = next;
@@ -198,46 +251,48 @@ bool feed_link::supersede(lane& in, const feed_ref& message, std::uint32_t book)
 
 void feed_link::drop_oldest(lane& from, loss_reason reason) {
   while (!from.waiting.empty()) {
-    slot oldest = std::move(from.waiting.front());
-    from.waiting.pop_front();
-    ++from.first_index;
-    if (oldest.item->is_message()) {
+    share& first = from.waiting.front();
+    const share oldest{first.take(1), first.book};
+    if (first.size() == 0) {
+      from.waiting.pop_front();
+      ++from.first_index;
+    }
+    if (oldest.of->is_message()) {
       --from.messages;
-      from.bytes -= cost(*oldest.item);
-      note(from.before, *oldest.item, oldest.book, reason);
+      from.bytes -= cost(oldest);
+      note(from.before, oldest, reason);
       return;
     }
     // What is to be told is told, a little early, and what comes before it too.
-    if (!is_news(*oldest.item)) {
+    if (!is_news(oldest)) {
       enter_notes(from);
     }
-    enter_row(std::move(oldest));
+    enter_row(share{oldest});
   }
 }
 
 // Notes.
 
-void feed_link::note(losses& where, const feed_item& message, std::uint32_t book,
-                     loss_reason reason) {
-  books_[book].dropped.add(reason, 1);
-  const auto [at, is_new] = where.try_emplace({book, reason});
+void feed_link::note(losses& where, const share& messages, loss_reason reason) {
+  books_[messages.book].dropped.add(reason, messages.size());
+  const auto [at, is_new] = where.try_emplace({messages.book, reason});
   loss& noted = at->second;
-  noted.first = is_new ? message.sequence : std::min(noted.first, message.sequence);
-  noted.last = std::max(noted.last, message.sequence);
-  ++noted.count;
+  noted.first = is_new ? messages.first() : std::min(noted.first, messages.first());
+  noted.last = std::max(noted.last, messages.last());
+  noted.count += messages.size();
 }
 
-feed_item feed_link::lost_item(std::uint32_t book, loss_reason reason, const loss& what,
-                               bool is_urgent) const {
-  feed_item told;
-  told.what = feed_entry::kind::lost;
-  told.is_urgent = is_urgent;
-  told.reason = reason;
-  told.sequence = what.first;
-  told.last = what.last;
-  told.count = what.count;
-  told.topic = frame{books_[book].prefix};
-  return told;
+feed_link::share feed_link::told(std::uint32_t book, loss_reason reason, const loss& what,
+                                 bool is_urgent) const {
+  feed_entry lost;
+  lost.what = feed_entry::kind::lost;
+  lost.is_urgent = is_urgent;
+  lost.reason = reason;
+  lost.sequence = what.first;
+  lost.last = what.last;
+  lost.count = what.count;
+  lost.topic = books_[book].prefix;
+  return {feed_range::of_one(lost), no_prefix};
 }
 
 // Puts notes behind what waits.
@@ -246,8 +301,7 @@ void feed_link::tell(losses& notes, lane& to) {
     return;
   }
   for (const auto& [key, what] : notes) {
-    to.waiting.push_back(
-        {feed_ref{lost_item(key.first, key.second, what, to.is_urgent)}, no_prefix});
+    to.waiting.push_back(told(key.first, key.second, what, to.is_urgent));
   }
   notes.clear();
 }
@@ -284,30 +338,30 @@ void feed_link::cut_off() {
   for (lane* each : {&urgent_, &usual_}) {
     tell(each->before, *each);
     tell(each->behind, *each);
-    for (slot& told : each->waiting) {
-      enter_row(std::move(told));
+    for (share& last : each->waiting) {
+      enter_row(std::move(last));
     }
     each->first_index += each->waiting.size();
     each->waiting.clear();
   }
-  feed_item last;
+  feed_entry last;
   last.what = feed_entry::kind::cut_off;
-  enter_row({feed_ref{std::move(last)}, no_prefix});
+  enter_row({feed_range::of_one(last), no_prefix});
   is_cut_off_ = true;
 }
 
-void feed_link::unbook(const slot& which) noexcept {
-  if (which.item->is_message()) {
-    --books_[which.book].published;
+void feed_link::unbook(const share& which) noexcept {
+  if (which.of->is_message()) {
+    books_[which.book].published -= which.size();
   }
 }
 
 void feed_link::begin_anew(std::uint64_t id) {
-  for (const slot& each : row_) {
+  for (const share& each : row_) {
     unbook(each);
   }
   for (lane* each : {&urgent_, &usual_}) {
-    for (const slot& waiting : each->waiting) {
+    for (const share& waiting : each->waiting) {
       unbook(waiting);
     }
     each->first_index += each->waiting.size();
@@ -319,6 +373,7 @@ void feed_link::begin_anew(std::uint64_t id) {
     each->newest.clear();
   }
   row_.clear();
+  entries_ = 0;
   sent_ = 0;
   row_bytes_ = 0;
   acknowledged_ = 0;
@@ -333,28 +388,31 @@ bool feed_link::received(std::uint64_t position) {
     return true;  // an old word, which took its time
   }
   const std::uint64_t count = position - acknowledged_;
-  if (count > row_.size()) {
+  if (count > entries_) {
     return false;
   }
-  constexpr std::size_t ahead = 8;  // they were last touched a whole window ago
-  for (std::uint64_t index = 0; index < count; ++index) {
-    if (row_.size() > ahead) {
-      __builtin_prefetch(row_[ahead].item.get(), 1);
+  for (std::uint64_t left = count; left > 0;) {
+    placed& first = row_.front();
+    const auto some = static_cast<std::uint32_t>(std::min<std::uint64_t>(left, first.size()));
+    const feed_range taken = first.take(some);
+    first.position += some;
+    left -= some;
+    row_bytes_ -= cost(taken);
+    if (taken.of->is_message()) {
+      books_[first.book].delivered += some;
     }
-    const slot& first = row_.front();
-    row_bytes_ -= cost(*first.item);
-    if (first.item->is_message()) {
-      ++books_[first.book].delivered;
+    if (first.size() == 0) {
+      row_.pop_front();
     }
-    row_.pop_front();
   }
   acknowledged_ = position;
+  entries_ -= count;
   sent_ -= std::min<std::size_t>(sent_, count);
   return true;
 }
 
 bool feed_link::send_again(std::uint64_t position, time_point now) {
-  if (position <= acknowledged_ || position > acknowledged_ + row_.size() + 1) {
+  if (position <= acknowledged_ || position > acknowledged_ + entries_ + 1) {
     return false;
   }
   if (now - last_again_ >= between_repeats) {
@@ -367,18 +425,35 @@ bool feed_link::send_again(std::uint64_t position, time_point now) {
 // The row.
 
 bool feed_link::has_room() const noexcept {
-  return row_.size() < window_ && (row_.empty() || row_bytes_ < wishes_.limit_bytes);
+  return entries_ < window_ && (entries_ == 0 || row_bytes_ < wishes_.limit_bytes);
 }
 
-void feed_link::enter_row(slot&& next) {
-  row_bytes_ += cost(*next.item);
-  row_.push_back(std::move(next));
+std::uint32_t feed_link::room_in_row(const feed_range& messages) const noexcept {
+  if (!has_room()) {
+    return 0;
+  }
+  auto count =
+      static_cast<std::uint32_t>(std::min<std::size_t>(messages.size(), window_ - entries_));
+  while (count > 1 && row_bytes_ + messages.of->cost(messages.begin, messages.begin + count - 1) >=
+                          wishes_.limit_bytes) {
+    --count;
+  }
+  return count;
+}
+
+void feed_link::enter_row(share&& next) {
+  const std::uint32_t count = next.size();
+  row_bytes_ += cost(next);
+  if (row_.empty() || row_.back().book != next.book || !row_.back().join(next)) {
+    row_.push_back({std::move(next), acknowledged_ + entries_ + 1});
+  }
+  entries_ += count;
 }
 
 // All of them, room or not: what is told of one prefix must not seem to be all there was.
 void feed_link::enter_notes(lane& from) {
   for (const auto& [key, what] : from.before) {
-    enter_row({feed_ref{lost_item(key.first, key.second, what, from.is_urgent)}, no_prefix});
+    enter_row(told(key.first, key.second, what, from.is_urgent));
   }
   from.before.clear();
 }
@@ -398,27 +473,65 @@ void feed_link::fill_row_from(lane& from, time_point now) {
   // What was lost together is told together, room or not: the last of it must not seem to be all.
   const auto belongs = [&] {
     return !row_.empty() && !from.waiting.empty() &&
-           row_.back().item->what == feed_entry::kind::lost &&
-           from.waiting.front().item->what == feed_entry::kind::lost;
+           row_.back().of->what == feed_entry::kind::lost &&
+           from.waiting.front().of->what == feed_entry::kind::lost;
   };
   while ((has_room() && (!from.waiting.empty() || !from.before.empty())) || belongs()) {
-    if (!from.before.empty() && (from.waiting.empty() || !is_news(*from.waiting.front().item))) {
+    if (!from.before.empty() && (from.waiting.empty() || !is_news(from.waiting.front()))) {
       enter_notes(from);
       continue;
     }
-    slot next = std::move(from.waiting.front());
-    from.waiting.pop_front();
-    ++from.first_index;
-    if (next.item->is_message()) {
-      --from.messages;
-      from.bytes -= cost(*next.item);
-      if (options_.max_age.count() > 0 && now - next.item->at > options_.max_age) {
-        note(from.before, *next.item, next.book, loss_reason::too_old);
-        continue;
-      }
+    share& first = from.waiting.front();
+    const bool is_too_old = first.of->is_message() && options_.max_age.count() > 0 &&
+                            now - first.of->at > options_.max_age;
+    const std::uint32_t count =
+        is_too_old ? first.size() : std::max<std::uint32_t>(1, room_in_row(first));
+    share next{first.take(count), first.book};
+    if (first.size() == 0) {
+      from.waiting.pop_front();
+      ++from.first_index;
     }
-    enter_row(std::move(next));
+    if (next.of->is_message()) {
+      from.messages -= count;
+      from.bytes -= cost(next);
+    }
+    if (is_too_old) {
+      note(from.before, next, loss_reason::too_old);
+    } else {
+      enter_row(std::move(next));
+    }
   }
+}
+
+std::size_t feed_link::next_batch(std::vector<feed_range>& into) const {
+  into.clear();
+  std::uint64_t position = next_position();
+  auto at = std::upper_bound(
+      row_.begin(), row_.end(), position,
+      [](std::uint64_t wanted, const placed& each) { return wanted < each.position; });
+  at = at == row_.begin() ? at : std::prev(at);
+  std::size_t bytes = 0;
+  std::size_t count = 0;
+  for (; at != row_.end(); ++at) {
+    feed_range next{at->of, at->begin, at->end};
+    static_cast<void>(next.take(static_cast<std::uint32_t>(position - at->position)));
+    if (next.size() == 0) {
+      continue;
+    }
+    const std::size_t size = next.of->packed(next.begin, next.end).size();
+    if (!into.empty() && (size >= worth_a_batch || bytes + size > feed_bundle::most_bytes)) {
+      break;
+    }
+    position += next.size();
+    bytes += size;
+    count += next.size();
+    const bool is_last = size >= worth_a_batch || next.of->is_followed(next.end);
+    into.push_back(std::move(next));
+    if (is_last) {
+      break;
+    }
+  }
+  return count;
 }
 
 void feed_link::mark_sent(std::size_t count, time_point now) noexcept {
@@ -427,13 +540,12 @@ void feed_link::mark_sent(std::size_t count, time_point now) noexcept {
 }
 
 bool feed_link::has_all_sent() const noexcept {
-  return sent_ == row_.size() && (is_cut_off_ || (urgent_.is_idle() && usual_.is_idle()));
+  return sent_ == entries_ && (is_cut_off_ || (urgent_.is_idle() && usual_.is_idle()));
 }
 
 bool feed_link::has_received(std::uint64_t sequence, std::uint64_t urgent) const noexcept {
-  const auto is_awaited = [&](const slot& each) {
-    return each.item->is_message() &&
-           each.item->sequence <= (each.item->is_urgent ? urgent : sequence);
+  const auto is_awaited = [&](const feed_range& each) {
+    return each.of->is_message() && each.first() <= (each.of->is_urgent ? urgent : sequence);
   };
   return std::none_of(row_.begin(), row_.end(), is_awaited) &&
          std::none_of(urgent_.waiting.begin(), urgent_.waiting.end(), is_awaited) &&

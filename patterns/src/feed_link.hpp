@@ -11,7 +11,7 @@
 #include <parley/prefix_table.hpp>
 #include <parley/publisher.hpp>
 
-#include "feed_item.hpp"
+#include "feed_bundle.hpp"
 #include "feed_wire.hpp"
 
 #include <chrono>
@@ -29,7 +29,7 @@ namespace parley::detail {
 
 class feed_link {
  public:
-  using time_point = feed_item::time_point;
+  using time_point = feed_bundle::time_point;
 
   // id: of the link.
   feed_link(const publisher_options& options, const feed_wishes& wishes, std::uint64_t id);
@@ -54,16 +54,24 @@ class feed_link {
   [[nodiscard]] std::vector<std::string> prefixes() const;
   [[nodiscard]] bool wants(std::string_view topic) const { return longest(topic) != no_prefix; }
 
-  // A message for it, if it wants it.
-  void push(const feed_ref& message);
-  // The same, out of the memory: however many there are.
-  void push_remembered(const feed_ref& message);
+  // Which of the messages it wants, as ranges of one book each.
+  struct share : feed_range {
+    std::uint32_t book = 0;
+  };
+  void choose(const feed_range& messages, std::vector<share>& chosen);
+  // How many of the messages there is room for before it is full, at least, if it wants them all;
+  // 0: it is full.
+  [[nodiscard]] std::uint32_t room_for(const feed_range& messages) const noexcept;
+  // Messages for it.
+  void push(share messages);
+  // A message out of the memory, if it wants it: however many there are.
+  void push_remembered(const feed_range& message);
   // Something to be told, in its turn among the messages.
-  void push_news(feed_item&& news);
+  void push_news(const feed_entry& news);
   // Messages it will not get, which were not in its queue.
   void push_lost(std::uint64_t first, std::uint64_t last, bool is_urgent, loss_reason reason);
   // Messages of a prefix that did not come as far as here, if it wants some of them.
-  void push_loss_upstream(const feed_item& lost);
+  void push_loss_upstream(const feed_entry& lost);
   // The slot of a topic is another's from now on.
   void forget_topic(std::uint32_t topic) noexcept;
 
@@ -82,8 +90,9 @@ class feed_link {
 
   // Moves what the subscriber has room for into the row.
   void fill_row(time_point now);
-  [[nodiscard]] std::size_t unsent() const noexcept { return row_.size() - sent_; }
-  [[nodiscard]] const feed_ref& unsent(std::size_t index) const { return row_[sent_ + index].item; }
+  [[nodiscard]] bool has_unsent() const noexcept { return sent_ < entries_; }
+  // The first of them, as many as fit into one batch. Returns how many.
+  std::size_t next_batch(std::vector<feed_range>& into) const;
   // Of the first unsent entry, or of the one that will come next.
   [[nodiscard]] std::uint64_t next_position() const noexcept { return acknowledged_ + sent_ + 1; }
   void mark_sent(std::size_t count, time_point now) noexcept;
@@ -99,9 +108,9 @@ class feed_link {
   static constexpr std::uint32_t no_prefix = 0xffff'ffff;
   static constexpr std::uint32_t unknown = 0xffff'fffe;
 
-  struct slot {
-    feed_ref item;
-    std::uint32_t book = no_prefix;
+  // In the row.
+  struct placed : share {
+    std::uint64_t position = 0;  // of the first
   };
   struct loss {
     std::uint64_t first = 0;
@@ -113,7 +122,7 @@ class feed_link {
   struct lane {
     explicit lane(bool holds_urgent) : is_urgent{holds_urgent} {}
     const bool is_urgent;
-    std::deque<slot> waiting;
+    std::deque<share> waiting;
     std::uint64_t first_index = 0;  // of waiting.front(), counted from the beginning
     std::size_t messages = 0;
     std::size_t bytes = 0;
@@ -127,22 +136,23 @@ class feed_link {
   };
 
   [[nodiscard]] std::uint32_t longest(std::string_view topic) const;
-  [[nodiscard]] std::uint32_t book_of(const feed_item& message);
+  [[nodiscard]] std::uint32_t book_of(const feed_bundle& from, std::uint32_t index);
   [[nodiscard]] bool is_full(const lane& which) const noexcept;
-  void push_loss(std::uint32_t book, feed_item&& lost);
-  void append(lane& to, const feed_ref& message, std::uint32_t book);
+  void push_loss(std::uint32_t book, const feed_entry& lost);
+  void append(lane& to, share&& messages);
   void drop_oldest(lane& from, loss_reason reason);
-  void note(losses& where, const feed_item& message, std::uint32_t book, loss_reason reason);
+  void note(losses& where, const share& messages, loss_reason reason);
   void tell(losses& notes, lane& to);
-  [[nodiscard]] bool supersede(lane& in, const feed_ref& message, std::uint32_t book);
+  [[nodiscard]] bool supersede(lane& in, share& message);
   [[nodiscard]] bool has_room() const noexcept;
-  void enter_row(slot&& next);
+  [[nodiscard]] std::uint32_t room_in_row(const feed_range& messages) const noexcept;
+  void enter_row(share&& next);
   void enter_notes(lane& from);
   void fill_row_from(lane& from, time_point now);
   void drop_waiting(loss_reason reason);
-  void unbook(const slot& which) noexcept;
-  [[nodiscard]] feed_item lost_item(std::uint32_t book, loss_reason reason, const loss& what,
-                                    bool is_urgent) const;
+  void unbook(const share& which) noexcept;
+  [[nodiscard]] share told(std::uint32_t book, loss_reason reason, const loss& what,
+                           bool is_urgent) const;
 
   const publisher_options& options_;
   feed_wishes wishes_;
@@ -162,8 +172,9 @@ class feed_link {
   lane urgent_{true};
   lane usual_{false};
 
-  std::deque<slot> row_;
-  std::size_t sent_ = 0;  // of the row
+  std::deque<placed> row_;
+  std::size_t entries_ = 0;  // in the row
+  std::size_t sent_ = 0;     // of them
   std::size_t row_bytes_ = 0;
   std::uint64_t acknowledged_ = 0;  // the position in front of the row
 };

@@ -18,11 +18,12 @@ constexpr std::size_t most_strangers = 64;
 constexpr std::size_t most_retired = 4;
 constexpr std::size_t parts_of_window = 8;  // what was received is said after one of them
 
-frame part(const frame& whole, std::string_view bytes) {
+void set_part(frame& into, const frame& whole, std::string_view bytes) {
   if (bytes.size() <= most_copied) {
-    return frame{bytes.data(), bytes.size()};
+    into.assign(bytes.data(), bytes.size());
+  } else {
+    into = slice(whole, static_cast<std::size_t>(bytes.data() - whole.view().data()), bytes.size());
   }
-  return slice(whole, static_cast<std::size_t>(bytes.data() - whole.view().data()), bytes.size());
 }
 
 bool is_news(const feed_entry& entry) noexcept {
@@ -451,8 +452,8 @@ feed_reader::step feed_reader::next(publication& into, feed_event& event) {
     if (feed_message usual; take_message(rest_, usual)) {
       publisher_state& of = *reading_.from->of;
       ++of.received;
-      into.topic = part(reading_.bytes, usual.topic);
-      into.body = part(reading_.bytes, usual.body);
+      set_part(into.topic, reading_.bytes, usual.topic);
+      set_part(into.body, reading_.bytes, usual.body);
       into.publisher = of.id;
       into.sequence = usual.sequence;
       into.is_urgent = usual.is_urgent;
@@ -476,7 +477,7 @@ feed_reader::step feed_reader::next(publication& into, feed_event& event) {
       if (entry->body_follows) {
         into.body = std::move(reading_.body);
       } else {
-        into.body = part(reading_.bytes, entry->body);
+        set_part(into.body, reading_.bytes, entry->body);
       }
       into.publisher = entry->is_relayed ? entry->origin : of.id;
       into.sequence = entry->is_relayed ? entry->origin_sequence : entry->sequence;

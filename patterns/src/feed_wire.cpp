@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "feed_wire.hpp"
 
-#include <bit>
 #include <cassert>
 #include <cstring>
 
@@ -20,20 +19,6 @@ constexpr char request_mark = 'v';
 constexpr char plain_mark = 'w';
 
 constexpr std::size_t head_size = magic.size() + 2;
-
-template<class Number>
-Number in_network_order(Number value) noexcept {
-  if constexpr (std::endian::native == std::endian::big || sizeof value == 1) {
-    return value;
-  } else if constexpr (sizeof value == 8) {
-    return __builtin_bswap64(value);
-  } else if constexpr (sizeof value == 4) {
-    return __builtin_bswap32(value);
-  } else {
-    static_assert(sizeof value == 2);
-    return __builtin_bswap16(value);
-  }
-}
 
 template<class Number>
 void put(std::string& to, Number value) {
@@ -67,8 +52,7 @@ class reader {
     if (bytes_.size() < sizeof value) {
       is_good_ = false;
     } else {
-      std::memcpy(&value, bytes_.data(), sizeof value);
-      value = in_network_order(value);
+      value = number_at<Number>(bytes_.data());
       bytes_.remove_prefix(sizeof value);
     }
     return *this;
@@ -160,10 +144,8 @@ frame pack_address(const feed_address& address) {
   bytes[magic.size()] = inbox_mark;
   bytes[magic.size() + 1] = version;
   char* at = bytes + head_size;
-  for (std::uint64_t value : {address.subscriber, address.link, address.position}) {
-    value = in_network_order(value);
-    std::memcpy(at, &value, sizeof value);
-    at += sizeof value;
+  for (const std::uint64_t value : {address.subscriber, address.link, address.position}) {
+    at = put_number(at, value);
   }
   return frame{bytes, sizeof bytes};
 }
@@ -175,26 +157,6 @@ std::optional<feed_address> parse_address(std::string_view bytes) noexcept {
     return std::nullopt;
   }
   return address;
-}
-
-std::size_t packed_size(const feed_entry& entry) noexcept {
-  using kind = feed_entry::kind;
-  switch (entry.what) {
-    case kind::message:
-      return 1 + 1 + 8 + (entry.is_relayed ? 8 + 8 + 1 : 0) + 2 + entry.topic.size() +
-             (entry.body_follows ? 0 : 4 + entry.body.size());
-    case kind::lost:
-      return 1 + 1 + 1 + 3 * 8 + (entry.is_relayed ? 8 + 8 + 1 : 0) + 2 + entry.topic.size();
-    case kind::joined:
-      return 1 + 1 + 4 * 8 + 4 + 8;
-    case kind::active:
-      return 1 + 2 + entry.topic.size();
-    case kind::resumed:
-    case kind::cut_off:
-    case kind::beat:
-      break;
-  }
-  return 1;
 }
 
 void pack_entry(std::string& to, const feed_entry& entry) {

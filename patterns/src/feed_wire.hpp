@@ -14,6 +14,10 @@
 #include <parley/frame.hpp>
 #include <parley/subscriber.hpp>
 
+#include "network_order.hpp"
+#include "packed_bytes.hpp"
+
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -99,7 +103,6 @@ struct feed_entry {
 
 // Appends it to the bytes.
 void pack_entry(std::string& to, const feed_entry& entry);
-[[nodiscard]] std::size_t packed_size(const feed_entry& entry) noexcept;
 // Takes one off the front of the bytes, and points into them. Nothing: they are malformed.
 [[nodiscard]] std::optional<feed_entry> take_entry(std::string_view& bytes) noexcept;
 
@@ -115,32 +118,45 @@ struct feed_message {
 [[nodiscard]] inline bool take_message(std::string_view& bytes, feed_message& into) noexcept {
   constexpr std::size_t topic_at = 1 + 1 + 8 + 2;
   const char* const at = bytes.data();
-  const auto number = [](const char* from, auto zero) {
-    std::uint64_t value = zero;
-    for (std::size_t index = 0; index < sizeof zero; ++index) {
-      value = value << 8 | static_cast<unsigned char>(from[index]);
-    }
-    return value;
-  };
   if (bytes.size() < topic_at + 4 || at[0] != char{1} || (at[1] & ~char{1}) != 0) {
     return false;
   }
   const std::size_t left = bytes.size() - topic_at - 4;
-  const std::size_t topic_size = number(at + 10, std::uint16_t{0});
+  const std::size_t topic_size = number_at<std::uint16_t>(at + 10);
   if (left < topic_size || at[topic_at] == '\xff') {  // there is something, if only the body's size
     return false;
   }
   const char* const body_at = at + topic_at + topic_size + 4;
-  const std::size_t body_size = number(body_at - 4, std::uint32_t{0});
+  const std::size_t body_size = number_at<std::uint32_t>(body_at - 4);
   if (left - topic_size < body_size) {
     return false;
   }
   into.is_urgent = at[1] != 0;
-  into.sequence = number(at + 2, std::uint64_t{0});
+  into.sequence = number_at<std::uint64_t>(at + 2);
   into.topic = {at + topic_at, topic_size};
   into.body = {body_at, body_size};
   bytes = {body_at + body_size, left - topic_size - body_size};
   return true;
+}
+// As pack_entry.
+inline void pack_message(packed_bytes& to, const feed_message& message) {
+  char* at = to.extend(1 + 1 + 8 + 2 + message.topic.size() + 4 + message.body.size());
+  *at++ = char{1};
+  *at++ = message.is_urgent ? char{1} : char{0};
+  at = put_number(at, message.sequence);
+  at = put_number(at, static_cast<std::uint16_t>(message.topic.size()));
+  at = std::copy_n(message.topic.data(), message.topic.size(), at);
+  at = put_number(at, static_cast<std::uint32_t>(message.body.size()));
+  std::copy_n(message.body.data(), message.body.size(), at);
+}
+// Of any message, if it is well packed.
+[[nodiscard]] inline std::uint64_t message_sequence(const char* packed) noexcept {
+  return number_at<std::uint64_t>(packed + 2);
+}
+[[nodiscard]] inline std::string_view message_topic(const char* packed) noexcept {
+  constexpr char relayed = 2;
+  const char* const at = packed + 1 + 1 + 8 + ((packed[1] & relayed) != 0 ? 8 + 8 + 1 : 0);
+  return {at + 2, number_at<std::uint16_t>(at)};
 }
 
 // Upstream.

@@ -37,33 +37,34 @@ std::uint64_t publisher::publish_frame(std::string_view topic, frame body, bool 
     throw config_error{"a topic has 1 to 65,535 octets, and the first is not 255: " +
                        std::string{topic.substr(0, 40)}};
   }
-  detail::feed_draft draft;
-  draft.topic = frame{topic};
-  draft.body = std::move(body);
-  draft.is_urgent = is_urgent;
-  return state_->publish(std::move(draft));
+  return state_->publish(topic, std::move(body), is_urgent);
 }
 
 void publisher::relay(publication&& received) {
-  detail::feed_draft draft;
-  draft.topic = std::move(received.topic);
-  draft.body = std::move(received.body);
-  draft.is_urgent = received.is_urgent;
-  draft.origin = received.publisher;
-  draft.origin_sequence = received.sequence;
-  draft.hops = static_cast<std::uint8_t>(received.hops + 1);
-  static_cast<void>(state_->publish(std::move(draft)));
+  detail::feed_entry entry;
+  entry.topic = received.topic.view();
+  entry.is_urgent = received.is_urgent;
+  entry.is_relayed = received.publisher != 0;
+  entry.origin = received.publisher;
+  entry.origin_sequence = received.sequence;
+  entry.hops = static_cast<std::uint8_t>(received.hops + 1);
+  state_->relay(entry, std::move(received.body));
 }
 
 void publisher::relay_loss(const feed_event& lost) {
-  detail::feed_draft draft;
-  draft.topic = frame{lost.prefix};
-  draft.is_urgent = lost.is_urgent;
-  draft.origin = lost.missed_by;
-  draft.origin_sequence = lost.loss;
-  draft.hops = static_cast<std::uint8_t>(lost.hops + 1);
-  draft.lost = {lost.first, lost.last, lost.count};
-  static_cast<void>(state_->publish(std::move(draft)));
+  detail::feed_entry entry;
+  entry.what = detail::feed_entry::kind::lost;
+  entry.topic = lost.prefix;
+  entry.is_urgent = lost.is_urgent;
+  entry.reason = loss_reason::upstream;
+  entry.sequence = lost.first;
+  entry.last = lost.last;
+  entry.count = lost.count;
+  entry.is_relayed = lost.missed_by != 0;
+  entry.origin = lost.missed_by;
+  entry.origin_sequence = lost.loss;
+  entry.hops = static_cast<std::uint8_t>(lost.hops + 1);
+  state_->relay_loss(entry);
 }
 
 void publisher::on_demand(std::function<void(std::string_view prefix, bool is_wanted)> handler) {

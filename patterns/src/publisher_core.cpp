@@ -131,10 +131,43 @@ void publisher_core::on_demand(
   on_demand_ = std::move(handler);
 }
 
-std::uint64_t publisher_core::publish(feed_draft&& draft) {
+std::uint64_t publisher_core::publish(std::string_view topic, frame&& body, bool is_urgent) {
+  std::unique_lock lock = lock_for_draft();
+  const std::size_t size = body.size();
+  bundle_for(is_urgent, topic.size(), size).add(topic, std::move(body));
+  const std::uint64_t sequence = (is_urgent ? next_urgent_ : next_)++;
+  count_draft(lock, topic.size() + size);
+  return sequence;
+}
+
+void publisher_core::relay(const feed_entry& message, frame&& body) {
+  std::unique_lock lock = lock_for_draft();
+  const std::size_t size = body.size();
+  bundle_for(message.is_urgent, message.topic.size(), size).add(message, std::move(body));
+  ++(message.is_urgent ? next_urgent_ : next_);
+  count_draft(lock, message.topic.size() + size);
+}
+
+void publisher_core::relay_loss(const feed_entry& lost) {
+  std::unique_lock lock = lock_for_draft();
+  drafts_.emplace_back(new feed_bundle{lost});
+  count_draft(lock, lost.topic.size());
+}
+
+// The last one, or a new one.
+feed_bundle& publisher_core::bundle_for(bool is_urgent, std::size_t topic, std::size_t body) {
+  if (drafts_.empty() || drafts_.back()->is_urgent != is_urgent ||
+      !drafts_.back()->has_room_for(topic, body)) {
+    drafts_.emplace_back(
+        new feed_bundle{is_urgent, is_urgent ? next_urgent_ : next_, usual_bytes_, usual_parts_});
+  }
+  return *drafts_.back();
+}
+
+std::unique_lock<std::mutex> publisher_core::lock_for_draft() {
   std::unique_lock lock{drafts_mutex_};
   const auto has_room = [this] {
-    return is_closing_ || (drafts_.size() < std::min(most_drafts, options_.limit) &&
+    return is_closing_ || (draft_count_ < std::min(most_drafts, options_.limit) &&
                            draft_bytes_ < most_draft_bytes);
   };
   if (!has_room()) [[unlikely]] {
@@ -145,22 +178,23 @@ std::uint64_t publisher_core::publish(feed_draft&& draft) {
   if (is_closing_) {
     throw closed{"publish"};
   }
-  const bool is_loss = draft.lost.count > 0;
-  const std::uint64_t sequence = is_loss ? 0 : (draft.is_urgent ? next_urgent_ : next_)++;
-  draft.sequence = sequence;
-  if (drafts_.empty() && options_.batch_delay.count() > 0) {
+  return lock;
+}
+
+void publisher_core::count_draft(std::unique_lock<std::mutex>& lock, std::size_t bytes) {
+  const std::size_t count = draft_count_.load(std::memory_order_relaxed) + 1;
+  draft_count_.store(count, std::memory_order_relaxed);
+  if (count == 1 && options_.batch_delay.count() > 0) {
     first_draft_ = clock::now();
   }
-  draft_bytes_ += draft.topic.size() + draft.body.size();
-  drafts_.push_back(std::move(draft));
+  draft_bytes_ += bytes;
   const bool is_enough =
-      options_.batch_delay.count() == 0 || drafts_.size() == 1 || draft_bytes_ >= enough_bytes;
+      options_.batch_delay.count() == 0 || count == 1 || draft_bytes_ >= enough_bytes;
   if (sleeps_ && is_enough) {
     sleeps_ = false;
     lock.unlock();
     wake();
   }
-  return sequence;
 }
 
 bool publisher_core::wait_until_delivered(time_point deadline) const {
@@ -232,9 +266,20 @@ void publisher_core::serve() {
         return;
       }
     }
-    if (!has_received && !has_published && !has_sent) {
+    if (has_published) {
+      linger();
+    } else if (!has_received && !has_sent) {
       sleep(end.value_or(time_point::max()));
     }
+  }
+}
+
+// Who publishes mostly goes on: letting others run costs it less than waking this thread.
+void publisher_core::linger() const noexcept {
+  constexpr int most_yields = 20;
+  for (int count = 0; count < most_yields && draft_count_.load(std::memory_order_relaxed) == 0;
+       ++count) {
+    std::this_thread::yield();
   }
 }
 
@@ -244,7 +289,7 @@ bool publisher_core::may_take(time_point now) const {
     return false;
   }
   return is_closing_ || options_.batch_delay.count() == 0 || draft_bytes_ >= enough_bytes ||
-         drafts_.size() >= std::min(most_drafts, options_.limit) ||
+         draft_count_ >= std::min(most_drafts, options_.limit) ||
          now >= first_draft_ + options_.batch_delay;
 }
 
@@ -263,24 +308,36 @@ bool publisher_core::take_drafts(time_point now) {
       return false;
     }
     drafts_.swap(taken_);
+    draft_count_.store(0, std::memory_order_relaxed);
     draft_bytes_ = 0;
+    usual_bytes_ = taken_.front()->bytes.size();
+    usual_parts_ = taken_.front()->size();
     if (without_room_ > 0) {
       room_.notify_all();
     }
   }
   const std::lock_guard lock{mutex_};
-  const std::size_t first = next_taken_;
-  const bool is_overdue = overdue_ && now >= *overdue_;
-  for (; next_taken_ < taken_.size() && (is_overdue || !must_wait()); ++next_taken_) {
-    desk_.publish(std::move(taken_[next_taken_]), now);
+  const bool waits = options_.when_lagging == lag_policy::wait && !(overdue_ && now >= *overdue_);
+  bool has_published = false;
+  while (next_taken_ < taken_.size()) {
+    const feed_ref& next = taken_[next_taken_];
+    next->fit();
+    const std::uint32_t end = desk_.publish(next, next_part_, waits, now);
+    has_published = has_published || end > next_part_;
+    next_part_ = end;
+    if (end < next->size()) {
+      break;  // somebody has no room
+    }
+    ++next_taken_;
+    next_part_ = 0;
   }
-  if (next_taken_ > first) {
+  if (has_published) {
     overdue_.reset();
   }
   if (next_taken_ < taken_.size() && !overdue_) {
     overdue_ = deadline_after(options_.max_wait);
   }
-  return next_taken_ > first;
+  return has_published;
 }
 
 // True: something came.

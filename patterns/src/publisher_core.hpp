@@ -2,8 +2,8 @@
 //
 // The rim of a publisher: its socket, and the thread that serves it.
 //
-// Who publishes leaves a draft, and wakes the thread if it sleeps. The thread takes all drafts
-// there are at once: while it is busy, messages gather, and leave together.
+// Who publishes packs the message into the last bundle there is, and wakes the thread if it sleeps.
+// The thread takes all bundles at once: while it is busy, messages gather, and leave together.
 #pragma once
 
 #include <parley/context.hpp>
@@ -14,6 +14,7 @@
 
 #include "feed_desk.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -42,7 +43,10 @@ class publisher_core {
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
 
   // Gives it its number.
-  std::uint64_t publish(feed_draft&& draft);
+  std::uint64_t publish(std::string_view topic, frame&& body, bool is_urgent);
+  // What another published, or lost on the way here.
+  void relay(const feed_entry& message, frame&& body);
+  void relay_loss(const feed_entry& lost);
   // Before it has an endpoint.
   void on_demand(std::function<void(std::string_view prefix, bool is_wanted)> handler);
 
@@ -68,6 +72,9 @@ class publisher_core {
 
  private:
   void check_open() const;
+  [[nodiscard]] std::unique_lock<std::mutex> lock_for_draft();
+  [[nodiscard]] feed_bundle& bundle_for(bool is_urgent, std::size_t topic, std::size_t body);
+  void count_draft(std::unique_lock<std::mutex>& lock, std::size_t bytes);
   void wake() const noexcept;
   void work() noexcept;
   void serve();
@@ -76,6 +83,7 @@ class publisher_core {
   [[nodiscard]] bool take_drafts(time_point now);
   [[nodiscard]] bool receive();
   [[nodiscard]] bool send(time_point now);
+  void linger() const noexcept;
   void sleep(time_point until);
 
   const publisher_options options_;
@@ -96,8 +104,12 @@ class publisher_core {
   // Drafts; never locked while the other one is waited for.
   mutable std::mutex drafts_mutex_;
   std::condition_variable room_;
-  std::vector<feed_draft> drafts_;
+  std::vector<feed_ref> drafts_;  // the last one is added to
+  // Relaxed: written with the lock; a look without it may be old.
+  std::atomic<std::size_t> draft_count_{0};
   std::size_t draft_bytes_ = 0;
+  std::size_t usual_bytes_ = 0;  // of the last bundle, and parts: room for the next one
+  std::size_t usual_parts_ = 0;
   time_point first_draft_{};
   std::uint64_t next_ = 1;
   std::uint64_t next_urgent_ = 1;
@@ -105,8 +117,9 @@ class publisher_core {
   bool sleeps_ = false;
   bool is_closing_ = false;
 
-  std::vector<feed_draft> taken_;      // the thread's
+  std::vector<feed_ref> taken_;        // the thread's
   std::size_t next_taken_ = 0;         // those before it are published
+  std::uint32_t next_part_ = 0;        // and of it those before this
   std::optional<time_point> overdue_;  // when it is published, though somebody has no room
   std::mutex joining_;
   std::thread thread_;

@@ -102,7 +102,7 @@ struct subscriber::state {
   }
 
   // Runs without the mutex, and nobody else takes anything meanwhile.
-  void tell(std::unique_lock<std::mutex>& lock, const feed_event& event) {
+  void tell(std::unique_lock<std::mutex>& lock) {
     if (!handler) {
       return;
     }
@@ -174,7 +174,6 @@ struct subscriber::state {
 
   // Into `got`. False: the deadline passed, or the token said stop.
   bool receive_until(publication& got, time_point deadline, const std::stop_token& stop = {}) {
-    feed_event event{};
     std::unique_lock lock{mutex};
     for (bool is_last = false;;) {
       check_open();
@@ -191,7 +190,7 @@ struct subscriber::state {
           return true;
         }
         if (step == feed_reader::step::event) {
-          tell(lock, event);
+          tell(lock);
           continue;
         }
       }
@@ -261,6 +260,7 @@ struct subscriber::state {
   std::size_t waiting = 0;
   bool has_leader = false;
   bool is_telling = false;
+  feed_event event{};  // that is told, or is to be
   bool has_fd = false;  // somebody waits for it
   bool is_closed = false;
   std::vector<message> incoming;

@@ -37,7 +37,7 @@ struct desk_at_work {
   explicit desk_at_work(const publisher_options& chosen = {}) : options{chosen} {}
 
   publisher_options options;
-  feed_item::time_point now{1h};
+  feed_bundle::time_point now{1h};
   feed_desk desk{options, 7, now};
   std::uint64_t sequence = 0;
   std::uint64_t urgent_sequence = 0;
@@ -72,12 +72,10 @@ struct desk_at_work {
     flush();
   }
   void publish(const std::string& topic, const std::string& body, bool is_urgent = false) {
-    feed_draft draft;
-    draft.topic = frame{topic};
-    draft.body = frame{body};
-    draft.is_urgent = is_urgent;
-    draft.sequence = ++(is_urgent ? urgent_sequence : sequence);
-    desk.publish(std::move(draft), now);
+    const feed_ref one{
+        new feed_bundle{is_urgent, ++(is_urgent ? urgent_sequence : sequence), 0, 0}};
+    one->add(topic, frame{body});
+    static_cast<void>(desk.publish(one, 0, false, now));
   }
   void request(feed_request::kind what, std::uint64_t who, std::uint64_t position,
                std::uint64_t from = 0, std::uint64_t from_urgent = 0) {
@@ -545,6 +543,72 @@ TEST_CASE(
   }
   at.flush();
   CHECK(at.said() == "joined(1,1) active(a) 1:a=x 4:a2=x");
+  CHECK(at.desk.statistics().last_values == 2);
+}
+
+TEST_CASE(
+    "a publisher that waits takes in what there is room for, and the rest when there is more") {
+  desk_at_work at{limited(4, lag_policy::wait)};
+  at.connect(wishes(1, 2), {"a"});
+  at.received(1);
+  static_cast<void>(at.said());
+  const feed_ref many{new feed_bundle{false, 1, 0, 0}};
+  for (int count = 1; count <= 9; ++count) {
+    many->add("a", frame{std::to_string(count)});
+  }
+  std::uint32_t next = at.desk.publish(many, 0, true, at.now);
+  CHECK(next == 6);  // two are on their way
+  CHECK(at.desk.is_full());
+  for (int round = 0; round < 5; ++round) {
+    at.flush();
+    at.received(1);
+    next = at.desk.publish(many, next, true, at.now);
+  }
+  CHECK(next == 9);
+  at.flush();
+  CHECK(at.said() == "1:a=1 2:a=2 3:a=3 4:a=4 5:a=5 6:a=6 7:a=7 8:a=8 9:a=9");
+  CHECK(at.books().dropped.total() == 0);
+}
+
+TEST_CASE("a few of many are packed once for all who want the same, and do not keep the others") {
+  desk_at_work at;
+  at.connect(wishes(1), {"a"});
+  at.connect(wishes(2), {"a"});
+  at.connect(wishes(3), {""});
+  for (std::uint64_t each : {1, 2, 3}) {
+    static_cast<void>(at.said(each));
+  }
+  const feed_ref many{new feed_bundle{false, 1, 0, 0}};
+  for (int count = 0; count < 10; ++count) {
+    many->add(count % 5 == 0 ? "a" : "b", frame{std::string(200, 'x')});
+  }
+  CHECK(at.desk.publish(many, 0, false, at.now) == 10);
+  std::vector<frame> sent;
+  at.desk.flush(at.now, [&](message&& outgoing) {
+    sent.push_back(outgoing[1]);
+    at.deliver(std::move(outgoing));
+  });
+  REQUIRE(sent.size() == 3);
+  CHECK(sent[0].data() == sent[1].data());
+  CHECK(sent[2].view() == many->bytes.view());
+  CHECK(many->owners == 3);  // we, the third's queue, and what was sent to it
+  const std::string body(200, 'x');
+  CHECK(at.said(1) == "1:a=" + body + " 6:a=" + body);
+  CHECK(at.said(2) == "1:a=" + body + " 6:a=" + body);
+}
+
+TEST_CASE("more topics at once than are known are not taken for each other") {
+  publisher_options options = remembering(0, true);
+  options.topics = 2;
+  desk_at_work at{options};
+  at.connect(wishes(1), {"a"});
+  const feed_ref many{new feed_bundle{false, 1, 0, 0}};
+  for (const char* each : {"a", "b", "c", "a2", "d", "a"}) {
+    many->add(each, frame{"x"});
+  }
+  CHECK(at.desk.publish(many, 0, false, at.now) == 6);
+  at.flush();
+  CHECK(at.said() == "joined(1,1) active(a) 1:a=x 4:a2=x 6:a=x");
   CHECK(at.desk.statistics().last_values == 2);
 }
 

@@ -185,15 +185,16 @@ class world {
 
   void publish(std::size_t at, std::size_t count) {
     desk& by = *desks_[at];
-    for (; by.is_alive && count > 0; --count) {
-      feed_draft draft;
+    if (!by.is_alive) {
+      return;
+    }
+    const feed_ref bundle{new feed_bundle{false, by.messages.size() + 1, 0, 0}};
+    for (; count > 0; --count) {
       const std::string& topic = topics[pick(0, topics.size() - 1)];
       by.messages.push_back({topic});
-      draft.topic = frame{topic};
-      draft.sequence = by.messages.size();
-      draft.body = frame{std::to_string(draft.sequence)};
-      by.logic->publish(std::move(draft), now_);
+      bundle->add(topic, frame{std::to_string(by.messages.size())});
     }
+    static_cast<void>(by.logic->publish(bundle, 0, false, now_));
   }
 
   void flush(std::size_t at) {
@@ -396,7 +397,7 @@ class world {
   }
 
   std::minstd_rand random_;
-  feed_item::time_point now_{1h};
+  feed_bundle::time_point now_{1h};
   publisher_options publisher_options_;
   bool faults_ = true;
   std::vector<std::unique_ptr<desk>> desks_;

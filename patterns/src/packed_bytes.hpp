@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// Bytes that grow at their end, where the caller writes them: nothing is set to zero before.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+namespace parley::detail {
+
+class packed_bytes {
+ public:
+  [[nodiscard]] const char* data() const noexcept { return bytes_.get(); }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] std::string_view view() const noexcept { return {data(), size_}; }
+
+  // So many more, which are to be written now. Others may be elsewhere then.
+  [[nodiscard]] char* extend(std::size_t count) {
+    if (room_ - size_ < count) {
+      take_room(std::max(size_ + count, 2 * size_));
+    }
+    char* const begin = bytes_.get() + size_;
+    size_ += count;
+    return begin;
+  }
+  void append(std::string_view bytes) {
+    std::copy_n(bytes.data(), bytes.size(), extend(bytes.size()));
+  }
+  void reserve(std::size_t size) {
+    if (size > room_) {
+      take_room(size);
+    }
+  }
+  // Gives back what is not needed, if it is more than that.
+  void fit() {
+    if (room_ > 2 * size_) {
+      take_room(size_);
+    }
+  }
+
+ private:
+  void take_room(std::size_t room) {
+    auto larger = std::make_unique_for_overwrite<char[]>(room);
+    std::copy_n(bytes_.get(), size_, larger.get());
+    bytes_ = std::move(larger);
+    room_ = room;
+  }
+
+  std::unique_ptr<char[]> bytes_;
+  std::size_t size_ = 0;
+  std::size_t room_ = 0;
+};
+
+}  // namespace parley::detail
