@@ -459,6 +459,14 @@ void feed_desk::take_request(const feed_request& request, time_point now) {
       is_good = link.received(request.position);
       break;
     case feed_request::kind::again:
+      if (request.position == 1 && link.is_heard() && !link.is_cut_off()) {
+        // It had to forget us, and with us what it received.
+        feed_entry answer = joined(link, link.least_awaited(false, next_),
+                                   link.least_awaited(true, next_urgent_), now);
+        answer.is_asked_for = true;
+        link.begin_again(ids_.next(), answer);
+        break;
+      }
       is_good = link.send_again(request.position, now);
       break;
     case feed_request::kind::from:

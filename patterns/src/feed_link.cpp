@@ -381,6 +381,25 @@ void feed_link::begin_anew(std::uint64_t id) {
   id_ = id;
 }
 
+void feed_link::begin_again(std::uint64_t id, const feed_entry& joined) {
+  const std::deque<placed> kept = std::exchange(row_, {});
+  id_ = id;
+  entries_ = 0;
+  sent_ = 0;
+  row_bytes_ = 0;
+  acknowledged_ = 0;
+  enter_row({feed_range::of_one(joined), no_prefix});
+  for (const std::string& prefix : prefixes()) {
+    feed_entry active;
+    active.what = feed_entry::kind::active;
+    active.topic = prefix;
+    enter_row({feed_range::of_one(active), no_prefix});
+  }
+  for (const share& each : kept) {
+    enter_row(share{each});
+  }
+}
+
 // From the subscriber.
 
 bool feed_link::received(std::uint64_t position) {
@@ -550,6 +569,19 @@ bool feed_link::has_received(std::uint64_t sequence, std::uint64_t urgent) const
   return std::none_of(row_.begin(), row_.end(), is_awaited) &&
          std::none_of(urgent_.waiting.begin(), urgent_.waiting.end(), is_awaited) &&
          std::none_of(usual_.waiting.begin(), usual_.waiting.end(), is_awaited);
+}
+
+std::uint64_t feed_link::least_awaited(bool is_urgent, std::uint64_t otherwise) const noexcept {
+  std::uint64_t least = otherwise;
+  const auto look = [&](const feed_range& each) {
+    if (each.of->is_message() && each.of->is_urgent == is_urgent) {
+      least = std::min(least, each.first());
+    }
+  };
+  std::for_each(row_.begin(), row_.end(), look);
+  const lane& waits = is_urgent ? urgent_ : usual_;
+  std::for_each(waits.waiting.begin(), waits.waiting.end(), look);
+  return least;
 }
 
 subscriber_ledger feed_link::ledger() const {

@@ -83,6 +83,8 @@ class feed_link {
   void cut_off();
   // A new link takes the place of this one, whose queues are forgotten and out of the books.
   void begin_anew(std::uint64_t id);
+  // Or: it takes over the queues, behind what a link begins with.
+  void begin_again(std::uint64_t id, const feed_entry& joined);
 
   // From the subscriber. False: it cannot be.
   [[nodiscard]] bool received(std::uint64_t position);
@@ -101,6 +103,10 @@ class feed_link {
   // Nothing is kept for it that it could have; or just nothing up to that message.
   [[nodiscard]] bool has_all_sent() const noexcept;
   [[nodiscard]] bool has_received(std::uint64_t sequence, std::uint64_t urgent) const noexcept;
+  // The least number of a message that it has not received yet; or else that one.
+  [[nodiscard]] std::uint64_t least_awaited(bool is_urgent, std::uint64_t otherwise) const noexcept;
+  // It said that it received something of this link.
+  [[nodiscard]] bool is_heard() const noexcept { return acknowledged_ > 0; }
 
   [[nodiscard]] subscriber_ledger ledger() const;
 

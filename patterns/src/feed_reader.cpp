@@ -223,8 +223,11 @@ feed_reader::publisher_ptr feed_reader::make_publisher(std::uint64_t id) {
       ++nonsense_;
       return nullptr;
     }
-    if (silent->second->current != nullptr) {
-      retire(*silent->second->current);
+    if (link* const last = silent->second->current; last != nullptr) {
+      if (last->passed() != last->said) {
+        say(*last);  // what it sends when we meet again begins behind that
+      }
+      retire(*last);
     }
     for (const std::uint64_t each : silent->second->retired) {
       links_.erase(each);

@@ -776,6 +776,27 @@ TEST_CASE("more publishers than can be known: who was silent longest is forgotte
   CHECK(at.said(request::again).size() == 1);
 }
 
+TEST_CASE(
+    "who is forgotten hears before what was received, and begins behind that when it is back") {
+  world at;
+  at.send(1, 1, {joined(1), active("t"), text(1)});
+  at.receive_all();
+  at.said();
+  for (std::uint64_t id = 2; id <= feed_reader::most_publishers + 1; ++id) {
+    at.now += 1us;
+    at.send(id, 1, {joined(id)});
+  }
+  const auto said = at.said(request::received);
+  REQUIRE(!said.empty());
+  CHECK(said.front().link == 1);
+  CHECK(said.front().position == 3);
+  feed_entry back = joined(1, 2);
+  back.is_asked_for = true;
+  at.now += 1us;
+  at.send(5000, 1, {back, active("t"), text(2)});
+  CHECK(at.receive_all() == numbers{2});
+}
+
 TEST_CASE("a publisher that joins again and again is not kept again and again") {
   world at{{.limit = 10}};
   for (std::uint64_t link = 1; link <= 50'000; ++link) {
