@@ -592,7 +592,7 @@ TEST_CASE("a few of many are packed once for all who want the same, and do not k
   at.connect(wishes(1), {"a"});
   at.connect(wishes(2), {"a"});
   at.connect(wishes(3), {""});
-  for (std::uint64_t each : {1, 2, 3}) {
+  for (const std::uint64_t each : {1U, 2U, 3U}) {
     static_cast<void>(at.said(each));
   }
   const feed_ref many{new feed_bundle{false, 1, 0, 0}};
