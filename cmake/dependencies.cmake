@@ -14,6 +14,11 @@ if(NOT TARGET PkgConfig::sodium)
   pkg_check_modules(sodium REQUIRED IMPORTED_TARGET GLOBAL libsodium)
 endif()
 
+# For what outlives the process: the journals of pipelines.
+if(NOT TARGET SQLite::SQLite3)
+  find_dependency(SQLite3)
+endif()
+
 # msgpack-c renamed both its package and its target in version 5.
 if(NOT TARGET parley::msgpack)
   find_package(msgpack-cxx QUIET)

@@ -24,6 +24,14 @@ class parley_category final : public std::error_category {
         return "cannot connect";
       case errc::cannot_read:
         return "cannot read the file";
+      case errc::cannot_write:
+        return "cannot write the file";
+      case errc::disk_full:
+        return "the disk is full";
+      case errc::damaged_file:
+        return "the file is damaged";
+      case errc::file_in_use:
+        return "the file is in use";
       case errc::invalid_config:
         return "not a valid setting";
       case errc::protocol:
@@ -47,7 +55,7 @@ class parley_category final : public std::error_category {
       case errc::out_of_resources:
         return "out of file descriptors, sockets or memory";
       case errc::internal:
-        return "unexpected failure in libzmq";
+        return "unexpected failure in a library";
     }
     return "unknown parley error " + std::to_string(code);
   }

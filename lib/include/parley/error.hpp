@@ -21,6 +21,10 @@ enum class errc {
   cannot_bind,       // the address is taken, not ours, or not permitted
   cannot_connect,    // nobody can be reached there
   cannot_read,       // a file is not there, or may not be read
+  cannot_write,      // a file may not be written, or writing it failed
+  disk_full,         // there is no room for it; what was written before is as it was
+  damaged_file,      // what is in a file cannot be right
+  file_in_use,       // somebody else has it, and only one can
   invalid_config,    // an option has a value that makes no sense
   protocol,          // a peer sent bytes that break the protocol
   remote,            // the peer answered, with an error
@@ -32,7 +36,7 @@ enum class errc {
   forked,            // it belongs to the process that this one was forked from
   out_of_turn,       // a request socket sends, then receives; a reply socket the other way round
   out_of_resources,  // file descriptors, sockets or memory are used up
-  internal,          // libzmq reported something that should not happen
+  internal,          // libzmq or SQLite reported something that should not happen
 };
 
 [[nodiscard]] const std::error_category& category() noexcept;
