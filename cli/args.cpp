@@ -100,6 +100,11 @@ void add_count(CLI::App& command, count_arg& count, const std::string& meaning) 
   command.add_option("--count", count, meaning)->option_text("N")->check(CLI::PositiveNumber);
 }
 
+void add_plain(CLI::App& command, bool& plain, const std::string& peer) {
+  command.add_flag("--plain", plain,
+                   "for plain ZeroMQ " + peer + " sockets, which acknowledge nothing");
+}
+
 void add_json(CLI::App& command, bool& json, const std::string& meaning) {
   command.add_flag("--json", json, meaning);
 }

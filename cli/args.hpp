@@ -74,6 +74,8 @@ using count_arg = std::optional<std::uint64_t>;
 
 void add_count(CLI::App& command, count_arg& count, const std::string& meaning);
 void add_json(CLI::App& command, bool& json, const std::string& meaning);
+// peer: the kind of the plain socket at the other end.
+void add_plain(CLI::App& command, bool& plain, const std::string& peer);
 void add_example(CLI::App& command, const std::string& example);
 
 // Binds or connects a pattern object or socket everywhere; announce(endpoint) for each bind.
@@ -84,6 +86,21 @@ void take_places(Object& object, const std::vector<place>& places, Announce anno
       announce(object.bind(each.where));
     } else {
       object.connect(each.where);
+    }
+  }
+}
+
+// The same of a source or worker, for plain sockets if so asked.
+template<class Object, class Announce>
+void take_places(Object& object, const std::vector<place>& places, bool plain, Announce announce) {
+  if (!plain) {
+    return take_places(object, places, announce);
+  }
+  for (const place& each : places) {
+    if (each.how == side::bind) {
+      announce(object.bind_plain(each.where));
+    } else {
+      object.connect_plain(each.where);
     }
   }
 }

@@ -20,7 +20,7 @@ exit_code ask_servers(runtime& run, const Args& args, const output& out, Ask ask
   const auto friends = args.curve.list(run.context());
   parley::client client{run.context(), {.curve = args.curve.get()}};
   const std::vector<place> places = args.places.parse();
-  const auto watch = handshake_watch::of_client(args.curve, client);
+  const auto watch = handshake_watch::listening_to(client, args.curve);
   take_places(client, places, [&](const parley::endpoint& at) { out.bound(at); });
   const auto report = [&](const std::string& what, exit_code code) {
     say("parley: " + what);

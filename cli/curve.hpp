@@ -55,10 +55,12 @@ class handshake_watch {
       start(std::unique_ptr<parley::monitor>{new parley::monitor{watched.watch()}});
     }
   }
-  // Of a client, or what has one inside.
-  template<class Client>
-  static std::unique_ptr<handshake_watch> of_client(const curve_arg& curve, Client& watched) {
-    std::unique_ptr<handshake_watch> made{new handshake_watch{curve.server()}};
+  // Of what tells of its connections itself.
+  template<class Pattern>
+  static std::unique_ptr<handshake_watch> listening_to(Pattern& watched, const curve_arg& curve,
+                                                       role ours = role::by_options) {
+    std::unique_ptr<handshake_watch> made{
+        new handshake_watch{ours == role::server ? std::string{} : curve.server()}};
     if (curve.is_set()) {
       watched.on_connection(
           [to = made.get()](const parley::connection_event& event) { to->tell(event); });
@@ -86,7 +88,7 @@ class handshake_watch {
   void tell(const parley::connection_event& event);
   explicit handshake_watch(std::string server) : server_{std::move(server)} {}
 
-  std::function<void()> end_;  // of a client
+  std::function<void()> end_;  // of listening
   std::string server_;
   std::unique_ptr<parley::monitor> events_;
   std::set<std::string> told_;  // one thread's at a time

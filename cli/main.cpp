@@ -34,6 +34,7 @@ constexpr std::array commands{
     command{"serve", "answer calls by commands and fixed results", add_serve},
     command{"push", "hand out tasks to workers", add_push},
     command{"pull", "take tasks and print them", add_pull},
+    command{"work", "run a command for each task", add_work},
 #ifdef PARLEY_WITH_GATEWAYS
     command{"gateway", "let STOMP clients join in", add_gateway},
 #endif

@@ -71,7 +71,8 @@ struct channel {
 // A shell and what it started. Gone when this is.
 class process {
  public:
-  process(const std::string& line, const channel& in, const channel& out, const channel& err) {
+  process(const std::string& line, const std::vector<std::string>& environment, const channel& in,
+          const channel& out, const channel& err) {
     posix_spawn_file_actions_t files;
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_adddup2(&files, in.theirs.get(), STDIN_FILENO);
@@ -93,8 +94,16 @@ class process {
 
     std::array<std::string, 3> words{"sh", "-c", line};
     std::array<char*, 4> arguments{words[0].data(), words[1].data(), words[2].data(), nullptr};
+    std::vector<char*> variables;
+    for (const std::string& each : environment) {
+      variables.push_back(const_cast<char*>(each.c_str()));  // posix_spawn only reads them
+    }
+    for (char** ours = environ; *ours != nullptr; ++ours) {
+      variables.push_back(*ours);
+    }
+    variables.push_back(nullptr);
     const int failure =
-        ::posix_spawn(&pid_, "/bin/sh", &files, &attributes, arguments.data(), environ);
+        ::posix_spawn(&pid_, "/bin/sh", &files, &attributes, arguments.data(), variables.data());
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&files);
     if (failure != 0) {
@@ -180,11 +189,12 @@ std::string how_it_ended(int status) {
 }  // namespace
 
 command_answer shell_command::run(std::string_view request, int stop_fd,
-                                  const std::stop_token& unwanted) const {
+                                  const std::stop_token& unwanted,
+                                  const std::vector<std::string>& environment) const {
   channel in{channel::we::write};
   channel out{channel::we::read};
   channel err{channel::we::read};
-  process running{line_, in, out, err};
+  process running{line_, environment, in, out, err};
   in.theirs.close();
   out.theirs.close();
   err.theirs.close();

@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 struct command_answer {
   std::string text;  // without its last line end, as the shell's own $(command)
@@ -27,9 +28,11 @@ class shell_command {
   shell_command(std::string line, timeout_arg limit) : line_{std::move(line)}, limit_{limit} {}
 
   // stop_fd: readable when the program has to end; then throws parley::closed. unwanted: nobody
-  // waits for the answer any more; then throws parley::cancelled.
+  // waits for the answer any more; then throws parley::cancelled. environment: NAME=VALUE, beside
+  // our own.
   [[nodiscard]] command_answer run(std::string_view request, int stop_fd,
-                                   const std::stop_token& unwanted = {}) const;
+                                   const std::stop_token& unwanted = {},
+                                   const std::vector<std::string>& environment = {}) const;
 
  private:
   std::string line_;

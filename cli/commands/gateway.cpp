@@ -93,8 +93,8 @@ exit_code gateway(runtime& run, const gateway_args& args) {
   const auto announce = [&](const parley::endpoint& at) { out.bound(at); };
   std::list<handshake_watch> watches;
   std::set<std::string> watched;
-  std::map<std::string, parley::stomp_gateway::link> services;
-  std::vector<std::unique_ptr<handshake_watch>> service_watches;
+  std::map<std::string, parley::stomp_gateway::link> tell_themselves;
+  std::vector<std::unique_ptr<handshake_watch>> listening;
   // name: of the socket behind the link, which is watched once, however many places it has.
   const auto join = [&](const std::string& name, parley::stomp_gateway::link link,
                         handshake_watch::role ours, const place& where) {
@@ -102,6 +102,14 @@ exit_code gateway(runtime& run, const gateway_args& args) {
       watches.emplace_back(args.curve, link, ours);
     }
     take_places(link, {where}, announce);
+  };
+  const auto join_listening = [&](const std::string& name, parley::stomp_gateway::link link,
+                                  handshake_watch::role ours, const place& where) {
+    const auto [at, is_new] = tell_themselves.try_emplace(name, link);
+    if (is_new) {
+      listening.push_back(handshake_watch::listening_to(at->second, args.curve, ours));
+    }
+    take_places(at->second, {where}, announce);
   };
   constexpr auto server = handshake_watch::role::server;
   constexpr auto client = handshake_watch::role::by_options;
@@ -113,19 +121,15 @@ exit_code gateway(runtime& run, const gateway_args& args) {
   }
   for (const std::string& text : args.sources) {
     const auto [queue, where] = parse_named("--source", text, side::bind);
-    join("--source " + queue, gateway.queue_out(queue), server, where);
+    join_listening("--source " + queue, gateway.queue_out(queue), server, where);
   }
   for (const std::string& text : args.workers) {
     const auto [queue, where] = parse_named("--worker", text, side::connect);
-    join("--worker " + queue, gateway.queue_in(queue), client, where);
+    join_listening("--worker " + queue, gateway.queue_in(queue), client, where);
   }
   for (const std::string& text : args.services) {
     const auto [name, where] = parse_named("--service", text, side::connect);
-    const auto [at, is_new] = services.try_emplace(name, gateway.service(name));
-    if (is_new) {
-      service_watches.push_back(handshake_watch::of_client(args.curve, at->second));
-    }
-    take_places(at->second, {where}, announce);
+    join_listening("--service " + name, gateway.service(name), client, where);
   }
 
   out.listening("stomp", gateway.host(), gateway.port());

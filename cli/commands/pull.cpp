@@ -8,17 +8,23 @@
 
 namespace {
 
-exit_code pull(runtime& run, const receive_args& args) {
+struct pull_args : receive_args {
+  bool plain = false;
+};
+
+exit_code pull(runtime& run, const pull_args& args) {
   begin_receiving(run, args);
   const output out{args.json};
   const auto friends = args.curve.list(run.context());
   parley::worker worker{run.context(), {.curve = args.curve.get()}};
-  const handshake_watch watch{args.curve, worker};
-  take_places(worker, args.places.parse(), [&](const parley::endpoint& at) { out.bound(at); });
+  const auto watch = handshake_watch::listening_to(worker, args.curve);
+  take_places(worker, args.places.parse(), args.plain,
+              [&](const parley::endpoint& at) { out.bound(at); });
   return receive_all(args, [&](auto limit) {
-    const auto task = worker.receive_for(limit);
+    auto task = worker.receive_for(limit);
     if (task) {
       out.message(task->body);
+      task->done();
     }
     return task.has_value();
   });
@@ -27,8 +33,9 @@ exit_code pull(runtime& run, const receive_args& args) {
 }  // namespace
 
 action add_pull(CLI::App& command) {
-  auto args = std::make_shared<receive_args>();
+  auto args = std::make_shared<pull_args>();
   args->add_to(command, side::connect, "task");
+  add_plain(command, args->plain, "PUSH");
   add_example(command, "parley pull tcp://localhost:5557 | xargs -n 1 convert-image");
   return [args](runtime& run) { return pull(run, *args); };
 }

@@ -289,9 +289,10 @@ TEST_CASE("tasks flow from STOMP clients to native workers") {
     client.send("SEND\ndestination:/queue/jobs\n\n" + std::to_string(i) + "^");
   }
   for (int i = 0; i < 100; ++i) {
-    const auto got = native.receive_for(patience);
+    auto got = native.receive_for(patience);
     REQUIRE(got);
     CHECK(got->body == std::to_string(i));
+    got->done();
   }
 }
 
@@ -304,9 +305,10 @@ TEST_CASE("tasks wait in the queue for a native worker that comes later") {
   }
   worker native{f.owner, where};
   for (int i = 0; i < 10; ++i) {
-    const auto got = native.receive_for(patience);
+    auto got = native.receive_for(patience);
     REQUIRE(got);
     CHECK(got->body == std::to_string(i));
+    got->done();
   }
 }
 
@@ -344,9 +346,10 @@ TEST_CASE("clients that made all the queues there may be do not keep native link
   source feeding{f.owner};
   feeding.connect(f.gateway.queue_in("jobs").bind(anywhere));
   feeding.push("task");
-  const auto got = native.receive_for(patience);
+  auto got = native.receive_for(patience);
   REQUIRE(got);
   CHECK(got->body == "task");
+  got->done();
 }
 
 TEST_CASE("a native source and a STOMP consumer share a queue, and nothing is stuck at either") {

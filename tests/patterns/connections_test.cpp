@@ -107,38 +107,71 @@ TEST_CASE("watch tells of every pattern's connections") {
     await(second, connection_change::ready);
   };
   check(prices, feed);
-  check(tasks, working);
 
+  const auto check_told = [](auto& connecting, const endpoint& where) {
+    std::promise<void> made;
+    connecting.on_connection([&](const connection_event& event) {
+      if (event.change == connection_change::ready) {
+        made.set_value();
+      }
+    });
+    connecting.connect(where);
+    CHECK(made.get_future().wait_for(patience) == std::future_status::ready);
+    connecting.on_connection(nullptr);
+  };
   client asking{owner};
-  const endpoint where = adder.bind("tcp://127.0.0.1:0");
+  check_told(asking, adder.bind("tcp://127.0.0.1:0"));
+  check_told(working, tasks.bind("tcp://127.0.0.1:0"));
   std::promise<void> made;
-  asking.on_connection([&](const connection_event& event) {
+  tasks.on_connection([&](const connection_event& event) {
     if (event.change == connection_change::ready) {
       made.set_value();
     }
   });
-  asking.connect(where);
+  worker another{owner, tasks.bind("tcp://127.0.0.1:0")};
   CHECK(made.get_future().wait_for(patience) == std::future_status::ready);
-  asking.on_connection(nullptr);
+  tasks.on_connection(nullptr);
 }
 
 TEST_CASE("who sends a frame larger than max_frame_bytes is cut off, the others are not") {
   context owner;
-  worker working{owner, worker_options{.max_frame_bytes = 1000}};
+  const std::size_t most = std::size_t{1} << 20;
+  worker working{owner, worker_options{.max_frame_bytes = most}};
   const endpoint where = working.bind("tcp://127.0.0.1:0");
-  parley::socket rude{owner, socket_kind::push, {.linger = 0ms}};
+  parley::socket rude{owner, socket_kind::dealer, {.linger = 0ms}};
   {
-    monitor watch = working.watch();
+    std::promise<void> cut;
+    working.on_connection([&](const connection_event& event) {
+      if (event.change == connection_change::disconnected) {
+        cut.set_value();
+      }
+    });
     rude.connect(where);
-    rude.send(frame{std::string(1001, 'x')});
-    await(watch, connection_change::disconnected);
+    rude.send(frame{std::string(most + 1, 'x')});
+    CHECK(cut.get_future().wait_for(patience) == std::future_status::ready);
+    working.on_connection(nullptr);
   }
   source polite{owner};
   polite.connect(where);
-  CHECK(polite.push_for(std::string(1000, 'x'), patience));
+  polite.push(std::string(most, 'x'));
   const auto received = working.receive_for(patience);
   REQUIRE(received.has_value());
+  CHECK(received->body.size() == most);
+}
+
+TEST_CASE("a task larger than a worker takes becomes a dead letter, and the others are done") {
+  context owner;
+  source tasks{owner, {.attempts = 2, .retry_delay = 1ms}};
+  worker small{owner, tasks.bind("tcp://127.0.0.1:0"), {.max_frame_bytes = 1000}};
+  tasks.push(std::string(1001, 'x'));
+  tasks.push(std::string(1000, 'x'));
+  tasks.push(std::string(1000'000, 'x'));
+  auto received = small.receive_for(patience);
+  REQUIRE(received.has_value());
   CHECK(received->body.size() == 1000);
+  received->done();
+  CHECK(tasks.wait_until_done(patience));
+  CHECK(tasks.dead_letters().size() == 2);
 }
 
 TEST_CASE("a server whose reply is larger than max_frame_bytes is lost") {
@@ -170,7 +203,7 @@ TEST_CASE("who connects takes frames of any size, a server none beyond 64 MiB") 
   source tasks{owner};
   worker working{owner};
   working.connect(tasks.bind("tcp://127.0.0.1:0"));
-  REQUIRE(tasks.push_for(large, patience));
+  tasks.push(large);
   const auto received = working.receive_for(patience);
   REQUIRE(received.has_value());
   CHECK(received->body.size() == large.size());

@@ -2,13 +2,17 @@
 #include <parley/error.hpp>
 #include <parley/pipeline.hpp>
 
+#include <algorithm>
 #include <atomic>
+#include <memory>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/await.hpp"
 #include "support/connected.hpp"
 
 using namespace parley;
@@ -28,49 +32,144 @@ struct resize {
 
 }  // namespace
 
-TEST_CASE("each task goes to one worker, whole and typed") {
+TEST_CASE("each task goes to one worker, whole and typed, and is done when that says so") {
   for (const std::string& where : carriers) {
+    CAPTURE(where);
     context owner;
     source tasks{owner};
     const endpoint bound = tasks.bind(where);
     worker first{owner, bound};
-    tasks.push(resize{"a.png", 640});
-    const auto received = first.receive_for(patience);
+    const task_id pushed = tasks.push(resize{"a.png", 640});
+    auto received = first.receive_for(patience);
     REQUIRE(received.has_value());
+    CHECK(received->id() == pushed);
+    CHECK(received->attempt() == 1);
     CHECK(received->as<resize>().file == "a.png");
     CHECK(received->as<resize>().width == 640);
+    CHECK_FALSE(tasks.wait_until_done(0ms));
+    received->done();
+    CHECK(tasks.wait_until_done(patience));
+    CHECK(tasks.statistics().done == 1);
   }
 }
 
-TEST_CASE("push waits until there is a worker") {
+TEST_CASE("tasks wait for a worker to come") {
   context owner;
   source tasks{owner};
   const endpoint bound = tasks.bind("tcp://127.0.0.1:0");
-  CHECK_FALSE(tasks.try_push("early"));
-  CHECK_FALSE(tasks.push_for("early", 1ms));
-  std::thread late{[&] {
-    worker one{owner, bound};
-    CHECK(one.receive_for(patience)->body == "task");
-  }};
-  CHECK(tasks.push_for("task", patience));
-  late.join();
+  tasks.push("early");
+  worker late{owner, bound};
+  auto received = late.receive_for(patience);
+  REQUIRE(received.has_value());
+  CHECK(received->body == "early");
+  received->done();
+  CHECK(tasks.wait_until_done(patience));
 }
 
-TEST_CASE("push refuses beyond the limit while the worker does not receive") {
+TEST_CASE("push refuses beyond the limit, until something is done") {
   context owner;
   source tasks{owner, {.limit = 5}};
-  worker slow{owner, tasks.bind("inproc://limit"), {.limit = 5}};
-  int accepted = 0;
-  while (tasks.try_push("task")) {
-    ++accepted;
+  worker slow{owner, tasks.bind("inproc://limit")};
+  for (int count = 0; count < 5; ++count) {
+    REQUIRE(tasks.try_push("task"));
   }
-  CHECK(accepted == 10);
-  CHECK(slow.receive_for(patience).has_value());
+  CHECK_FALSE(tasks.try_push("one too many"));
+  CHECK_FALSE(tasks.push_for("one too many", 1ms));
+  CHECK(tasks.statistics().refused == 2);
+  auto received = slow.receive_for(patience);
+  REQUIRE(received.has_value());
+  std::thread answering{[&] { received->done(); }};
+  CHECK(tasks.push_for("another", patience));
+  answering.join();
+}
+
+TEST_CASE("a task that is failed, let go or thrown at goes to a worker again, then to the dead letters") {
+  context owner;
+  source tasks{owner, {.attempts = 3, .retry_delay = 1ms}};
+  worker one{owner, tasks.bind("inproc://failing")};
+  const task_id id = tasks.push("task");
+  for (std::uint32_t attempt = 1; attempt <= 3; ++attempt) {
+    auto received = one.receive_for(patience);
+    REQUIRE(received.has_value());
+    CHECK(received->id() == id);
+    CHECK(received->attempt() == attempt);
+    if (attempt == 2) {
+      received.reset();  // without a word
+    } else {
+      received->fail("no paper");
+    }
+  }
+  REQUIRE(tasks.wait_until_done(patience));
+  const auto dead = tasks.dead_letters();
+  REQUIRE(dead.size() == 1);
+  CHECK(dead[0].id == id);
+  CHECK(dead[0].body == "task");
+  CHECK(dead[0].attempts == 3);
+  CHECK(dead[0].why == "no paper");
+  CHECK(tasks.statistics().failed == 1);
+
+  CHECK(tasks.retry(id.number));
+  auto again = one.receive_for(patience);
+  REQUIRE(again.has_value());
+  CHECK(again->attempt() == 1);
+  again->done();
+  CHECK(tasks.wait_until_done(patience));
+  CHECK(tasks.dead_letters().empty());
+  CHECK_FALSE(tasks.drop(id.number));
+}
+
+TEST_CASE("map returns the results in the order of the tasks, and tells of progress") {
+  context owner;
+  source tasks{owner};
+  const endpoint bound = tasks.bind("tcp://127.0.0.1:0");
+  std::vector<std::unique_ptr<worker>> pool;
+  std::vector<std::thread> threads;
+  for (int count = 0; count < 3; ++count) {
+    pool.push_back(std::make_unique<worker>(owner, bound));
+    threads.emplace_back([&to = *pool.back()] { to.run([](int number) { return 2 * number; }); });
+  }
+  std::vector<int> numbers(100);
+  std::iota(numbers.begin(), numbers.end(), 0);
+  std::vector<int> doubled = numbers;
+  for (int& each : doubled) {
+    each *= 2;
+  }
+  std::vector<std::size_t> told;
+  CHECK(tasks.map<int>(numbers, {.progress = [&](std::size_t ended, std::size_t all) {
+                         CHECK(all == numbers.size());
+                         told.push_back(ended);
+                       }}) == doubled);
+  CHECK(std::is_sorted(told.begin(), told.end()));
+  for (auto& each : pool) {
+    each->close();
+  }
+  for (std::thread& each : threads) {
+    each.join();
+  }
+}
+
+TEST_CASE("map throws what a task that failed too often said last") {
+  context owner;
+  source tasks{owner, {.attempts = 2, .retry_delay = 1ms}};
+  worker one{owner,
+             tasks.bind("inproc://map"),
+             {.on_failure = [](const task&, const std::exception&) {}}};
+  std::thread running{
+      [&] { one.run([](int) -> int { throw std::runtime_error{"no such number"}; }); }};
+  try {
+    static_cast<void>(tasks.map<int>(std::vector{1}));
+    FAIL("it returned");
+  } catch (const remote_error& failure) {
+    CHECK(failure.type() == "failed");
+    CHECK(failure.text() == "no such number");
+  }
+  one.close();
+  running.join();
 }
 
 TEST_CASE("run decodes tasks, survives what the handler throws, and ends with close") {
   context owner;
-  source tasks{owner};
+  source tasks{owner, {.attempts = 1}};
   std::vector<std::string> failures;
   worker one{owner,
              tasks.bind("inproc://run"),
@@ -84,20 +183,20 @@ TEST_CASE("run decodes tasks, survives what the handler throws, and ends with cl
         throw std::runtime_error{"two is refused"};
       }
       done.push_back(number);
-      if (number == 3) {
-        one.close();
-      }
     });
   }};
   tasks.push(1);
   tasks.push(2);
   tasks.push("not a number");
   tasks.push(3);
+  CHECK(tasks.wait_until_done(patience));
+  one.close();
   running.join();
   CHECK(done == std::vector<int>{1, 3});
   REQUIRE(failures.size() == 2);
   CHECK(failures[0] == "\2: two is refused");
   CHECK(failures[1].find("not a number: ") == 0);
+  CHECK(tasks.dead_letters().size() == 2);
 }
 
 TEST_CASE("either side may bind, and every worker gets a share") {
@@ -107,14 +206,16 @@ TEST_CASE("either side may bind, and every worker gets a share") {
   source tasks{owner};
   tasks.connect(first.bind("tcp://127.0.0.1:0"));
   tasks.connect(second.bind("tcp://127.0.0.1:0"));
-  bool first_had = false;
-  bool second_had = false;
-  // Until both connections stand, all tasks go to the one that does.
-  while (!first_had || !second_had) {
-    REQUIRE(tasks.push_for("task", patience));
-    first_had = first.try_receive().has_value() || first_had;
-    second_had = second.try_receive().has_value() || second_had;
-  }
+  REQUIRE(tasks.wait_for_workers(2, patience));
+  tasks.push("task");
+  tasks.push("task");
+  auto one = first.receive_for(patience);
+  auto other = second.receive_for(patience);
+  REQUIRE(one.has_value());
+  REQUIRE(other.has_value());
+  one->done();
+  other->done();
+  CHECK(tasks.wait_until_done(patience));
 }
 
 TEST_CASE("many threads push, many receive, no task is lost or doubled") {
@@ -135,15 +236,17 @@ TEST_CASE("many threads push, many receive, no task is lost or doubled") {
     threads.emplace_back([&] {
       try {
         for (;;) {
-          ++seen.at(pool.receive().as<std::size_t>());
-          if (++received == count) {
-            pool.close();
-          }
+          task received_now = pool.receive();
+          ++seen.at(received_now.as<std::size_t>());
+          ++received;
+          received_now.done();
         }
       } catch (const closed&) {
       }
     });
   }
+  CHECK(support::await([&] { return tasks.statistics().done == count; }));
+  pool.close();
   for (std::thread& each : threads) {
     each.join();
   }

@@ -20,6 +20,7 @@ using std::chrono::milliseconds;
 
 constexpr std::size_t batch = 512;          // native messages handed over at a time
 constexpr std::size_t handed_over = 8'192;  // waiting for the gateway's thread, of one source
+constexpr std::size_t at_native = 1'000;    // tasks that native workers have not done
 constexpr milliseconds first_retry{1};      // of a native source that had no room
 constexpr milliseconds last_retry{32};
 
@@ -55,23 +56,27 @@ service_reply to_reply(const std::exception_ptr& failure) {
   }
 }
 
+// Whose sockets come and go: it tells of connections itself.
+template<typename Pattern>
+concept tells_of_connections = requires(Pattern& it) { it.on_connection(nullptr); };
+
 template<typename Pattern>
 class link_of : public native_link {
  public:
   endpoint bind(const endpoint& where) override { return pattern_.bind(where); }
   void connect(const endpoint& where) override { pattern_.connect(where); }
   monitor watch() override {
-    if constexpr (std::is_same_v<Pattern, client>) {
-      throw error{errc::unsupported, "watch a service; it has on_connection"};
+    if constexpr (tells_of_connections<Pattern>) {
+      throw error{errc::unsupported, "watch what has on_connection"};
     } else {
       return pattern_.watch();
     }
   }
   void on_connection(std::function<void(const connection_event&)> told) override {
-    if constexpr (std::is_same_v<Pattern, client>) {
+    if constexpr (tells_of_connections<Pattern>) {
       pattern_.on_connection(std::move(told));
     } else {
-      throw error{errc::unsupported, "on_connection of what is no service; watch it"};
+      throw error{errc::unsupported, "on_connection of what is to be watched"};
     }
   }
 
@@ -206,6 +211,7 @@ class native_side::task_feeder final : public link_of<worker>, private router::w
         return;
       }
       again = false;
+      batch_[next_].done();
       ++next_;
     }
   }
@@ -229,7 +235,7 @@ class native_side::task_feeder final : public link_of<worker>, private router::w
 class native_side::task_sink final : public link_of<source>, private queue::consumer {
  public:
   task_sink(native_side& owner, std::string queue_name)
-      : link_of{source{owner.context_, {.curve = owner.curve_out_}}},
+      : link_of{source{owner.context_, {.limit = at_native, .curve = owner.curve_out_}}},
         owner_{owner},
         queue_{std::move(queue_name)} {
     owner_.router_->attach(queue_, *this);
@@ -247,7 +253,11 @@ class native_side::task_sink final : public link_of<source>, private queue::cons
  private:
   queue::taken try_take(const queue::entry& next) override {
     bool accepted = false;
-    owner_.guard([&] { accepted = pattern_.try_push(parley::frame{next.content->body()}); });
+    owner_.guard([&] {
+      // Without a worker the task would be lost to others who consume from the queue.
+      accepted = pattern_.worker_count() > 0 &&
+                 pattern_.try_push(parley::frame{next.content->body()}).has_value();
+    });
     if (accepted) {
       owner_.router_->count().native_out.add();
       owner_.retry_after_ = first_retry;

@@ -1,0 +1,481 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "source_core.hpp"
+
+#include <parley/error.hpp>
+#include <parley/pipe/doorbell.hpp>  // deadline_after
+
+#include "call_ids.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <new>
+#include <string>
+#include <utility>
+
+namespace parley::detail {
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+// Taken from a socket before others get their turn.
+constexpr std::size_t most_received = 256;
+
+const source_options& checked(const source_options& options) {
+  const auto check = [](bool is_good, const char* what) {
+    if (!is_good) {
+      throw config_error{std::string{"source_options."} + what};
+    }
+  };
+  check(options.limit >= 1 && options.limit_bytes >= 1, "limit and limit_bytes must be at least 1");
+  check(options.limit < std::numeric_limits<std::uint32_t>::max(), "limit must be below 2^32");
+  check(options.attempts >= 1, "attempts must be at least 1");
+  check(options.retry_delay.count() >= 0 && options.retry_delay_max >= options.retry_delay,
+        "retry_delay must be between 0 and retry_delay_max");
+  check(options.heartbeat >= std::chrono::milliseconds{10}, "heartbeat must be at least 10 ms");
+  check(options.heartbeat_timeout > options.heartbeat,
+        "heartbeat_timeout must be longer than heartbeat");
+  check(options.linger.count() >= 0, "linger cannot be negative");
+  return options;
+}
+
+const task_options& checked(const task_options& options) {
+  const auto check = [](bool is_good, const char* what) {
+    if (!is_good) {
+      throw config_error{std::string{"task_options."} + what};
+    }
+  };
+  check(options.priority >= 0 && options.priority <= 9, "priority must be from 0 to 9");
+  check(options.delay.count() >= 0 && options.deadline.count() >= 0, "times cannot be negative");
+  constexpr std::size_t longest = std::numeric_limits<std::uint16_t>::max();
+  check(options.key.size() <= longest && options.to.size() <= longest,
+        "key and to have at most 65,535 octets");
+  return options;
+}
+
+socket_options source_socket(const source_options& options) {
+  socket_options chosen;
+  chosen.linger = options.linger;
+  chosen.max_frame_bytes = default_max_frame_bytes;
+  chosen.curve = options.curve;
+  return chosen;
+}
+
+std::unique_ptr<task_journal> open_journal(const source_options& options) {
+  return options.journal.empty()
+             ? nullptr
+             : std::make_unique<task_journal>(options.journal, options.survives);
+}
+
+}  // namespace
+
+source_core::source_core(context& owner, const source_options& options)
+    : options_{checked(options)},
+      journal_{open_journal(options_)},
+      id_{journal_ ? journal_->id() : call_ids{}.next() | 1},
+      links_{owner, source_socket(options_), socket_kind::push, options_.heartbeat},
+      desk_{options_, id_, static_cast<std::uint32_t>(call_ids{}.next())},
+      above_(options_.marks.size()) {
+  if (journal_) {
+    load();
+    writer_.emplace(*journal_, [this](std::vector<task_draft>&& written) noexcept {
+      take_written(std::move(written));
+    });
+  }
+  thread_ = std::thread{[this] { work(); }};
+}
+
+void source_core::load() {
+  const time_point now = clock::now();
+  journal_->load([&](task_draft&& kept) { desk_.add(std::move(kept), now); },
+                 [&](dead_letter&& letter) { desk_.add_dead(std::move(letter)); });
+  held_ = desk_.held();
+  held_bytes_ = desk_.held_bytes();
+}
+
+source_core::~source_core() { close(); }
+
+void source_core::check_open() const {
+  if (is_closed_) {
+    throw closed{"use a source"};
+  }
+}
+
+void source_core::on_connection(std::function<void(const connection_event&)> told) {
+  const std::lock_guard telling{telling_};
+  on_connection_ = std::move(told);
+  const std::lock_guard lock{mutex_};
+  if (on_connection_ && !is_closed_) {
+    links_.watch();
+    waker_.wake();
+  }
+}
+
+// Pushing.
+
+// With the lock on the drafts.
+bool source_core::has_room(std::size_t bytes) const {
+  if (is_closing_ || options_.when_full == full_policy::drop_oldest) {
+    return true;
+  }
+  const std::size_t held = held_ + drafts_.size();
+  return held == 0 ||
+         (held < options_.limit && held_bytes_ + draft_bytes_ + bytes <= options_.limit_bytes);
+}
+
+std::optional<task_id> source_core::push(task_draft&& draft, time_point deadline) {
+  if (draft.options) {
+    checked(*draft.options);
+    draft.pushed = clock::now();
+  }
+  const std::size_t bytes = draft.body.size();
+  std::unique_lock lock{drafts_mutex_};
+  if (!has_room(bytes)) [[unlikely]] {
+    ++without_room_;
+    const bool came = room_.wait_until(lock, deadline, [&] { return has_room(bytes); });
+    --without_room_;
+    if (!came) {
+      ++refused_;
+      return std::nullopt;
+    }
+  }
+  if (is_closing_) {
+    throw closed{"push a task"};
+  }
+  if (writer_) {
+    ++in_writing_;
+    in_writing_bytes_ += bytes;
+    lock.unlock();
+    return task_id{id_, write(std::move(draft))};
+  }
+  draft.number = next_++;
+  const task_id id{id_, draft.number};
+  draft_bytes_ += bytes;
+  drafts_.push_back(std::move(draft));
+  if (sleeps_) {
+    sleeps_ = false;
+    lock.unlock();
+    waker_.wake();
+  }
+  return id;
+}
+
+std::uint64_t source_core::write(task_draft&& draft) {
+  const std::size_t bytes = draft.body.size();
+  try {
+    return writer_->write(std::move(draft));
+  } catch (...) {
+    const std::lock_guard lock{drafts_mutex_};
+    --in_writing_;
+    in_writing_bytes_ -= bytes;
+    room_.notify_all();
+    throw;
+  }
+}
+
+// By the journal's thread.
+void source_core::take_written(std::vector<task_draft>&& drafts) noexcept {
+  std::unique_lock lock{drafts_mutex_};
+  for (task_draft& each : drafts) {
+    draft_bytes_ += each.body.size();
+    in_writing_bytes_ -= each.body.size();
+    --in_writing_;
+    drafts_.push_back(std::move(each));
+  }
+  if (sleeps_) {
+    sleeps_ = false;
+    lock.unlock();
+    waker_.wake();
+  }
+}
+
+bool source_core::retry(std::uint64_t number) {
+  task_draft draft;
+  std::optional<dead_letter> letter;
+  {
+    const std::lock_guard lock{mutex_};
+    check_open();
+    letter = desk_.take_dead(number);
+    if (!letter) {
+      return false;
+    }
+    draft.number = number;
+    draft.body = letter->body;
+    draft.options = std::make_unique<task_options>(letter->options);
+    draft.options->delay = draft.options->deadline = std::chrono::milliseconds{0};
+    if (!writer_) {
+      desk_.add(std::move(draft), clock::now());
+      waker_.wake();
+      return true;
+    }
+  }
+  {
+    const std::lock_guard lock{drafts_mutex_};
+    ++in_writing_;
+    in_writing_bytes_ += draft.body.size();
+  }
+  try {
+    write(std::move(draft));
+  } catch (const error&) {
+    const std::lock_guard lock{mutex_};
+    desk_.add_dead(std::move(*letter));
+    throw;
+  }
+  return true;
+}
+
+bool source_core::drop(std::uint64_t number) {
+  const std::lock_guard lock{mutex_};
+  check_open();
+  if (!desk_.take_dead(number)) {
+    return false;
+  }
+  if (writer_) {
+    writer_->note({{.what = task_news::kind::ended, .number = number}});
+  }
+  return true;
+}
+
+// Looking in.
+
+source_statistics source_core::statistics() const {
+  const std::lock_guard lock{mutex_};
+  source_statistics known = desk_.statistics();
+  const std::lock_guard drafts_lock{drafts_mutex_};
+  known.accepted += drafts_.size();
+  known.waiting += drafts_.size();
+  known.refused = refused_;
+  known.journal_errors = writer_ ? writer_->failures() : 0;
+  return known;
+}
+
+bool source_core::wait_until_done(time_point deadline) const {
+  std::unique_lock lock{mutex_};
+  ++waiting_;
+  const bool is_done = changed_.wait_until(lock, deadline, [this] {
+    const std::lock_guard drafts_lock{drafts_mutex_};
+    return is_closed_ || (drafts_.empty() && desk_.held() == 0);
+  });
+  --waiting_;
+  check_open();
+  return is_done;
+}
+
+bool source_core::wait_for_workers(std::size_t count, time_point deadline) const {
+  std::unique_lock lock{mutex_};
+  ++waiting_;
+  const bool are_there =
+      changed_.wait_until(lock, deadline, [&] { return is_closed_ || workers_ >= count; });
+  --waiting_;
+  check_open();
+  return are_there;
+}
+
+void source_core::close() noexcept {
+  const std::lock_guard joining{joining_};
+  {
+    const std::lock_guard lock{drafts_mutex_};
+    is_closing_ = true;
+  }
+  room_.notify_all();
+  waker_.wake();
+  if (thread_.joinable()) {
+    thread_.join();
+  }
+  if (writer_) {
+    writer_->close();
+  }
+}
+
+// The thread.
+
+void source_core::work() noexcept {
+  try {
+    serve();
+  } catch (const error&) {
+    // The context was shut down.
+  } catch (const std::bad_alloc&) {
+    // Nothing can be sent any more.
+  }
+  {
+    const std::lock_guard lock{drafts_mutex_};
+    is_closing_ = true;
+  }
+  room_.notify_all();
+  {
+    const std::lock_guard lock{mutex_};
+    is_closed_ = true;
+    desk_.close();
+  }
+  settle();
+  changed_.notify_all();
+}
+
+void source_core::serve() {
+  std::optional<time_point> end;
+  for (;;) {
+    const time_point now = clock::now();
+    bool has_done = receive(now);
+    has_done = take_drafts(now) || has_done;
+    has_done = send(now) || has_done;
+    settle();
+    if (!end) {
+      const std::lock_guard lock{drafts_mutex_};
+      if (is_closing_) {
+        end = deadline_after(options_.linger);
+      }
+    }
+    if (end) {
+      const std::scoped_lock both{mutex_, drafts_mutex_};
+      if (now >= *end || (drafts_.empty() && desk_.held() == 0)) {
+        return;
+      }
+    }
+    if (!has_done) {
+      sleep(end.value_or(time_point::max()));
+    }
+  }
+}
+
+// True: something came.
+bool source_core::receive(time_point now) {
+  const std::lock_guard lock{mutex_};
+  came_.clear();
+  links_.receive(came_, most_received, now);
+  for (link_set::news& each : came_) {
+    switch (each.what) {
+      case link_set::news::kind::opened:
+        desk_.opened(each.which, now);
+        break;
+      case link_set::news::kind::opened_plain:
+        desk_.opened_plain(each.which);
+        break;
+      case link_set::news::kind::came:
+        desk_.receive(each.which, std::move(each.came), now);
+        break;
+      case link_set::news::kind::lost:
+        desk_.lost(each.which, now);
+        break;
+    }
+  }
+  desk_.tick(now);
+  return !came_.empty();
+}
+
+// True: there were some.
+bool source_core::take_drafts(time_point now) {
+  {
+    const std::lock_guard lock{drafts_mutex_};
+    if (drafts_.empty()) {
+      return false;
+    }
+    drafts_.swap(taken_);
+    held_ += taken_.size();
+    held_bytes_ += std::exchange(draft_bytes_, 0);
+  }
+  const std::lock_guard lock{mutex_};
+  for (task_draft& each : taken_) {
+    desk_.add(std::move(each), now);
+  }
+  taken_.clear();
+  return true;
+}
+
+// True: something was sent.
+bool source_core::send(time_point now) {
+  const std::lock_guard lock{mutex_};
+  bool has_sent = false;
+  for (const link_set::link each : links_.open()) {
+    while (links_.takes(each)) {
+      auto outgoing = desk_.next_message(each, now);
+      if (!outgoing) {
+        break;
+      }
+      links_.send(each, std::move(*outgoing), now);
+      has_sent = true;
+    }
+  }
+  return has_sent;
+}
+
+// Says what became of tasks, and makes room.
+void source_core::settle() {
+  std::vector<task_news> over;
+  std::vector<connection_event> events;
+  std::size_t held = 0;
+  {
+    const std::lock_guard lock{mutex_};
+    if (desk_.has_news()) {
+      over = desk_.take_news();
+    }
+    events = links_.take_events();
+    workers_ = desk_.worker_count() + (links_.plain_takes() ? 1 : 0);
+    const std::lock_guard drafts_lock{drafts_mutex_};
+    held_ = desk_.held();
+    held_bytes_ = desk_.held_bytes();
+    held = held_ + drafts_.size();
+    if (without_room_ > 0) {
+      room_.notify_all();
+    }
+    if (waiting_ > 0) {
+      changed_.notify_all();
+    }
+  }
+  if (writer_ && !over.empty()) {
+    std::vector<journal_change> changes;
+    for (const task_news& each : over) {
+      if (each.outcome.how != task_end::unfinished) {
+        changes.push_back(journal_change::of(each));
+      }
+    }
+    writer_->note(std::move(changes));
+  }
+  for (task_news& each : over) {
+    if (each.when_ended && each.what != task_news::kind::tried) {
+      each.when_ended(std::move(each.outcome));
+    }
+  }
+  if (!events.empty()) {
+    const std::lock_guard telling{telling_};
+    for (const connection_event& each : events) {
+      if (on_connection_) {
+        on_connection_(each);
+      }
+    }
+  }
+  tell_marks(held);
+}
+
+void source_core::tell_marks(std::size_t held) {
+  for (std::size_t index = 0; index < options_.marks.size(); ++index) {
+    const bool is_above = held >= options_.marks[index];
+    if (is_above != above_[index]) {
+      above_[index] = is_above;
+      if (options_.on_mark) {
+        options_.on_mark(options_.marks[index], is_above);
+      }
+    }
+  }
+}
+
+void source_core::sleep(time_point until) {
+  fds_.clear();
+  {
+    const std::lock_guard lock{mutex_};
+    const bool may_rest = links_.begin_rest(fds_, until, clock::now());
+    until = std::min(until, desk_.next_tick());
+    const std::lock_guard drafts_lock{drafts_mutex_};
+    sleeps_ = may_rest && drafts_.empty();
+    if (!sleeps_) {
+      until = time_point::min();
+    }
+  }
+  if (until != time_point::min()) {
+    waker_.rest(fds_, until);
+    const std::lock_guard lock{drafts_mutex_};
+    sleeps_ = false;
+  }
+  const std::lock_guard lock{mutex_};
+  links_.end_rest();
+}
+
+}  // namespace parley::detail

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// The rim of a source: its links, and the thread that serves them.
+//
+// Who pushes leaves a draft, and wakes the thread if it sleeps; with a journal, the draft goes
+// there first, and whoever pushed waits until it is written. The thread takes all drafts there are
+// at once: while it is busy, tasks gather, and leave together.
+#pragma once
+
+#include <parley/context.hpp>
+#include <parley/endpoint.hpp>
+#include <parley/monitor.hpp>
+#include <parley/source.hpp>
+
+#include "journal_writer.hpp"
+#include "link_set.hpp"
+#include "task_desk.hpp"
+#include "task_journal.hpp"
+#include "waker.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+namespace parley::detail {
+
+class source_core {
+ public:
+  using time_point = std::chrono::steady_clock::time_point;
+
+  source_core(context& owner, const source_options& options);
+  ~source_core();
+  source_core(const source_core&) = delete;
+  source_core& operator=(const source_core&) = delete;
+
+  // Runs action(link_set&), which may throw.
+  template<class Action>
+  auto with_links(Action&& action) {
+    const std::lock_guard lock{mutex_};
+    check_open();
+    const waking after{*this};
+    return action(links_);
+  }
+  void on_connection(std::function<void(const connection_event&)> told);
+  [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
+
+  // Nothing: there was no room before the deadline. Throws closed.
+  std::optional<task_id> push(task_draft&& draft, time_point deadline);
+  bool retry(std::uint64_t number);
+  bool drop(std::uint64_t number);
+
+  template<class Question>
+  [[nodiscard]] auto ask(Question&& question) const {
+    const std::lock_guard lock{mutex_};
+    return question(desk_);
+  }
+  [[nodiscard]] source_statistics statistics() const;
+  // False: the deadline passed. Throws closed.
+  [[nodiscard]] bool wait_until_done(time_point deadline) const;
+  [[nodiscard]] std::size_t worker_count() const noexcept { return workers_; }
+  [[nodiscard]] bool wait_for_workers(std::size_t count, time_point deadline) const;
+
+  void close() noexcept;
+
+ private:
+  struct waking {
+    source_core& self;
+    ~waking() { self.waker_.wake(); }
+  };
+
+  void check_open() const;
+  void load();
+  void take_written(std::vector<task_draft>&& drafts) noexcept;
+  std::uint64_t write(task_draft&& draft);
+  [[nodiscard]] bool has_room(std::size_t bytes) const;
+  void work() noexcept;
+  void serve();
+  [[nodiscard]] bool receive(time_point now);
+  [[nodiscard]] bool take_drafts(time_point now);
+  [[nodiscard]] bool send(time_point now);
+  void settle();
+  void tell_marks(std::size_t held);
+  void sleep(time_point until);
+
+  const source_options options_;
+  const std::unique_ptr<task_journal> journal_;  // null: none
+  const std::uint64_t id_;
+  waker waker_;
+
+  // The desk and the links.
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
+  mutable std::size_t waiting_ = 0;
+  link_set links_;
+  task_desk desk_;
+  bool is_closed_ = false;
+
+  std::atomic<std::size_t> workers_{0};
+  std::mutex telling_;  // locked first
+  std::function<void(const connection_event&)> on_connection_;
+
+  // Drafts. Locked last, and never while something is waited for.
+  mutable std::mutex drafts_mutex_;
+  std::condition_variable room_;
+  std::vector<task_draft> drafts_;
+  std::size_t draft_bytes_ = 0;
+  std::size_t in_writing_ = 0;  // on their way into the journal
+  std::size_t in_writing_bytes_ = 0;
+  std::size_t held_ = 0;  // the desk's, as far as the thread has told
+  std::size_t held_bytes_ = 0;
+  std::uint64_t next_ = 1;
+  std::uint64_t refused_ = 0;
+  std::size_t without_room_ = 0;
+  bool sleeps_ = false;
+  bool is_closing_ = false;
+
+  // The thread's.
+  std::vector<task_draft> taken_;
+  std::vector<link_set::news> came_;
+  std::vector<int> fds_;
+  std::vector<bool> above_;  // options_.marks, whether there is as much
+  std::mutex joining_;
+  std::thread thread_;
+  std::optional<journal_writer> writer_;
+};
+
+}  // namespace parley::detail

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// The tasks of a source that wait: for a worker, for another one of their key, or for their time.
+//
+// A task for a worker's name is in the lane of that name, any other in the lane for anybody. In a
+// lane higher priorities go first; of one priority, who got there first. Of the tasks of a key only
+// the first can be in a lane; it stands for all of them until it ends, also while a worker has it
+// and while it waits to be tried again. No clock. One thread at a time.
+#pragma once
+
+#include "slot_heap.hpp"
+#include "task_slab.hpp"
+
+#include <array>
+#include <bit>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+namespace parley::detail {
+
+inline constexpr std::size_t task_priorities = 10;
+
+struct task_lane {
+  std::array<task_list, task_priorities> lists;
+  std::uint32_t filled = 0;  // a bit for each list that is not empty
+  std::size_t users = 0;     // tasks, also those at workers, and workers of that name
+  std::string_view name{};
+
+  // Requires: filled != 0.
+  [[nodiscard]] std::size_t highest() const noexcept {
+    return static_cast<std::size_t>(std::bit_width(filled)) - 1;
+  }
+};
+
+struct task_key {
+  task_slot first = no_slot;
+  task_list behind;
+  std::string_view name{};
+};
+
+class task_queue {
+ public:
+  using time_point = task_extras::time_point;
+
+  // knows_oldest: oldest() will be asked for.
+  task_queue(task_slab& tasks, bool knows_oldest) : tasks_{tasks}, knows_oldest_{knows_oldest} {}
+
+  // A new one.
+  void add(task_slot which, time_point now);
+  // One that was taken, to be the next of its priority; or not before its time.
+  void put_back(task_slot which);
+  void put_off(task_slot which, time_point until);
+  // It leaves for a worker. Requires: it is `next` for somebody.
+  void take(task_slot which) noexcept {
+    task_record& record = tasks_[which];
+    leave_lane(which, record);
+    if (record.more != nullptr) {
+      timers_.remove(which);
+    }
+    if (knows_oldest_) {
+      ages_.remove(which);
+    }
+  }
+  // Requires: it waits. Forget it afterwards.
+  void remove(task_slot which) noexcept;
+  // It ends: the next one of its key comes up. Requires: it waits no more.
+  void forget(task_slot which, time_point now);
+
+  // The lane of that name; null for none. Each is to be closed as often.
+  [[nodiscard]] task_lane* open_lane(std::string_view name);
+  void close_lane(task_lane* lane) noexcept;
+  // What comes next for the worker of that lane; no_slot: nothing.
+  [[nodiscard]] task_slot next(const task_lane* lane) const noexcept {
+    if (lane == nullptr || lane->filled == 0) {
+      return anybody_.filled == 0 ? no_slot : anybody_.lists[anybody_.highest()].first;
+    }
+    return next_of_two(*lane);
+  }
+  // no_slot: none waits.
+  [[nodiscard]] task_slot oldest() const noexcept {
+    return ages_.empty() ? no_slot : ages_.first();
+  }
+
+  // Moves those whose time has come into their lanes. The next one whose deadline passed, to be
+  // removed; no_slot: no more.
+  [[nodiscard]] task_slot pass(time_point now);
+  [[nodiscard]] time_point next_pass() const noexcept {
+    return timers_.empty() ? time_point::max()
+                           : time_point{time_point::duration{timers_.first_key()}};
+  }
+
+  [[nodiscard]] std::size_t ready() const noexcept { return ready_; }  // in lanes
+  [[nodiscard]] std::size_t waiting() const noexcept { return ready_ + behind_; }
+  [[nodiscard]] std::size_t delayed() const noexcept { return delayed_; }
+
+ private:
+  using place = task_record::place;
+  struct hash : std::hash<std::string_view> {
+    using is_transparent = void;
+  };
+
+  [[nodiscard]] task_lane& lane_of(const task_record& record) noexcept {
+    return record.more != nullptr && record.more->lane != nullptr ? *record.more->lane : anybody_;
+  }
+  void enter_lane(task_slot which, task_record& record, bool in_front) noexcept {
+    task_lane& lane = lane_of(record);
+    task_list& list = lane.lists[record.priority];
+    in_front ? list.push_front(tasks_, which) : list.push_back(tasks_, which);
+    lane.filled |= 1U << record.priority;
+    record.where = place::ready;
+    ++ready_;
+  }
+  void leave_lane(task_slot which, task_record& record) noexcept {
+    task_lane& lane = lane_of(record);
+    task_list& list = lane.lists[record.priority];
+    list.remove(tasks_, which);
+    if (list.empty()) {
+      lane.filled &= ~(1U << record.priority);
+    }
+    record.where = place::nowhere;
+    --ready_;
+  }
+  void enter(task_slot which, task_record& record, time_point now);
+  void delay(task_slot which, task_record& record, time_point until);
+  void set_timer(task_slot which, time_point at);
+  [[nodiscard]] task_slot next_of_two(const task_lane& lane) const noexcept;
+
+  task_slab& tasks_;
+  const bool knows_oldest_;
+  task_lane anybody_;
+  std::map<std::string, task_lane, std::less<>> lanes_;
+  std::unordered_map<std::string, task_key, hash, std::equal_to<>> keys_;
+  // When a task's time comes, or its deadline passes, whichever is first.
+  slot_heap timers_;
+  slot_heap ages_;  // by number
+  std::size_t ready_ = 0;
+  std::size_t behind_ = 0;
+  std::size_t delayed_ = 0;
+};
+
+}  // namespace parley::detail

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// The tasks that a source holds, each in a slot, and lists of slots. Slots are used again, the last
+// one first: its memory is warm. One thread at a time.
+#pragma once
+
+#include <parley/frame.hpp>
+#include <parley/task.hpp>
+
+#include <cassert>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace parley::detail {
+
+struct task_lane;
+struct task_key;
+
+using task_slot = std::uint32_t;
+inline constexpr task_slot no_slot = UINT32_MAX;
+
+// What most tasks do not have.
+struct task_extras {
+  using time_point = std::chrono::steady_clock::time_point;
+
+  task_options options;
+  std::function<void(task_outcome&&)> when_ended;
+  time_point not_before = time_point::min();
+  time_point deadline = time_point::max();
+  // The queue's; null: it is for anybody, it has no key or does not wait for one.
+  task_lane* lane = nullptr;
+  task_key* key = nullptr;
+};
+
+struct task_record {
+  enum class place : std::uint8_t {
+    nowhere,
+    ready,    // in a lane
+    behind,   // another one of its key
+    delayed,  // until its time
+    working,  // at a worker
+    begun,    // there, and known to have begun
+  };
+
+  frame body;
+  std::uint64_t number = 0;
+  std::unique_ptr<task_extras> more;
+  // In the list of those who are at the same place.
+  task_slot next = no_slot;
+  task_slot previous = no_slot;
+  std::uint32_t deal = 0;      // of the last attempt: a part of its ticket
+  std::uint32_t link = 0;      // who has it; if nobody, who gave it back
+  std::uint32_t attempts = 0;  // that failed
+  place where = place::nowhere;
+  std::uint8_t priority = 0;
+
+  [[nodiscard]] bool is_at_worker() const noexcept {
+    return where == place::working || where == place::begun;
+  }
+};
+
+class task_slab {
+ public:
+  [[nodiscard]] task_record& operator[](task_slot which) noexcept {
+    assert(which < used_);
+    return chunks_[which / chunk][which % chunk];
+  }
+  [[nodiscard]] const task_record& operator[](task_slot which) const noexcept {
+    assert(which < used_);
+    return chunks_[which / chunk][which % chunk];
+  }
+  // Slots that were used ever.
+  [[nodiscard]] task_slot size() const noexcept { return used_; }
+
+  // As one that is new, but for deal.
+  [[nodiscard]] task_slot take() {
+    if (const task_slot spare = spare_; spare != no_slot) {
+      spare_ = (*this)[spare].next;
+      return spare;
+    }
+    if (used_ % chunk == 0) {
+      chunks_.push_back(std::make_unique<task_record[]>(chunk));
+    }
+    return used_++;
+  }
+  void give(task_slot which) noexcept {
+    task_record& record = (*this)[which];
+    record.body = frame{};
+    record.more.reset();
+    record.link = 0;
+    record.attempts = 0;
+    record.where = task_record::place::nowhere;
+    record.priority = 0;
+    record.next = spare_;
+    spare_ = which;
+  }
+
+ private:
+  static constexpr task_slot chunk = 256;
+
+  std::vector<std::unique_ptr<task_record[]>> chunks_;
+  task_slot used_ = 0;
+  task_slot spare_ = no_slot;
+};
+
+// Through next and previous of its tasks.
+struct task_list {
+  task_slot first = no_slot;
+  task_slot last = no_slot;
+
+  [[nodiscard]] bool empty() const noexcept { return first == no_slot; }
+  void push_back(task_slab& tasks, task_slot which) noexcept {
+    task_record& record = tasks[which];
+    record.next = no_slot;
+    record.previous = last;
+    (last == no_slot ? first : tasks[last].next) = which;
+    last = which;
+  }
+  void push_front(task_slab& tasks, task_slot which) noexcept {
+    task_record& record = tasks[which];
+    record.next = first;
+    record.previous = no_slot;
+    (first == no_slot ? last : tasks[first].previous) = which;
+    first = which;
+  }
+  void remove(task_slab& tasks, task_slot which) noexcept {
+    const task_record& record = tasks[which];
+    (record.previous == no_slot ? first : tasks[record.previous].next) = record.next;
+    (record.next == no_slot ? last : tasks[record.next].previous) = record.previous;
+  }
+};
+
+}  // namespace parley::detail

@@ -1,0 +1,850 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "task_tray.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <deque>
+#include <limits>
+#include <utility>
+
+namespace parley::detail {
+namespace {
+
+using namespace std::chrono_literals;
+using kind = task_entry::kind;
+using ending = task_entry::ending;
+
+// A message leaves before it gets larger, if its bodies let it.
+constexpr std::size_t most_together = std::size_t{32} << 10;
+// Of what a handler threw; the rest is cut off.
+constexpr std::size_t most_words = 4096;
+// How often the credit is looked at: after so long, or when so much was done.
+constexpr std::chrono::milliseconds review_after = 1ms;
+// How long threads that were busy at once are remembered.
+constexpr std::chrono::milliseconds most_working_for = 100ms;
+// A task's time counts for one part in so many of the mean.
+constexpr int mean_of = 8;
+// Idle for one part in so many, and credit was short.
+constexpr int idle_part = 8;
+constexpr std::size_t most_growth = 4;
+
+task_entry make(kind what, task_ticket ticket = 0) noexcept {
+  task_entry made;
+  made.what = what;
+  made.ticket = ticket;
+  return made;
+}
+
+task_ticket ticket_of(const held_task& which) noexcept { return which.ticket; }
+
+held_task::time_point after(held_task::time_point now, std::uint64_t microseconds) noexcept {
+  constexpr std::uint64_t most = 86'400'000'000ULL * 365 * 100;
+  return microseconds >= most ? held_task::time_point::max()
+                              : now + std::chrono::microseconds{microseconds};
+}
+
+}  // namespace
+
+// A source at the end of a link, or all PUSH sockets together.
+struct task_peer {
+  using time_point = task_tray::time_point;
+
+  explicit task_peer(task_tray::link at) noexcept : which{at} {}
+
+  task_tray::link which;
+  bool is_plain = false;
+  bool is_ignored = false;     // it is no source
+  bool is_introduced = false;  // it was told who we are
+  std::uint64_t id = 0;        // the source's, when it has said it
+  bool is_here = false;        // it was heard lately
+  time_point heard{};
+
+  std::size_t waiting = 0;
+  std::size_t working = 0;
+  // Answers that did not leave yet.
+  std::size_t owed = 0;
+  task_writer out;
+  std::size_t out_owed = 0;    // answers in it
+  std::size_t body_bytes = 0;  // of those behind it
+  std::vector<frame> bodies;
+  std::deque<std::pair<message, std::size_t>> ready;  // in front of it, and answers in each
+  bool must_send = false;
+
+  std::size_t credit = 1;
+  std::size_t said_credit = 1;
+  std::size_t most_held = 0;  // since the review, with what is owed: as the source sees it
+  std::size_t ended = 0;      // since the review
+  time_point reviewed{};
+  task_tray::duration idle_then{0};
+
+  [[nodiscard]] std::size_t held() const noexcept { return waiting + working + owed; }
+
+  [[nodiscard]] bool has_words() const noexcept { return !ready.empty() || !out.empty(); }
+  void cut() {
+    message cut;
+    cut.reserve(1 + bodies.size());
+    cut.push_back(out.take());
+    for (frame& each : bodies) {
+      cut.push_back(std::move(each));
+    }
+    bodies.clear();
+    body_bytes = 0;
+    ready.emplace_back(std::move(cut), std::exchange(out_owed, 0));
+  }
+  void say_nothing() {
+    out = task_writer{};
+    bodies.clear();
+    ready.clear();
+    body_bytes = out_owed = owed = 0;
+    must_send = false;
+  }
+};
+
+task_tray::task_tray(const worker_options& options, std::uint64_t id)
+    : options_{options}, id_{id} {}
+
+task_tray::~task_tray() {
+  while (held_task* const each = waiting_.first()) {
+    waiting_.remove(*each);
+    pool_.give(*each);
+  }
+}
+
+// Links.
+
+task_peer* task_tray::find(link which) noexcept {
+  const auto found = peers_.find(which);
+  return found != peers_.end() ? found->second.get() : nullptr;
+}
+
+task_peer& task_tray::make_peer(link which) {
+  auto& made = peers_[which];
+  made = std::make_unique<task_peer>(which);
+  return *made;
+}
+
+void task_tray::opened(link which, time_point now) {
+  if (task_peer* const before = find(which)) {
+    forget_tasks(*before);
+  }
+  task_peer& to = make_peer(which);
+  to.heard = now;
+  if (!has_left_) {
+    introduce(to);
+  }
+}
+
+void task_tray::opened_plain(link which) {
+  task_peer& made = make_peer(which);
+  made.is_plain = true;
+}
+
+void task_tray::lost(link which, time_point now) {
+  if (task_peer* const gone = find(which)) {
+    count_idle(now);
+    forget_tasks(*gone);
+    peers_.erase(which);
+  }
+}
+
+// Nobody waits for their answers.
+void task_tray::forget_tasks(task_peer& of) {
+  for (held_task* each = waiting_.first(); each != nullptr;) {
+    held_task& which = *std::exchange(each, each->next);
+    if (which.from == &of) {
+      drop_waiting(which);
+    }
+  }
+  for (const task_row* row : {&begun_, &told_}) {
+    for (held_task* each = row->first(); each != nullptr; each = each->next) {
+      if (each->from == &of) {
+        each->from = nullptr;
+        ask_to_stop(*each);
+      }
+    }
+  }
+  of.working = 0;
+}
+
+void task_tray::introduce(task_peer& to) {
+  to.is_introduced = true;
+  to.credit =
+      is_closing_ ? 0 : std::clamp<std::size_t>(idle_threads_ + working(), 1, options_.credit);
+  to.said_credit = to.credit;
+  task_entry words = make(kind::worker);
+  words.id = id_;
+  words.text = options_.name;
+  words.credit = static_cast<std::uint32_t>(to.credit);
+  words.credit_bytes = options_.credit_bytes;
+  words.largest = options_.max_frame_bytes;
+  to.out.add(words);
+  press(to);
+}
+
+// What comes.
+
+void task_tray::receive(link which, message&& incoming, time_point now) {
+  task_peer* from = find(which);
+  if (has_left_ || incoming.empty()) {
+    return;
+  }
+  if (from != nullptr && from->is_plain) {
+    receive_plain(*from, std::move(incoming), now);
+    return;
+  }
+  auto reader = task_reader::open(incoming.front().view());
+  if (!reader || (from != nullptr && from->is_ignored)) {
+    ++counts_.nonsense;
+    return;
+  }
+  std::vector<task_ticket> cancelled;
+  std::size_t next_body = 1;
+  usual_task usual;
+  while (reader->has_more()) {
+    if (from != nullptr && from->id != 0 && reader->next_task(usual)) {
+      if (held_task* const added = admit(*from, usual.ticket, usual.number, now)) {
+        added->body = frame{usual.body};
+        enqueue(*added, now);
+      }
+      continue;
+    }
+    const auto entry = reader->next();
+    if (!entry || (entry->body_follows && next_body == incoming.size())) {
+      ++counts_.nonsense;
+      break;
+    }
+    if (from == nullptr && entry->what == kind::source) {
+      from = &make_peer(which);
+    }
+    if (from == nullptr || (from->id == 0 && entry->what != kind::source)) {
+      ++counts_.nonsense;
+      if (from != nullptr && entry->what == kind::worker) {
+        from->is_ignored = true;
+      }
+      break;
+    }
+    if (entry->what == kind::cancel) {
+      cancelled.push_back(entry->ticket);
+    } else {
+      read(*from, *entry, entry->body_follows ? std::move(incoming[next_body++]) : frame{}, now);
+    }
+  }
+  if (next_body < incoming.size() && from != nullptr && !reader->has_more()) {
+    ++counts_.nonsense;  // frames that belong to nothing
+  }
+  if (from != nullptr && from->id != 0) {
+    from->heard = now;
+    from->is_here = true;
+    cancel(cancelled, *from);
+  }
+}
+
+void task_tray::read(task_peer& from, const task_entry& entry, frame&& body, time_point now) {
+  switch (entry.what) {
+    case kind::task:
+      add(from, entry, std::move(body), now);
+      break;
+    case kind::beat:
+      from.out.add(make(kind::beat));
+      press(from);
+      break;
+    case kind::source:
+      greet(from, entry.id, now);
+      break;
+    case kind::worker:
+    case kind::credit:
+    case kind::begun:
+    case kind::done:
+    case kind::ended:
+    case kind::leave:
+    case kind::cancel:
+      ++counts_.nonsense;
+      break;
+  }
+}
+
+// A source that says again who it is has forgotten us, and what we had of it.
+void task_tray::greet(task_peer& from, std::uint64_t id, time_point now) {
+  if (id == 0) {
+    ++counts_.nonsense;
+    return;
+  }
+  if (from.id != 0) {
+    count_idle(now);
+    forget_tasks(from);
+    from.say_nothing();
+    from.is_introduced = false;
+  }
+  from.id = id;
+  from.reviewed = now;
+  from.idle_then = idle_until(now);
+  look_at(now + options_.heartbeat_timeout);
+  if (!from.is_introduced) {
+    introduce(from);
+  }
+}
+
+void task_tray::add(task_peer& from, const task_entry& entry, frame&& body, time_point now) {
+  held_task* const added = admit(from, entry.ticket, entry.id, now);
+  if (added == nullptr) {
+    return;
+  }
+  added->attempt = std::max(entry.attempt, 1U);
+  added->key = entry.text;
+  added->body = entry.body_follows ? std::move(body) : frame{entry.body};
+  if (entry.time_left > 0) {
+    added->deadline = after(now, entry.time_left);
+    next_deadline_ = std::min(next_deadline_, added->deadline);
+    look_at(next_deadline_);
+  }
+  enqueue(*added, now);
+}
+
+// A task that came, to be filled in; null: there will be none.
+held_task* task_tray::admit(task_peer& from, task_ticket ticket, std::uint64_t number,
+                            time_point now) {
+  if (!from.is_plain && from.held() >= 2 * options_.credit) {
+    ++counts_.nonsense;
+    return nullptr;
+  }
+  ++counts_.received;
+  if (is_closing_) {
+    ++counts_.given_back;
+    if (!from.is_plain) {
+      task_entry back = make(kind::ended, ticket);
+      back.how = ending::given_back;
+      answer(from, back, {}, now);
+    }
+    return nullptr;
+  }
+  held_task& added = pool_.take();
+  added.id = {from.is_plain ? 0 : from.id, number};
+  added.attempt = 1;
+  added.from = &from;
+  added.ticket = ticket;
+  added.deadline = time_point::max();
+  return &added;
+}
+
+void task_tray::receive_plain(task_peer& from, message&& incoming, time_point now) {
+  if (incoming.size() != 1) {
+    ++counts_.nonsense;
+    return;
+  }
+  if (held_task* const added = admit(from, 0, ++plain_count_, now)) {
+    added->body = std::move(incoming[0]);
+    ++plain_waiting_;
+    enqueue(*added, now);
+  }
+}
+
+void task_tray::enqueue(held_task& added, time_point now) {
+  added.at = held_task::place::waiting;
+  waiting_.push_back(added);
+  task_peer& from = *added.from;
+  ++from.waiting;
+  from.most_held = std::max(from.most_held, from.held());
+  if (waiting_.size() == 1) {
+    found_nothing_ = false;
+    count_idle(now);
+  }
+}
+
+void task_tray::cancel(const std::vector<task_ticket>& tickets, task_peer& of) {
+  if (tickets.empty()) {
+    return;
+  }
+  std::vector<task_ticket> sorted{tickets};
+  std::sort(sorted.begin(), sorted.end());
+  const auto is_meant = [&](const held_task& each) {
+    return each.from == &of && std::binary_search(sorted.begin(), sorted.end(), ticket_of(each));
+  };
+  for (held_task* each = waiting_.first(); each != nullptr;) {
+    held_task& which = *std::exchange(each, each->next);
+    if (is_meant(which)) {
+      drop_waiting(which);
+    }
+  }
+  for (const task_row* row : {&begun_, &told_}) {
+    for (held_task* each = row->first(); each != nullptr; each = each->next) {
+      if (is_meant(*each)) {
+        each->from = nullptr;
+        --of.working;
+        ask_to_stop(*each);
+      }
+    }
+  }
+}
+
+// Of one that nobody has begun: as if it had never come.
+void task_tray::drop_waiting(held_task& which) noexcept {
+  waiting_.remove(which);
+  --which.from->waiting;
+  plain_waiting_ -= which.from->is_plain ? 1 : 0;
+  which.at = held_task::place::nowhere;
+  ++counts_.given_back;
+  pool_.give(which);
+}
+
+void task_tray::ask_to_stop(held_task& which) {
+  if (!std::exchange(which.should_stop, true) && which.stop.stop_possible()) {
+    stops_.push_back(which.stop);
+    look_at(time_point::min());
+  }
+}
+
+// The program.
+
+held_task* task_tray::take(time_point now) {
+  while (held_task* const next = waiting_.first()) {
+    if (next->deadline <= now) [[unlikely]] {
+      expire(*next, now);
+      continue;
+    }
+    waiting_.remove(*next);
+    task_peer& from = *next->from;
+    --from.waiting;
+    ++from.working;
+    plain_waiting_ -= from.is_plain ? 1 : 0;
+    next->at = held_task::place::begun;
+    next->began = now;
+    next->lease = options_.lease.count() > 0 ? now + options_.lease : time_point::max();
+    begun_.push_back(*next);
+    if (begun_.size() == 1) {
+      look_at(std::min(now + telling, next->lease));
+    }
+    most_working_ = std::max(most_working_, working());
+    if (waiting_.size() == 0) {
+      count_idle(now);
+    }
+    return next;
+  }
+  found_nothing_ = true;
+  count_idle(now);
+  return nullptr;
+}
+
+void task_tray::expire(held_task& which, time_point now) {
+  task_entry words = make(kind::ended, which.ticket);
+  words.how = ending::expired;
+  task_peer& from = *which.from;
+  drop_waiting(which);
+  answer(from, words, {}, now);
+}
+
+void task_tray::retire(held_task& which, time_point now) noexcept {
+  (which.at == held_task::place::begun ? begun_ : told_).remove(which);
+  which.at = held_task::place::nowhere;
+  const duration taken = now - which.began;
+  mean_time_ = mean_time_.count() == 0 ? taken : mean_time_ + (taken - mean_time_) / mean_of;
+  if (which.from != nullptr) {
+    --which.from->working;
+    ++which.from->ended;
+  }
+}
+
+bool task_tray::done(held_task& which, frame result, time_point now) {
+  if (which.at == held_task::place::nowhere) {
+    ++counts_.late;
+    return false;
+  }
+  retire(which, now);
+  ++counts_.done;
+  task_peer* const to = which.from;
+  if (to == nullptr || to->is_plain) {
+    return true;
+  }
+  if (result.empty()) [[likely]] {
+    to->out.add_done(which.ticket);
+    owe(*to, now);
+  } else {
+    answer(*to, make(kind::done, which.ticket), std::move(result), now);
+  }
+  return true;
+}
+
+bool task_tray::end(held_task& which, ending how, std::string_view why, time_point now) {
+  if (which.at == held_task::place::nowhere) {
+    ++counts_.late;
+    return false;
+  }
+  retire(which, now);
+  ++(how == ending::failed     ? counts_.failed
+     : how == ending::rejected ? counts_.rejected
+                               : counts_.given_back);
+  answer_ended(which, how, why, now);
+  return true;
+}
+
+void task_tray::repeat(held_task& which, time_point now) {
+  assert(which.at != held_task::place::nowhere);
+  (which.at == held_task::place::begun ? begun_ : told_).remove(which);
+  which.at = held_task::place::nowhere;
+  ++counts_.repeated;
+  if (which.from != nullptr) {
+    --which.from->working;
+    if (!which.from->is_plain) {
+      which.from->out.add_done(which.ticket);
+      owe(*which.from, now);
+    }
+  }
+}
+
+bool task_tray::renew(held_task& which, time_point now) {
+  if (which.at == held_task::place::nowhere) {
+    return false;
+  }
+  if (options_.lease.count() == 0) {
+    return true;
+  }
+  (which.at == held_task::place::begun ? begun_ : told_).remove(which);
+  if (which.at == held_task::place::begun && which.from != nullptr && !which.from->is_plain) {
+    which.from->out.add(make(kind::begun, which.ticket));
+    press(*which.from);
+  }
+  which.at = held_task::place::told;
+  which.lease = now + options_.lease;
+  told_.push_back(which);
+  return true;
+}
+
+held_task& task_tray::take_over(held_task& which) {
+  held_task& made = pool_.take();
+  made.id = which.id;
+  made.attempt = which.attempt;
+  made.stop = which.stop;
+  made.should_stop = which.should_stop;
+  made.at = which.at;
+  made.from = which.from;
+  made.ticket = which.ticket;
+  made.deadline = which.deadline;
+  made.began = which.began;
+  made.lease = which.lease;
+  task_row& row = which.at == held_task::place::begun ? begun_ : told_;
+  row.insert(&which, made);
+  row.remove(which);
+  which.at = held_task::place::nowhere;
+  return made;
+}
+
+std::stop_token task_tray::stop_token(held_task& which) {
+  if (!which.stop.stop_possible()) {
+    which.stop = std::stop_source{};
+    if (which.should_stop) {
+      which.stop.request_stop();  // nobody has registered anything yet: it calls nobody
+    }
+  }
+  return which.stop.get_token();
+}
+
+// Answers.
+
+void task_tray::answer(task_peer& to, const task_entry& entry, frame&& body, time_point now) {
+  task_entry words = entry;
+  words.body_follows = body.size() > most_packed;
+  if (words.body_follows) {
+    to.body_bytes += body.size();
+    to.bodies.push_back(std::move(body));
+  } else {
+    words.body = body.view();
+  }
+  to.out.add(words);
+  owe(to, now);
+  if (entry.what == kind::ended) {
+    press(to);
+  }
+}
+
+void task_tray::answer_ended(held_task& which, ending how, std::string_view why, time_point now) {
+  if (which.from != nullptr && !which.from->is_plain) {
+    task_entry words = make(kind::ended, which.ticket);
+    words.how = how;
+    words.text = why.substr(0, most_words);
+    answer(*which.from, words, {}, now);
+  }
+}
+
+void task_tray::owe(task_peer& to, time_point now) noexcept {
+  ++to.owed;
+  ++to.out_owed;
+  if (to.out.size() + to.body_bytes >= most_together) {
+    to.cut();
+  }
+  if (waiting_.size() == 0 || 2 * to.owed >= to.said_credit) {
+    press(to);
+  } else if (first_answer_ == time_point::max()) {
+    first_answer_ = now;
+    look_at(now + gathering);
+  } else if (now >= first_answer_ + gathering) {
+    press_all();
+  }
+}
+
+void task_tray::press(task_peer& to) noexcept {
+  if (!std::exchange(to.must_send, true)) {
+    should_send_ = true;
+  }
+}
+
+void task_tray::press_all() noexcept {
+  first_answer_ = time_point::max();
+  for (const auto& [which, each] : peers_) {
+    if (each->has_words()) {
+      press(*each);
+    }
+  }
+}
+
+std::optional<message> task_tray::next_message(link which, time_point now) {
+  task_peer* const to = find(which);
+  if (to == nullptr || to->is_plain) {
+    return std::nullopt;
+  }
+  review(*to, now);
+  if (!to->must_send) {
+    return std::nullopt;
+  }
+  if (to->ready.empty() && !to->out.empty()) {
+    to->cut();
+  }
+  if (to->ready.empty()) {
+    to->must_send = false;
+    return std::nullopt;
+  }
+  auto [outgoing, answers] = std::move(to->ready.front());
+  to->ready.pop_front();
+  to->owed -= answers;
+  to->must_send = to->has_words();
+  return std::move(outgoing);
+}
+
+bool task_tray::owes() const noexcept {
+  return std::any_of(peers_.begin(), peers_.end(),
+                     [](const auto& each) { return each.second->has_words(); });
+}
+
+bool task_tray::is_full_of_plain() const noexcept { return plain_waiting_ >= options_.credit; }
+
+// Time.
+
+void task_tray::look_at(time_point when) noexcept { next_tick_ = std::min(next_tick_, when); }
+
+void task_tray::tick(time_point now, std::vector<std::stop_source>& stops) {
+  if (now < next_tick_) {
+    return;
+  }
+  next_tick_ = time_point::max();
+  if (first_answer_ != time_point::max()) {
+    if (now >= first_answer_ + gathering) {
+      press_all();
+    } else {
+      look_at(first_answer_ + gathering);
+    }
+  }
+  tell_begun(now);
+  end_leases(now);
+  drop_expired(now);
+  for (const auto& [which, each] : peers_) {
+    look_after(*each, now);
+  }
+  for (std::stop_source& each : stops_) {
+    stops.push_back(std::move(each));
+  }
+  stops_.clear();
+  if (next_tick_ == time_point::min()) {
+    next_tick_ = now;  // of those just asked; and of whatever else is due
+  }
+}
+
+void task_tray::tell_begun(time_point now) {
+  while (held_task* const oldest = begun_.first()) {
+    if (oldest->began + telling > now) {
+      look_at(oldest->began + telling);
+      return;
+    }
+    begun_.remove(*oldest);
+    oldest->at = held_task::place::told;
+    held_task* before = told_.last();
+    while (before != nullptr && before->lease > oldest->lease) {
+      before = before->previous;
+    }
+    told_.insert(before, *oldest);
+    if (oldest->from != nullptr && !oldest->from->is_plain) {
+      oldest->from->out.add(make(kind::begun, oldest->ticket));
+      press(*oldest->from);
+    }
+  }
+}
+
+void task_tray::end_leases(time_point now) {
+  for (const task_row* row : {&begun_, &told_}) {
+    while (held_task* const oldest = row->first()) {
+      if (oldest->lease > now) {
+        look_at(oldest->lease);
+        break;
+      }
+      static_cast<void>(end(*oldest, ending::failed, "its lease ended", now));
+      ask_to_stop(*oldest);
+    }
+  }
+}
+
+void task_tray::drop_expired(time_point now) {
+  if (next_deadline_ <= now) {
+    next_deadline_ = time_point::max();
+    for (held_task* each = waiting_.first(); each != nullptr;) {
+      held_task& which = *std::exchange(each, each->next);
+      if (which.deadline <= now) {
+        expire(which, now);
+      } else {
+        next_deadline_ = std::min(next_deadline_, which.deadline);
+      }
+    }
+  }
+  look_at(next_deadline_);
+}
+
+// A source that says nothing may come back, and wait for what we have of it; but others could do
+// what nobody has begun here.
+void task_tray::look_after(task_peer& of, time_point now) {
+  if (!of.is_here) {
+    return;
+  }
+  if (now >= of.heard + options_.heartbeat_timeout) {
+    of.is_here = false;
+    give_back(of, now);
+    return;
+  }
+  look_at(of.heard + options_.heartbeat_timeout);
+  review(of, now);
+  if (is_idle_ && of.held() >= of.said_credit && of.said_credit < options_.credit) {
+    look_at(now + telling);
+  }
+}
+
+void task_tray::give_back(task_peer& of, time_point now) {
+  for (held_task* each = waiting_.first(); each != nullptr;) {
+    held_task& which = *std::exchange(each, each->next);
+    if (which.from == &of) {
+      task_entry words = make(kind::ended, which.ticket);
+      words.how = ending::given_back;
+      drop_waiting(which);
+      if (!of.is_plain) {
+        answer(of, words, {}, now);
+      }
+    }
+  }
+}
+
+void task_tray::close(time_point now) {
+  if (std::exchange(is_closing_, true)) {
+    return;
+  }
+  for (const auto& [which, each] : peers_) {
+    if (each->is_introduced) {
+      each->credit = each->said_credit = 0;
+      task_entry words = make(kind::credit);
+      words.credit_bytes = options_.credit_bytes;
+      each->out.add(words);
+      press(*each);
+    }
+    give_back(*each, now);
+  }
+  for (const task_row* row : {&begun_, &told_}) {
+    for (held_task* each = row->first(); each != nullptr; each = each->next) {
+      ask_to_stop(*each);
+    }
+  }
+}
+
+void task_tray::leave(time_point now) {
+  if (std::exchange(has_left_, true)) {
+    return;
+  }
+  for (const task_row* row : {&begun_, &told_}) {
+    while (held_task* const each = row->first()) {
+      static_cast<void>(end(*each, ending::failed, "its worker was closed", now));
+    }
+  }
+  for (const auto& [which, each] : peers_) {
+    if (each->is_introduced) {
+      each->out.add(make(kind::leave));
+      press(*each);
+    }
+  }
+}
+
+// Credit.
+
+void task_tray::idle(std::size_t threads, time_point now) {
+  idle_threads_ = threads;
+  count_idle(now);
+}
+
+task_tray::duration task_tray::idle_until(time_point now) const noexcept {
+  return idle_time_ + (is_idle_ ? now - idle_since_ : duration::zero());
+}
+
+void task_tray::count_idle(time_point now) noexcept {
+  idle_time_ = idle_until(now);
+  idle_since_ = now;
+  is_idle_ = waiting_.size() == 0 && (idle_threads_ > 0 || found_nothing_);
+}
+
+std::size_t task_tray::wanted() const noexcept {
+  const std::size_t threads = std::max<std::size_t>(most_working_, working() + idle_threads_);
+  const std::size_t least = std::clamp<std::size_t>(threads, 1, options_.credit);
+  if (mean_time_.count() == 0) {
+    return least;
+  }
+  const auto each = static_cast<std::size_t>(duration{ahead} / mean_time_);
+  return std::clamp(threads > 0 ? each * threads : each, least, options_.credit);
+}
+
+void task_tray::review(task_peer& of, time_point now) {
+  const duration passed = now - of.reviewed;
+  if (is_closing_ || of.id == 0 || passed <= duration::zero() ||
+      (passed < review_after && of.ended < of.said_credit)) {
+    return;
+  }
+  const std::size_t target = wanted();
+  const bool had_all = of.most_held >= of.said_credit;
+  if (had_all && (idle_until(now) - of.idle_then) * idle_part > passed) {
+    of.credit = std::max(2 * of.credit, std::min(target, most_growth * of.credit));
+  } else if (of.waiting > target) {
+    const std::size_t excess = of.waiting - target;
+    of.credit = std::max(target, of.credit - std::min(of.credit, excess));
+  } else if (had_all && of.credit < target) {
+    of.credit = std::min(target, most_growth * of.credit);
+  }
+  of.credit = std::clamp<std::size_t>(of.credit, 1, options_.credit);
+  of.reviewed = now;
+  of.idle_then = idle_until(now);
+  of.ended = 0;
+  of.most_held = of.held();
+  if (now - most_working_since_ > most_working_for) {
+    most_working_since_ = now;
+    most_working_ = working();
+  }
+  const std::size_t change =
+      std::max(of.credit, of.said_credit) - std::min(of.credit, of.said_credit);
+  if (4 * change > of.said_credit) {
+    of.said_credit = of.credit;
+    task_entry words = make(kind::credit);
+    words.credit = static_cast<std::uint32_t>(of.credit);
+    words.credit_bytes = options_.credit_bytes;
+    of.out.add(words);
+    press(of);
+  }
+}
+
+worker_statistics task_tray::statistics() const {
+  worker_statistics known = counts_;
+  known.waiting = waiting_.size();
+  known.working = working();
+  known.sources = static_cast<std::size_t>(std::count_if(
+      peers_.begin(), peers_.end(), [](const auto& each) { return each.second->is_here; }));
+  return known;
+}
+
+}  // namespace parley::detail

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MPL-2.0
+#include <parley/worker.hpp>
+
+#include <parley/pipe/doorbell.hpp>  // deadline_after
+
+#include "worker_core.hpp"
+
+#include <memory>
+#include <utility>
+
+namespace parley {
+
+using detail::deadline_after;
+
+struct worker::state {
+  state(context& owner, const worker_options& options)
+      : core{std::make_shared<detail::worker_core>(owner, options)} {}
+  ~state() { core->finish(); }
+  state(const state&) = delete;
+  state& operator=(const state&) = delete;
+
+  const std::shared_ptr<detail::worker_core> core;
+};
+
+worker::worker(context& owner, const worker_options& options) : state_{new state{owner, options}} {}
+
+worker::worker(context& owner, const endpoint& connected, const worker_options& options)
+    : worker{owner, options} {
+  connect(connected);
+}
+
+worker::worker(worker&&) noexcept = default;
+worker& worker::operator=(worker&&) noexcept = default;
+worker::~worker() = default;
+
+endpoint worker::bind(const endpoint& where) {
+  return state_->core->with_links([&](auto& links) { return links.bind(where); });
+}
+
+void worker::connect(const endpoint& where) {
+  state_->core->with_links([&](auto& links) { links.connect(where); });
+}
+
+endpoint worker::bind_plain(const endpoint& where) {
+  return state_->core->with_links([&](auto& links) { return links.bind_plain(where); });
+}
+
+void worker::connect_plain(const endpoint& where) {
+  state_->core->with_links([&](auto& links) { links.connect_plain(where); });
+}
+
+void worker::on_connection(std::function<void(const connection_event&)> told) {
+  state_->core->on_connection(std::move(told));
+}
+
+// Who waits keeps the core, whatever becomes of the worker meanwhile.
+
+task worker::receive() {
+  const auto core = state_->core;
+  return *core->receive_until(detail::worker_core::time_point::max());
+}
+
+std::optional<task> worker::receive_for(duration limit) {
+  const auto core = state_->core;
+  return core->receive_until(deadline_after(limit));
+}
+
+std::optional<task> worker::try_receive() { return receive_for(duration::zero()); }
+
+void worker::run_tasks(const std::function<void(task&)>& handler) { state_->core->run(handler); }
+
+std::uint64_t worker::id() const noexcept { return state_.get()->core->id(); }
+
+worker_statistics worker::statistics() const { return state_->core->statistics(); }
+
+void worker::close() noexcept {
+  if (state_.is_here()) {
+    state_->core->close();
+  }
+}
+
+}  // namespace parley

@@ -1,0 +1,497 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "worker_core.hpp"
+
+#include <parley/error.hpp>
+#include <parley/pipe/doorbell.hpp>  // deadline_after
+
+#include "call_ids.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <limits>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace parley::detail {
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+// Taken from a socket before others get their turn.
+constexpr std::size_t most_received = 64;
+
+const worker_options& checked(const worker_options& options) {
+  const auto check = [](bool is_good, const char* what) {
+    if (!is_good) {
+      throw config_error{std::string{"worker_options."} + what};
+    }
+  };
+  check(options.name.size() <= longest_task_text, "name has at most 65,535 octets");
+  check(options.credit >= 1 && options.credit_bytes >= 1,
+        "credit and credit_bytes must be at least 1");
+  check(options.credit < std::numeric_limits<std::uint32_t>::max(), "credit must be below 2^32");
+  check(options.lease.count() >= 0 && options.linger.count() >= 0, "times cannot be negative");
+  check(options.heartbeat_timeout >= std::chrono::milliseconds{10},
+        "heartbeat_timeout must be at least 10 ms");
+  check(options.once_limit >= 1, "once_limit must be at least 1");
+  return options;
+}
+
+socket_options worker_socket(const worker_options& options) {
+  socket_options chosen;
+  chosen.linger = options.linger;
+  // Small tasks come many in a frame.
+  chosen.max_frame_bytes = std::max(options.max_frame_bytes, std::size_t{64} << 10);
+  chosen.curve = options.curve;
+  return chosen;
+}
+
+void print(const task&, const std::exception& failure) {
+  std::fprintf(stderr, "parley: a task failed: %s\n", failure.what());
+}
+
+}  // namespace
+
+worker_core::worker_core(context& owner, const worker_options& options)
+    : options_{checked(options)}, id_{call_ids{}.next() | 1}, tray_{options_, id_} {
+  links_.emplace(owner, worker_socket(options_), socket_kind::pull, options_.heartbeat_timeout);
+  if (!options_.once.empty()) {
+    journal_.emplace(options_.once, options_.once_limit);
+  }
+  try {
+    thread_ = std::thread{[this] { work(); }};
+    if (journal_) {
+      journal_thread_ = std::thread{[this] { remember(); }};
+    }
+  } catch (...) {
+    finish();
+    throw;
+  }
+}
+
+void worker_core::check_links() const {
+  if (!links_) {
+    throw closed{"use a worker"};
+  }
+}
+
+void worker_core::on_connection(std::function<void(const connection_event&)> told) {
+  const std::lock_guard telling{telling_};
+  on_connection_ = std::move(told);
+  const std::lock_guard lock{links_mutex_};
+  if (on_connection_ && links_) {
+    links_->watch();
+    waker_.wake();
+  }
+}
+
+worker_statistics worker_core::statistics() const {
+  const std::lock_guard lock{mutex_};
+  return tray_.statistics();
+}
+
+// Taking.
+
+std::optional<task> worker_core::receive_until(time_point deadline) {
+  if (held_task* const next = take_until(deadline)) {
+    return task{*next};
+  }
+  return std::nullopt;
+}
+
+held_task* worker_core::take_until(time_point deadline) {
+  std::unique_lock lock{mutex_};
+  for (;;) {
+    if (is_closing_) {
+      throw closed{"receive a task"};
+    }
+    const time_point now = clock::now();
+    if (held_task* const next = tray_.take(now)) {
+      next->owner = shared_from_this();
+      if (is_plain_paused_ && !tray_.is_full_of_plain()) [[unlikely]] {
+        is_plain_paused_ = false;
+        waker_.wake();
+      }
+      if (journal_ && next->id.source != 0) {
+        lock.unlock();
+        if (!is_to_be_done(*next)) {
+          lock.lock();
+          continue;
+        }
+      }
+      return next;
+    }
+    if (deadline != time_point::max() && now >= deadline) {
+      return nullptr;
+    }
+    wait(lock, deadline);
+  }
+}
+
+// False: it was done before, or nobody knows; and that is answered.
+bool worker_core::is_to_be_done(held_task& which) {
+  try {
+    if (!journal_->contains(which.id)) {
+      return true;
+    }
+    answer([&](task_tray& tray) { tray.repeat(which, clock::now()); });
+    which.is_answered = true;
+    let_go(which);
+  } catch (const error& failure) {
+    task unknown{which};
+    report(unknown, failure);
+  }
+  return false;
+}
+
+void worker_core::wait(std::unique_lock<std::mutex>& lock, time_point deadline) {
+  tray_.idle(++receivers_, clock::now());
+  if (deadline == time_point::max()) {
+    came_.wait(lock);
+  } else {
+    came_.wait_until(lock, deadline);
+  }
+  tray_.idle(--receivers_, clock::now());
+}
+
+void worker_core::run(const std::function<void(task&)>& handler) {
+  const auto self = shared_from_this();  // whatever becomes of the worker meanwhile
+  for (;;) {
+    task next;
+    try {
+      next = task{*take_until(time_point::max())};
+    } catch (const closed&) {
+      return;
+    }
+    try {
+      handler(next);
+      if (next.held_ != nullptr && !next.held_->is_answered) {
+        next.done();
+      }
+    } catch (const std::exception& failure) {
+      report(next, failure);
+    } catch (...) {
+      report(next, std::runtime_error{"it threw something that is no std::exception"});
+    }
+  }
+}
+
+void worker_core::report(task& failed, const std::exception& failure) {
+  if (failed.held_ != nullptr && !failed.held_->is_answered) {
+    failed.fail(failure.what());
+  }
+  options_.on_failure ? options_.on_failure(failed, failure) : print(failed, failure);
+}
+
+// Answering.
+
+template<class Action>
+void worker_core::answer(Action&& action) noexcept {
+  if (!home_.is_here()) {
+    return;
+  }
+  std::unique_lock lock{mutex_};
+  try {
+    action(tray_);
+  } catch (const std::bad_alloc&) {
+    // Nobody hears of it; the source gives the task up with the worker.
+  }
+  wake_if_due(lock);
+}
+
+void worker_core::wake_if_due(std::unique_lock<std::mutex>& lock) noexcept {
+  if (sleeps_ && (tray_.should_send() || tray_.next_tick() < sleeps_until_)) {
+    sleeps_ = false;
+    lock.unlock();
+    waker_.wake();
+  }
+}
+
+void worker_core::done(held_task& which, frame&& result) noexcept {
+  which.is_answered = true;
+  worker_core& self = *which.owner;
+  self.answer([&](task_tray& tray) {
+    if (self.journal_ && which.id.source != 0 && which.at != held_task::place::nowhere) {
+      self.to_write_.push_back({nullptr, std::move(result)});
+      self.to_write_.back().of = &tray.take_over(which);
+      self.writes_.notify_one();
+    } else {
+      static_cast<void>(tray.done(which, std::move(result), clock::now()));
+    }
+  });
+}
+
+void worker_core::end(held_task& which, task_entry::ending how, std::string_view why) noexcept {
+  which.is_answered = true;
+  which.owner->answer(
+      [&](task_tray& tray) { static_cast<void>(tray.end(which, how, why, clock::now())); });
+}
+
+bool worker_core::renew(held_task& which) noexcept {
+  bool is_renewed = false;
+  which.owner->answer([&](task_tray& tray) { is_renewed = tray.renew(which, clock::now()); });
+  return is_renewed;
+}
+
+std::stop_token worker_core::stop_token(held_task& which) {
+  worker_core& self = *which.owner;
+  if (!self.home_.is_here()) {
+    return {};
+  }
+  const std::lock_guard lock{self.mutex_};
+  return self.tray_.stop_token(which);
+}
+
+void worker_core::let_go(held_task& which) noexcept {
+  const std::shared_ptr<worker_core> owner = which.owner;
+  if (!owner->home_.is_here()) {
+    return;  // a copy of what is our parent's
+  }
+  if (!which.is_answered) {
+    end(which, task_entry::ending::failed, "it was let go without an answer");
+  }
+  which.owner.reset();
+  owner->tray_.release(which);
+}
+
+// The journal's thread.
+
+void worker_core::remember() noexcept {
+  std::unique_lock lock{mutex_};
+  for (;;) {
+    writes_.wait(lock, [this] { return !to_write_.empty() || has_ended_; });
+    if (to_write_.empty()) {
+      return;
+    }
+    auto together = std::exchange(to_write_, {});
+    lock.unlock();
+    std::vector<task_id> ids;
+    for (const answer_to_write& each : together) {
+      ids.push_back(each.of->id);
+    }
+    write_done(std::move(ids));
+    answer([&](task_tray& tray) {
+      const time_point now = clock::now();
+      for (answer_to_write& each : together) {
+        static_cast<void>(tray.done(*each.of, std::move(each.result), now));
+        tray.release(*each.of);
+      }
+    });
+    lock.lock();
+  }
+}
+
+// Done it is, whether it can be written or not.
+void worker_core::write_done(std::vector<task_id>&& ids) noexcept {
+  try {
+    journal_->add(ids);
+  } catch (const error& failure) {
+    const task none;
+    options_.on_failure ? options_.on_failure(none, failure) : print(none, failure);
+  }
+}
+
+// Closing.
+
+void worker_core::close() noexcept {
+  {
+    const std::lock_guard lock{mutex_};
+    if (std::exchange(is_closing_, true)) {
+      return;
+    }
+    tray_.close(clock::now());
+  }
+  came_.notify_all();
+  waker_.wake();
+}
+
+void worker_core::finish() noexcept {
+  close();
+  const std::lock_guard joining{joining_};
+  if (thread_.joinable()) {
+    thread_.join();
+  }
+  if (journal_thread_.joinable()) {
+    journal_thread_.join();
+  }
+}
+
+// The thread.
+
+void worker_core::work() noexcept {
+  try {
+    serve();
+  } catch (const error&) {
+    // The context was shut down.
+  } catch (const std::bad_alloc&) {
+    // Nothing can be received any more.
+  }
+  close();
+  {
+    const std::lock_guard lock{mutex_};
+    tray_.leave(clock::now());
+    tray_.tick(clock::now(), stops_);
+    has_ended_ = true;
+  }
+  writes_.notify_all();
+  for (std::stop_source& each : stops_) {
+    each.request_stop();
+  }
+  stops_.clear();
+  const std::lock_guard lock{links_mutex_};
+  links_.reset();
+}
+
+void worker_core::serve() {
+  std::optional<time_point> end;
+  for (;;) {
+    const time_point now = clock::now();
+    bool has_done = receive(now);
+    has_done = send(now) || has_done;
+    settle();
+    {
+      const std::lock_guard lock{mutex_};
+      if (is_closing_ && !end) {
+        end = deadline_after(options_.linger);
+      }
+      if (end && (now >= *end || (tray_.working() == 0 && !tray_.owes()))) {
+        tray_.leave(now);
+        break;
+      }
+    }
+    if (!has_done) {
+      sleep(end.value_or(time_point::max()));
+    }
+  }
+  static_cast<void>(send(clock::now()));
+}
+
+// True: something came.
+bool worker_core::receive(time_point now) {
+  news_.clear();
+  {
+    const std::lock_guard links_lock{links_mutex_};
+    bool is_full = false;
+    {
+      const std::lock_guard lock{mutex_};
+      is_full = is_plain_paused_ = tray_.is_full_of_plain();
+    }
+    links_->pause_plain(is_full);
+    links_->receive(news_, most_received, now);
+  }
+  for (link_set::news& each : news_) {
+    take_in(std::move(each), now);
+  }
+  const std::lock_guard lock{mutex_};
+  tray_.tick(now, stops_);
+  return !news_.empty();
+}
+
+void worker_core::take_in(link_set::news&& came, time_point now) {
+  const std::lock_guard lock{mutex_};
+  switch (came.what) {
+    case link_set::news::kind::opened:
+      tray_.opened(came.which, now);
+      break;
+    case link_set::news::kind::opened_plain:
+      tray_.opened_plain(came.which);
+      break;
+    case link_set::news::kind::came:
+      tray_.receive(came.which, std::move(came.came), now);
+      break;
+    case link_set::news::kind::lost:
+      tray_.lost(came.which, now);
+      break;
+  }
+  call_receivers();
+}
+
+void worker_core::call_receivers() noexcept {
+  const std::size_t waiting = tray_.waiting();
+  if (waiting >= receivers_) {
+    if (receivers_ > 0) {
+      came_.notify_all();
+    }
+    return;
+  }
+  for (std::size_t count = 0; count < waiting; ++count) {
+    came_.notify_one();
+  }
+}
+
+// True: something was sent.
+bool worker_core::send(time_point now) {
+  const std::lock_guard links_lock{links_mutex_};
+  {
+    const std::lock_guard lock{mutex_};
+    tray_.begin_sending();
+  }
+  bool has_sent = false;
+  for (const link_set::link each : links_->open()) {
+    while (links_->takes(each)) {
+      std::optional<message> outgoing;
+      {
+        const std::lock_guard lock{mutex_};
+        outgoing = tray_.next_message(each, now);
+      }
+      if (!outgoing) {
+        break;
+      }
+      links_->send(each, std::move(*outgoing), now);
+      has_sent = true;
+    }
+  }
+  return has_sent;
+}
+
+// Calls the program.
+void worker_core::settle() {
+  for (std::stop_source& each : stops_) {
+    each.request_stop();
+  }
+  stops_.clear();
+  std::vector<connection_event> events;
+  {
+    const std::lock_guard lock{links_mutex_};
+    events = links_->take_events();
+  }
+  if (!events.empty()) {
+    const std::lock_guard telling{telling_};
+    for (const connection_event& each : events) {
+      if (on_connection_) {
+        on_connection_(each);
+      }
+    }
+  }
+}
+
+void worker_core::sleep(time_point until) {
+  fds_.clear();
+  bool may_rest = false;
+  const time_point now = clock::now();
+  {
+    const std::lock_guard lock{links_mutex_};
+    may_rest = links_->begin_rest(fds_, until, now);
+  }
+  {
+    const std::lock_guard lock{mutex_};
+    until = std::min(until, tray_.next_tick());
+    if (tray_.waiting() > 0) {
+      until = std::min(until, now + task_tray::telling);  // they will be begun
+    }
+    sleeps_ = may_rest && !tray_.should_send();
+    sleeps_until_ = until;
+    may_rest = sleeps_;
+  }
+  if (may_rest) {
+    waker_.rest(fds_, until);
+    const std::lock_guard lock{mutex_};
+    sleeps_ = false;
+  }
+  const std::lock_guard lock{links_mutex_};
+  links_->end_rest();
+}
+
+}  // namespace parley::detail
