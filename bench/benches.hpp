@@ -9,6 +9,7 @@ namespace parley::bench {
 
 std::vector<bench_case> costs();
 std::vector<bench_case> pipe_sockets();
+std::vector<bench_case> pipeline();
 std::vector<bench_case> pipes();
 std::vector<bench_case> pub_sub();
 std::vector<bench_case> request_reply();
