@@ -661,11 +661,12 @@ TEST_CASE("subscribers that are killed are waited for, and leave nothing behind"
 
 namespace {
 
-// Says to a publisher whatever it likes.
+// Says to a publisher whatever it likes. Has a context of its own, so that all it had is freed when
+// it goes, and what stays is the publisher's.
 class hostile_subscriber {
  public:
-  hostile_subscriber(context& owner, const endpoint& at)
-      : native_{owner, socket_kind::xsub, {.send_limit = 1'000'000, .linger = 0ms}} {
+  explicit hostile_subscriber(const endpoint& at)
+      : native_{owner_, socket_kind::xsub, {.send_limit = 1'000'000, .linger = 0ms}} {
     native_.connect(at);
   }
   // Once: libzmq tells of each, but at the end only that all of them are gone.
@@ -681,6 +682,7 @@ class hostile_subscriber {
   }
 
  private:
+  context owner_;
   parley::socket native_;
   std::set<std::string> said_;
 };
@@ -715,11 +717,17 @@ TEST_CASE("hostile subscribers are noticed by nobody else, and leave nothing beh
       CHECK(copy->front() == "n");
     }
   };
+  // The publisher knows the two readers, and nothing that another said.
+  const auto is_alone = [&] {
+    go_on();
+    return feed.ledger().size() == 1 && feed.subscribers("") == 2;
+  };
+  REQUIRE(await(is_alone));
+  const std::size_t bytes = bytes_in_use();
   std::minstd_rand random{1};
-  std::size_t bytes = 0;
-  for (int round = 0; round < 4; ++round) {
+  for (int round = 0; round < 2; ++round) {
     {
-      hostile_subscriber mad{owner, where};
+      hostile_subscriber mad{where};
       for (int count = 0; count < 500; ++count) {
         const std::uint64_t victim = random() % 2 == 0 ? reader.id() ^ 1 : random();
         std::string said;
@@ -763,18 +771,20 @@ TEST_CASE("hostile subscribers are noticed by nobody else, and leave nothing beh
       }
       go_on();
     }
+    REQUIRE(await(is_alone));
     {
-      hostile_subscriber many{owner, where};
-      for (std::uint64_t id = 1; id <= 3000; ++id) {
+      hostile_subscriber many{where};
+      for (std::uint64_t id = 1; id <= 1000; ++id) {
         many.say(wishes_topic({.subscriber = id, .limit = 10, .limit_bytes = 1000}));
         many.say(prefix_topic(id, ""));
         many.say(inbox_topic(id));
       }
-      REQUIRE(feed.wait_for_subscribers(3000, patience, "n"));
+      REQUIRE(feed.wait_for_subscribers(1002, patience, "n"));
       go_on();
     }
+    REQUIRE(await(is_alone));
     {
-      hostile_subscriber large{owner, where};
+      hostile_subscriber large{where};
       large.say(wishes_topic({.subscriber = 5, .limit = 10, .limit_bytes = 1000}));
       // One of each: libzmq's trie is slow with such prefixes, for whoever they come from.
       const std::string huge(100'000, 'x');
@@ -788,27 +798,21 @@ TEST_CASE("hostile subscribers are noticed by nobody else, and leave nothing beh
     }
     {
       // It never says its inbox, so all of this is kept until it goes.
-      hostile_subscriber unfinished{owner, where};
-      for (int count = 0; count < 50'000; ++count) {
+      hostile_subscriber unfinished{where};
+      for (int count = 0; count < 10'000; ++count) {
         unfinished.say(prefix_topic(6, std::to_string(count)));
       }
       unfinished.say("unfinished");
       REQUIRE(feed.wait_for_subscribers(1, patience, "unfinished"));
       go_on();
     }
-    REQUIRE(await([&] {
-      go_on();
-      return feed.ledger().size() == 1 && feed.subscribers("n") == 2 &&
-             feed.subscribers("unfinished") == 0;
-    }));
-    if (round == 1) {
-      bytes = bytes_in_use();
-    }
+    REQUIRE(await(is_alone));
   }
   CHECK(feed.statistics().nonsense > 0);
   CHECK(got.received == published);
+  // libzmq frees what it had of a connection in the background.
   CHECK((support::address_sanitizer || support::thread_sanitizer ||
-         bytes_in_use() < bytes + (std::size_t{4} << 20)));
+         await([&] { return bytes_in_use() < bytes + (std::size_t{1} << 20); })));
 }
 
 TEST_CASE("hostile publishers disturb no other, and what they send is bounded") {
