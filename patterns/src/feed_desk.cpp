@@ -10,6 +10,8 @@ namespace {
 
 // A peer may claim to be any number of subscribers.
 constexpr std::size_t most_subscribers = 65'536;
+// Of those that are gone, so many are known that would miss something.
+constexpr std::size_t most_unheard = 4096;
 constexpr std::size_t most_prefixes = 1'000'000;
 constexpr std::size_t longest_prefix = 65'535;
 
@@ -341,6 +343,10 @@ bool feed_desk::settle(std::uint64_t subscriber, subscriber_words& words, time_p
     feed_link& opened = *made;
     links_.emplace(subscriber, std::move(made));
     open(opened, words.added, now);
+    if (const auto known = unheard_.find(subscriber); known != unheard_.end()) {
+      push_unheard(opened, known->second);
+      unheard_.erase(known);
+    }
   }
   return true;
 }
@@ -487,6 +493,7 @@ void feed_desk::begin_from(feed_link& link, std::uint64_t sequence, std::uint64_
   for (const std::string& each : prefixes) {
     link.remove_prefix(each);
   }
+  const unheard missing = unheard_before(link, sequence, urgent);
   link.begin_anew(ids_.next());
   sequence = std::clamp<std::uint64_t>(sequence, 1, next_);
   urgent = std::clamp<std::uint64_t>(urgent, 1, next_urgent_);
@@ -502,6 +509,32 @@ void feed_desk::begin_from(feed_link& link, std::uint64_t sequence, std::uint64_
   if (urgent < next_urgent_) {
     link.push_lost(urgent, next_urgent_ - 1, true, reason);
   }
+  push_unheard(link, missing);
+}
+
+void feed_desk::push_unheard(feed_link& to, const unheard& missing) {
+  for (const bool is_urgent : {false, true}) {
+    if (const feed_link::unheard& each = missing[is_urgent ? 1 : 0]; each.count > 0) {
+      to.push_lost(each.first, each.last, is_urgent, loss_reason::away, each.count);
+    }
+  }
+}
+
+feed_desk::unheard feed_desk::unheard_before(const feed_link& link, std::uint64_t sequence,
+                                             std::uint64_t urgent) const {
+  if (options_.when_lagging != lag_policy::newest_by_topic) {
+    return {};  // it knows by the numbers
+  }
+  return {link.unheard_before(sequence, false), link.unheard_before(urgent, true)};
+}
+
+void feed_desk::give_up(links::iterator which) {
+  const feed_link& link = *which->second;
+  const unheard missing = unheard_before(link, link.greatest(false) + 1, link.greatest(true) + 1);
+  if (missing[0].count + missing[1].count > 0 && unheard_.size() < most_unheard) {
+    unheard_[which->first] = missing;
+  }
+  close(which);
 }
 
 void feed_desk::close(links::iterator which) {
@@ -518,7 +551,7 @@ void feed_desk::look_around(time_point now) {
   for (auto at = links_.begin(); at != links_.end();) {
     const auto next = std::next(at);
     if (!at->second->is_here() && now - at->second->away_since() >= options_.away) {
-      close(at);
+      give_up(at);
     }
     at = next;
   }

@@ -13,6 +13,7 @@
 #include "feed_link.hpp"
 #include "feed_wire.hpp"
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -106,6 +107,12 @@ class feed_desk {
   void add_prefixes(feed_link& link, const prefix_set& prefixes, const feed_start& start,
                     time_point now);
   void begin_from(feed_link& link, std::uint64_t sequence, std::uint64_t urgent, time_point now);
+  // What it cannot miss by the numbers, of each lane, when it goes on from these.
+  using unheard = std::array<feed_link::unheard, 2>;
+  [[nodiscard]] unheard unheard_before(const feed_link& link, std::uint64_t sequence,
+                                       std::uint64_t urgent) const;
+  static void push_unheard(feed_link& to, const unheard& missing);
+  void give_up(links::iterator which);
   void close(links::iterator which);
   void look_around(time_point now);
 
@@ -130,6 +137,8 @@ class feed_desk {
   call_ids ids_;
 
   links links_;
+  // Of subscribers that were away for too long, until they come back.
+  std::unordered_map<std::uint64_t, unheard> unheard_;
   std::map<std::uint64_t, subscriber_words> words_;
   std::vector<std::uint64_t> spoken_;  // who said something since the last flush
 

@@ -2,9 +2,19 @@
 #include "feed_link.hpp"
 
 #include <algorithm>
+#include <optional>
 
 namespace parley::detail {
 namespace {
+
+// What it says that was lost, if that is what it says.
+std::optional<feed_entry> lost_in(const feed_range& told) {
+  if (told.of->what != feed_entry::kind::lost) {
+    return std::nullopt;
+  }
+  std::string_view bytes = told.of->packed(told.begin, told.end);
+  return take_entry(bytes);
+}
 
 // A request to send again that comes sooner after another is the same one.
 constexpr std::chrono::milliseconds between_repeats{20};
@@ -210,7 +220,7 @@ void feed_link::push_news(const feed_entry& news) {
 }
 
 void feed_link::push_lost(std::uint64_t first, std::uint64_t last, bool is_urgent,
-                          loss_reason reason) {
+                          loss_reason reason, std::uint64_t count) {
   if (books_.empty() || is_cut_off_) {
     return;
   }
@@ -220,7 +230,7 @@ void feed_link::push_lost(std::uint64_t first, std::uint64_t last, bool is_urgen
   lost.reason = reason;
   lost.sequence = first;
   lost.last = last;
-  lost.count = last - first + 1;
+  lost.count = count > 0 ? count : last - first + 1;
   lost.topic = books_[0].prefix;
   push_loss(0, lost);
 }
@@ -460,9 +470,19 @@ std::uint32_t feed_link::room_in_row(const feed_range& messages) const noexcept 
   return count;
 }
 
+void feed_link::raise_greatest(bool is_urgent, std::uint64_t number) noexcept {
+  std::uint64_t& greatest = (is_urgent ? urgent_ : usual_).greatest;
+  greatest = std::max(greatest, number);
+}
+
 void feed_link::enter_row(share&& next) {
   const std::uint32_t count = next.size();
   row_bytes_ += cost(next);
+  if (next.of->is_message()) {
+    raise_greatest(next.of->is_urgent, next.last());
+  } else if (const auto lost = lost_in(next)) {
+    raise_greatest(lost->is_urgent, lost->last);
+  }
   if (row_.empty() || row_.back().book != next.book || !row_.back().join(next)) {
     row_.push_back({std::move(next), acknowledged_ + entries_ + 1});
   }
@@ -582,6 +602,41 @@ std::uint64_t feed_link::least_awaited(bool is_urgent, std::uint64_t otherwise) 
   const lane& waits = is_urgent ? urgent_ : usual_;
   std::for_each(waits.waiting.begin(), waits.waiting.end(), look);
   return least;
+}
+
+void feed_link::unheard::add(std::uint64_t from, std::uint64_t to,
+                             std::uint64_t messages) noexcept {
+  first = count == 0 ? from : std::min(first, from);
+  last = std::max(last, to);
+  count += messages;
+}
+
+feed_link::unheard feed_link::unheard_before(std::uint64_t number, bool is_urgent) const {
+  unheard found;
+  const auto add = [&](std::uint64_t first, std::uint64_t last, std::uint64_t count) {
+    if (first < number) {
+      found.add(first, std::min(last, number - 1), std::min(count, number - first));
+    }
+  };
+  const auto look = [&](const feed_range& each) {
+    if (each.of->is_message()) {
+      for (std::uint32_t index = each.begin; each.of->is_urgent == is_urgent && index < each.end;
+           ++index) {
+        add(each.of->sequence(index), each.of->sequence(index), 1);
+      }
+    } else if (const auto lost = lost_in(each); lost && lost->is_urgent == is_urgent) {
+      add(lost->sequence, lost->last, lost->count);
+    }
+  };
+  std::for_each(row_.begin(), row_.end(), look);
+  const lane& waits = is_urgent ? urgent_ : usual_;
+  std::for_each(waits.waiting.begin(), waits.waiting.end(), look);
+  for (const losses* const notes : {&waits.before, &waits.behind}) {
+    for (const auto& [key, what] : *notes) {
+      add(what.first, what.last, what.count);
+    }
+  }
+  return found;
 }
 
 subscriber_ledger feed_link::ledger() const {

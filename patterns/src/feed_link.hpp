@@ -68,8 +68,9 @@ class feed_link {
   void push_remembered(const feed_range& message);
   // Something to be told, in its turn among the messages.
   void push_news(const feed_entry& news);
-  // Messages it will not get, which were not in its queue.
-  void push_lost(std::uint64_t first, std::uint64_t last, bool is_urgent, loss_reason reason);
+  // Messages it will not get, which were not in its queue: all from first to last, or so many.
+  void push_lost(std::uint64_t first, std::uint64_t last, bool is_urgent, loss_reason reason,
+                 std::uint64_t count = 0);
   // Messages of a prefix that did not come as far as here, if it wants some of them.
   void push_loss_upstream(const feed_entry& lost);
   // The slot of a topic is another's from now on.
@@ -105,6 +106,20 @@ class feed_link {
   [[nodiscard]] bool has_received(std::uint64_t sequence, std::uint64_t urgent) const noexcept;
   // The least number of a message that it has not received yet; or else that one.
   [[nodiscard]] std::uint64_t least_awaited(bool is_urgent, std::uint64_t otherwise) const noexcept;
+  // What it has not received of the messages before that number, nor was told to have lost. Where
+  // newer messages take the places of older ones, it cannot miss these by their numbers.
+  struct unheard {
+    std::uint64_t first = 0;
+    std::uint64_t last = 0;
+    std::uint64_t count = 0;
+
+    void add(std::uint64_t from, std::uint64_t to, std::uint64_t messages) noexcept;
+  };
+  [[nodiscard]] unheard unheard_before(std::uint64_t number, bool is_urgent) const;
+  // The greatest number that may have been sent.
+  [[nodiscard]] std::uint64_t greatest(bool is_urgent) const noexcept {
+    return (is_urgent ? urgent_ : usual_).greatest;
+  }
   // It said that it received something of this link.
   [[nodiscard]] bool is_heard() const noexcept { return acknowledged_ > 0; }
 
@@ -134,6 +149,7 @@ class feed_link {
     std::size_t bytes = 0;
     losses before;  // lost in front of all that waits
     losses behind;
+    std::uint64_t greatest = 0;  // that came into the row, or was told to be lost
     std::unordered_map<std::uint32_t, std::uint64_t> newest;  // by topic: index; newest_by_topic
 
     [[nodiscard]] bool is_idle() const noexcept {
@@ -152,6 +168,7 @@ class feed_link {
   [[nodiscard]] bool supersede(lane& in, share& message);
   [[nodiscard]] bool has_room() const noexcept;
   [[nodiscard]] std::uint32_t room_in_row(const feed_range& messages) const noexcept;
+  void raise_greatest(bool is_urgent, std::uint64_t number) noexcept;
   void enter_row(share&& next);
   void enter_notes(lane& from);
   void fill_row_from(lane& from, time_point now);
