@@ -264,11 +264,11 @@ TEST_CASE("run calls the handler on several threads at once, and answers what it
   }
   CHECK(at.there->deal(3));
   CHECK(at.there->ends().at(2) == "done body!");
-  CHECK(threads.size() == 3);
   at.here.close();
   for (std::thread& each : running) {
     each.join();
   }
+  CHECK(threads.size() == 3);
   CHECK(at.here.statistics().done == 3);
 }
 
