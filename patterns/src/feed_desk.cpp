@@ -272,6 +272,8 @@ void feed_desk::take_subscription(bool comes, std::string_view topic) {
     case feed_subscription::kind::wishes:
       if (comes) {
         words.wishes = said->wishes;
+      } else if (connections(who, words) > 1) {
+        words.is_leaving = true;
       } else {
         leave(words);
       }
@@ -284,6 +286,9 @@ void feed_desk::take_subscription(bool comes, std::string_view topic) {
         ++counts_.nonsense;
         break;
       }
+      if (!comes && words.is_leaving) {
+        break;  // by another connection it is still wanted
+      }
       (comes ? words.added : words.removed).emplace(said->prefix);
       if (auto& others = comes ? words.removed : words.added; !others.empty()) {
         others.erase(std::string{said->prefix});
@@ -291,12 +296,20 @@ void feed_desk::take_subscription(bool comes, std::string_view topic) {
       break;
     case feed_subscription::kind::inbox:
       if (comes) {
-        words.came = true;
+        ++words.connections;
+      } else if (connections(who, words) > 1) {
+        --words.connections;
+        words.is_leaving = false;
       } else {
         leave(words);
       }
       break;
   }
+}
+
+int feed_desk::connections(std::uint64_t subscriber, const subscriber_words& words) const {
+  const auto at = links_.find(subscriber);
+  return words.connections + (at == links_.end() || words.left ? 0 : at->second->connections());
 }
 
 // All its subscriptions go, in any order.
@@ -330,10 +343,14 @@ bool feed_desk::settle(std::uint64_t subscriber, subscriber_words& words, time_p
       link->remove_prefix(each);
     }
     add_prefixes(*link, words.added, link->wishes().start, now);
-    return true;
+    link->count_connections(words.connections);
+    const bool is_leaving = words.is_leaving;
+    words = {};
+    words.is_leaving = is_leaving;
+    return !is_leaving;
   }
   words.removed.clear();
-  if (!words.came || (link == nullptr && !words.wishes)) {
+  if (words.connections == 0 || (link == nullptr && !words.wishes)) {
     return !words.wishes && words.added.empty();  // the rest is on its way
   }
   if (link != nullptr) {
@@ -342,6 +359,7 @@ bool feed_desk::settle(std::uint64_t subscriber, subscriber_words& words, time_p
     auto made = std::make_unique<feed_link>(options_, *words.wishes, ids_.next());
     feed_link& opened = *made;
     links_.emplace(subscriber, std::move(made));
+    opened.count_connections(words.connections);
     open(opened, words.added, now);
     if (const auto known = unheard_.find(subscriber); known != unheard_.end()) {
       push_unheard(opened, known->second);
@@ -353,6 +371,7 @@ bool feed_desk::settle(std::uint64_t subscriber, subscriber_words& words, time_p
 
 void feed_desk::regain(feed_link& link, const subscriber_words& words, time_point now) {
   link.regain_connection(words.wishes.value_or(link.wishes()));
+  link.count_connections(words.connections);
   for (const std::string& each : link.prefixes()) {
     if (!words.added.contains(each)) {
       link.remove_prefix(each);

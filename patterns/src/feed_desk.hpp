@@ -78,8 +78,9 @@ class feed_desk {
     std::optional<feed_wishes> wishes;
     prefix_set added;
     prefix_set removed;
-    bool left = false;  // its inbox went, and what is above came after that
-    bool came = false;  // its inbox
+    bool left = false;        // its last connection, and what is above came after that
+    bool is_leaving = false;  // one of several connections: its wishes went, not yet its inbox
+    int connections = 0;      // made, less those that went: by its inboxes
   };
   struct known_topic {
     std::uint32_t slot = 0;
@@ -99,6 +100,7 @@ class feed_desk {
   void settle(time_point now);
   // True: they are settled, and to be forgotten.
   [[nodiscard]] bool settle(std::uint64_t subscriber, subscriber_words& words, time_point now);
+  [[nodiscard]] int connections(std::uint64_t subscriber, const subscriber_words& words) const;
   static void leave(subscriber_words& words);
   void open(feed_link& link, const prefix_set& prefixes, time_point now);
   void regain(feed_link& link, const subscriber_words& words, time_point now);

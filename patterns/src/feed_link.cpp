@@ -320,6 +320,7 @@ void feed_link::tell(losses& notes, lane& to) {
 
 void feed_link::lose_connection(time_point now) {
   is_here_ = false;
+  connections_ = 0;
   changed_ = now;
   sent_ = 0;
   if (!wishes_.recovers) {

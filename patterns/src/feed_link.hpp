@@ -41,6 +41,10 @@ class feed_link {
   // Entries that may be on the way.
   [[nodiscard]] std::size_t window() const noexcept { return window_; }
   [[nodiscard]] bool is_here() const noexcept { return is_here_; }
+  // By which its subscriber is here. Several: it is made anew before the old one is seen to be
+  // lost, or it has two ways to this publisher.
+  [[nodiscard]] int connections() const noexcept { return connections_; }
+  void count_connections(int change) noexcept { connections_ += change; }
   [[nodiscard]] bool is_cut_off() const noexcept { return is_cut_off_; }
   // When its connection was lost.
   [[nodiscard]] time_point away_since() const noexcept { return changed_; }
@@ -182,6 +186,7 @@ class feed_link {
   std::uint64_t id_;
   std::size_t window_ = 0;
   bool is_here_ = true;
+  int connections_ = 0;
   bool is_cut_off_ = false;
   time_point changed_{};
   time_point last_sent_{};

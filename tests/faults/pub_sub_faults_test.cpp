@@ -5,6 +5,7 @@
 // books balance to the message: what comes is in order and comes once, what does not is named.
 #include <parley/error.hpp>
 #include <parley/forwarder.hpp>
+#include <parley/monitor.hpp>
 #include <parley/pub_sub.hpp>
 #include <parley/socket.hpp>
 
@@ -317,6 +318,40 @@ TEST_CASE("a link that is cut within the memory loses nothing") {
   REQUIRE(is_delivered(feed, got));
   CHECK(books(feed).published == published);
   CHECK(books(feed).delivered == published);
+}
+
+TEST_CASE("of two ways to a publisher one may be cut") {
+  const nothing_left afterwards;
+  context owner;
+  publisher feed{owner, {.away = 50ms, .heartbeat = 50ms}};
+  const endpoint where = feed.bind("tcp://127.0.0.1:0");
+  monitor watch = feed.watch();
+  fault_proxy proxy{where};
+  subscriber reader{owner, where, {"n"}};
+  reader.connect(proxy.where());
+  receiver got{reader};
+  std::uint64_t published = 0;
+  const auto go_on = [&] {
+    publish(feed, published + 1, published + 20);
+    published += 20;
+    return got.reach(published);
+  };
+  REQUIRE(feed.wait_for_subscribers(1, patience, "n"));
+  // What comes both ways comes twice, and is given to the program once.
+  REQUIRE(await([&] { return go_on() && reader.ledger().front().repeated > 0; }));
+  proxy.cut();
+  REQUIRE(await([&] {
+    const auto event = watch.try_receive();
+    return go_on() && event && event->change == connection_change::disconnected;
+  }));
+  for (int round = 0; round < 20; ++round) {
+    CHECK(go_on());
+    REQUIRE(is_delivered(feed, got));
+  }
+  CHECK(got.received == published);
+  CHECK(got.all(kind::resumed).empty());
+  CHECK(feed.statistics().left_subscribers == 0);
+  CHECK(is_here(feed));
 }
 
 TEST_CASE("a link that is down past the memory loses exactly the range that is told") {

@@ -424,6 +424,47 @@ TEST_CASE("a connection lost and made anew between two looks is both") {
   CHECK(at.desk.subscribers("b") == 1);
 }
 
+TEST_CASE("a connection that is seen to be lost after the next was made takes nothing with it") {
+  for (const bool between_two_looks : {false, true}) {
+    desk_at_work at;
+    at.connect(wishes(1), {"a", "b"});
+    at.say('\1', wishes_topic(wishes(1)));
+    at.add(1, "a");
+    at.add(1, "b");
+    at.say('\1', inbox_topic(1));
+    if (!between_two_looks) {
+      at.flush();
+    }
+    at.disconnect(wishes(1), {"a", "b"});
+    static_cast<void>(at.said());
+    CHECK(at.desk.subscribers("a") == 1);
+    CHECK(at.desk.subscribers("b") == 1);
+    at.publish("a", "1");
+    at.flush();
+    CHECK(at.said() == "1:a=1");
+    at.say('\0', prefix_topic(1, "a"));
+    at.say('\0', "a");
+    at.flush();
+    CHECK(at.desk.subscribers("a") == 0);
+    at.disconnect(wishes(1), {"b"});
+    CHECK(at.desk.subscribers("") == 0);
+    CHECK_FALSE(at.desk.ledger().front().is_here);
+  }
+}
+
+TEST_CASE("nor if it is so many subscriptions that its end comes in two looks") {
+  desk_at_work at;
+  at.connect(wishes(1), {"a", "b"});
+  at.connect(wishes(1), {"a", "b"});
+  for (const std::string& each : {wishes_topic(wishes(1)), prefix_topic(1, "a"), std::string{"a"},
+                                  prefix_topic(1, "b"), std::string{"b"}, inbox_topic(1)}) {
+    at.say('\0', each);
+    at.flush();
+  }
+  CHECK(at.desk.subscribers("a") == 1);
+  CHECK(at.desk.subscribers("b") == 1);
+}
+
 TEST_CASE("who is away for too long is forgotten, and its messages are counted") {
   desk_at_work at;
   at.connect(wishes(1), {"a"});
