@@ -167,6 +167,11 @@ class descriptors {
 }  // namespace
 
 TEST_CASE("a client that finds no descriptor for a new link waits until there is one") {
+  if (support::address_sanitizer) {
+    // It comes with that for undefined behaviour, which looks at a type that it has not met yet
+    // through a pipe, and without a descriptor calls it a wrong one.
+    return;
+  }
   const nothing_left afterwards;
   const descriptors few;
   context owner;
