@@ -8,6 +8,7 @@
 namespace parley::bench {
 
 std::vector<bench_case> costs();
+std::vector<bench_case> durable_pipeline();  // more of pipeline
 std::vector<bench_case> pipe_sockets();
 std::vector<bench_case> pipeline();
 std::vector<bench_case> pipes();

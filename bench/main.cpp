@@ -58,7 +58,7 @@ int bench(const arguments& args) {
   } const benches[] = {
       {"pipes", pipes},     {"sockets", sockets},           {"gateway", gateway},
       {"costs", costs},     {"pipe sockets", pipe_sockets}, {"request_reply", request_reply},
-      {"pub_sub", pub_sub}, {"pipeline", pipeline},
+      {"pub_sub", pub_sub}, {"pipeline", pipeline},         {"pipeline", durable_pipeline},
   };
   std::ofstream json;
   if (!args.json.empty()) {
