@@ -110,9 +110,8 @@ void add_json(CLI::App& command, bool& json, const std::string& meaning) {
 }
 
 void add_example(CLI::App& command, const std::string& example) {
-  command.footer(
-      "Example:\n  " + example +
-      "\n\nExit codes: 0 done, 1 usage, 2 timed out, 3 cannot bind or connect,\n"
-      "4 the peer answered with an error, 5 no server, 6 server lost, 7 server overloaded,\n"
-      "130 or 143 interrupted before it was done.");
+  command.footer("Example:\n  " + example +
+                 "\n\nExit codes: 0 done, 1 usage, 2 timed out, 3 cannot bind or connect,\n"
+                 "4 the peer answered with an error, or tasks failed, 5 no server, 6 server lost,\n"
+                 "7 server overloaded, 130 or 143 interrupted before it was done.");
 }

@@ -35,6 +35,7 @@ constexpr std::array commands{
     command{"push", "hand out tasks to workers", add_push},
     command{"pull", "take tasks and print them", add_pull},
     command{"work", "run a command for each task", add_work},
+    command{"queue", "look into a source's tasks", add_queue},
 #ifdef PARLEY_WITH_GATEWAYS
     command{"gateway", "let STOMP clients join in", add_gateway},
 #endif
@@ -52,6 +53,9 @@ exit_code code_of(const parley::error& failure) {
     case parley::errc::invalid_endpoint:
     case parley::errc::invalid_config:
     case parley::errc::unsupported:
+    case parley::errc::cannot_read:
+    case parley::errc::cannot_write:
+    case parley::errc::damaged_file:
       return exit_code::usage;
     default:
       return exit_code::unreachable;

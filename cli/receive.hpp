@@ -8,6 +8,7 @@
 #include "output.hpp"
 #include "runtime.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -27,6 +28,10 @@ struct receive_args {
     add_json(command, json, "print each " + noun + " as a JSON object on a line of its own");
   }
 };
+
+// Of workers: what they have not begun goes back to its source at once, not when they are missed.
+// Shorter than an interrupted command may take.
+inline constexpr std::chrono::milliseconds to_say_goodbye{500};
 
 // To be called first: what stopping the command means, and that it prints.
 inline void begin_receiving(runtime& run, const receive_args& args) {

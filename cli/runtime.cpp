@@ -73,6 +73,20 @@ void runtime::finish() {
   }
 }
 
+runtime::goodbye::goodbye(runtime& of, std::function<void()> say) : of_{of} {
+  const std::lock_guard lock{of_.mutex_};
+  of_.goodbye_ = std::move(say);
+  pollfd stopped{of_.stop_fd_, POLLIN, 0};
+  if (::poll(&stopped, 1, 0) > 0) {
+    of_.goodbye_();
+  }
+}
+
+runtime::goodbye::~goodbye() {
+  const std::lock_guard lock{of_.mutex_};
+  of_.goodbye_ = nullptr;
+}
+
 void runtime::wait_until_stopped() const {
   pollfd waited{stop_fd_, POLLIN, 0};
   while (::poll(&waited, 1, -1) < 0) {
@@ -86,7 +100,9 @@ exit_code runtime::stopped_code() const noexcept {
 void runtime::stop() noexcept {
   raise_flag(stop_fd_);
   const std::lock_guard lock{mutex_};
-  if (context_) {
+  if (goodbye_) {
+    goodbye_();
+  } else if (context_) {
     context_->shutdown();
   }
 }

@@ -13,6 +13,7 @@
 #include <parley/context.hpp>
 
 #include <atomic>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -33,6 +34,19 @@ class runtime {
   // Requires: the command's own sockets and patterns are gone.
   void finish();
 
+  // While it lives, stopping means this instead: what has to say goodbye cannot do so in a context
+  // that was shut down.
+  class goodbye {
+   public:
+    goodbye(runtime& of, std::function<void()> say);
+    ~goodbye();
+    goodbye(const goodbye&) = delete;
+    goodbye& operator=(const goodbye&) = delete;
+
+   private:
+    runtime& of_;
+  };
+
   // Waits for the end that a signal brings.
   void wait_until_stopped() const;
   // Readable from the moment that the command has to end.
@@ -47,8 +61,9 @@ class runtime {
   void watch();
   void stop() noexcept;
 
-  std::mutex mutex_;  // guards context_ against the watcher
+  std::mutex mutex_;  // guards these two against the watcher
   std::optional<parley::context> context_;
+  std::function<void()> goodbye_;
   std::atomic<bool> endless_{false};
   std::atomic<int> signal_{0};
   std::atomic<bool> watches_stdout_{false};

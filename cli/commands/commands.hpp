@@ -23,6 +23,7 @@ action add_serve(CLI::App& command);
 action add_push(CLI::App& command);
 action add_pull(CLI::App& command);
 action add_work(CLI::App& command);
+action add_queue(CLI::App& command);
 action add_gateway(CLI::App& command);
 action add_keygen(CLI::App& command);
 action add_version(CLI::App& command);

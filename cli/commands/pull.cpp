@@ -16,7 +16,8 @@ exit_code pull(runtime& run, const pull_args& args) {
   begin_receiving(run, args);
   const output out{args.json};
   const auto friends = args.curve.list(run.context());
-  parley::worker worker{run.context(), {.curve = args.curve.get()}};
+  parley::worker worker{run.context(), {.linger = to_say_goodbye, .curve = args.curve.get()}};
+  const runtime::goodbye leaving{run, [&worker] { worker.close(); }};
   const auto watch = handshake_watch::listening_to(worker, args.curve);
   take_places(worker, args.places.parse(), args.plain,
               [&](const parley::endpoint& at) { out.bound(at); });

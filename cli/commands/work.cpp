@@ -66,7 +66,7 @@ class crew {
         job.done(answer.text);
       }
     } catch (const parley::cancelled&) {
-      // Its source knows.
+      job.give_back();  // if its source does not know already
     } catch (const parley::closed&) {
       job.give_back();
       throw;
@@ -110,7 +110,9 @@ exit_code work(runtime& run, const work_args& args) {
                          .credit = args.jobs,
                          .lease = limit + std::chrono::seconds{10},
                          .once = args.once,
+                         .linger = to_say_goodbye,
                          .curve = args.curve.get()}};
+  const runtime::goodbye leaving{run, [&worker] { worker.close(); }};
   const auto watch = handshake_watch::listening_to(worker, args.curve);
   take_places(worker, args.places.parse(), args.plain,
               [&](const parley::endpoint& at) { out.bound(at); });
@@ -153,7 +155,6 @@ action add_work(CLI::App& command) {
   args->curve.add_to(command);
   add_plain(command, args->plain, "PUSH");
   add_json(command, args->json, "print what became of each task as a JSON object on a line");
-  add_example(command,
-              "parley work tcp://localhost:5557 -j 4 --exec 'read png && optipng \"$png\"'");
+  add_example(command, "parley work tcp://localhost:5557 -j 4 --exec 'optipng \"$(cat)\"'");
   return [args](runtime& run) { return work(run, *args); };
 }

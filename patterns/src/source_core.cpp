@@ -125,6 +125,8 @@ bool source_core::has_room(std::size_t bytes) const {
 std::optional<task_id> source_core::push(task_draft&& draft, time_point deadline) {
   if (draft.options) {
     checked(*draft.options);
+  }
+  if (draft.options || journal_) {
     draft.pushed = clock::now();
   }
   const std::size_t bytes = draft.body.size();
@@ -202,6 +204,7 @@ bool source_core::retry(std::uint64_t number) {
     draft.body = letter->body;
     draft.options = std::make_unique<task_options>(letter->options);
     draft.options->delay = draft.options->deadline = std::chrono::milliseconds{0};
+    draft.pushed = clock::now();
     if (!writer_) {
       desk_.add(std::move(draft), clock::now());
       waker_.wake();

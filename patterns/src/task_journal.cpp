@@ -352,6 +352,18 @@ void task_journal::load(const on_task& task, const on_dead& dead) {
   }
 }
 
+void task_journal::find(std::uint64_t number, const on_task& task, const on_dead& dead) {
+  statement select = file_.prepare(std::string{select_tasks} + " WHERE number = ?");
+  auto row = select.query(number);
+  if (!row.next()) {
+    return;
+  }
+  if (const char* const fault = fault_of(row)) {
+    file_.fail_damaged(fault);
+  }
+  pass_on(row, id_, clocks{}, task, dead);
+}
+
 void task_journal::write(std::span<const task_draft> drafts,
                          std::span<const journal_change> changes) {
   try {

@@ -56,6 +56,8 @@ class task_journal {
   // All that there is, in the order of numbers. Throws error: damaged_file, perhaps at the end:
   // then nothing of it may be used.
   void load(const on_task& task, const on_dead& dead);
+  // The one of that number, if it is there. Throws error: damaged_file.
+  void find(std::uint64_t number, const on_task& task, const on_dead& dead);
 
   // All of it or nothing, on disk when it returns: first the changes, then the tasks. A task whose
   // number is there already, a dead letter that is tried again, takes its place. Throws error:

@@ -5,8 +5,8 @@ import unittest
 
 from program import ProgramTest
 
-COMMANDS = ["pub", "sub", "forward", "req", "rep", "call", "serve", "push", "pull", "gateway", "keygen",
-            "version"]
+COMMANDS = ["pub", "sub", "forward", "req", "rep", "call", "serve", "push", "pull", "work", "queue", "gateway",
+            "keygen", "version"]
 
 
 class Test(ProgramTest):

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MPL-2.0
 import json
+import os
+import pty
 import queue
 import signal
+import tempfile
 import unittest
 
 from program import PATIENCE, ProgramTest
@@ -70,6 +73,94 @@ class Test(ProgramTest):
         source = self.start_parley("push", "tcp://127.0.0.1:0", "--", "--count", "-5")
         worker = self.start_parley("pull", source.bound(), "--count", 2)
         self.assert_done(worker.finish(), "--count\n-5\n")
+
+    def journal(self):
+        """The path of a file that is not there yet."""
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        return os.path.join(directory.name, "tasks.db")
+
+    def test_tasks_in_a_journal_go_on_after_push_was_killed(self):
+        journal = self.journal()
+        first = self.start_parley("push", "tcp://127.0.0.1:0", "--journal", journal)
+        there = first.bound()
+        first.write("".join(f"{number}\n" for number in range(100)))
+        worker = self.start_parley("work", there, "--exec", "cat", "--json")
+        for _ in range(10):
+            worker.line()
+        first.process.kill()
+        first.process.wait()
+        second = self.start_parley("push", there, "--journal", journal, "one more")
+        self.assert_done(second.finish())
+        worker.stop()
+        results = {json.loads(line)["result"] for line in worker.seen["out"].decode().splitlines()}
+        self.assertIn("one more", results)
+
+    def test_a_journal_belongs_to_one_push_at_a_time(self):
+        journal = self.journal()
+        owner = self.start_parley("push", "tcp://127.0.0.1:0", "x", "--journal", journal)
+        owner.bound()
+        self.assert_fails(self.parley("push", "tcp://127.0.0.1:0", "y", "--journal", journal), 3,
+                          f"process {owner.process.pid} has it")
+
+    def test_a_file_that_is_no_journal_is_refused(self):
+        journal = self.journal()
+        with open(journal, "w", encoding="utf-8") as file:
+            file.write("some text, and no journal\n" * 100)
+        self.assert_fails(self.parley("push", "tcp://127.0.0.1:0", "y", "--journal", journal), 1, journal)
+
+    def test_urgent_tasks_overtake(self):
+        journal = self.journal()
+        for priority, body in ((1, "low"), (9, "high"), (5, "middle")):
+            self.assertEqual(self.parley("push", "tcp://127.0.0.1:0", body, "--priority", priority,
+                                         "--journal", journal, "--timeout", "0").code, 2)
+        source = self.start_parley("push", "tcp://127.0.0.1:0", "--journal", journal)
+        worker = self.start_parley("pull", source.bound(), "--count", 3)
+        self.assert_done(worker.finish(), "high\nmiddle\nlow\n")
+        self.assert_done(source.finish())
+
+    def test_a_task_waits_for_its_time(self):
+        source = self.start_parley("push", "tcp://127.0.0.1:0", "x", "--delay", "1h")
+        worker = self.start_parley("pull", source.bound(), "--timeout", "0.5")
+        self.assertEqual((worker.finish().code, worker.seen["out"]), (2, b""))
+
+    def test_a_task_that_no_worker_begins_in_time_is_dropped_and_told(self):
+        self.assert_fails(self.parley("push", "tcp://127.0.0.1:0", "x", "--deadline", "10ms"), 4,
+                          "1 task expired")
+
+    def test_a_limit_holds_up_those_who_push(self):
+        self.assert_fails(self.parley("push", "tcp://127.0.0.1:0", "a", "b", "--limit", 1, "--timeout",
+                                      "0.05"), 2, "there was no room")
+
+    def test_tasks_for_a_name_are_only_for_that_worker(self):
+        source = self.start_parley("push", "tcp://127.0.0.1:0", "a", "b", "--to", "printer")
+        there = source.bound()
+        other = self.start_parley("pull", there)
+        printer = self.start_parley("work", there, "--name", "printer", "--exec", "cat", "--json")
+        self.assert_done(source.finish())
+        self.assert_done(other.stop())
+        self.assertEqual(len([printer.line(), printer.line()]), 2)
+
+    def test_push_tells_what_failed_too_often(self):
+        source = self.start_parley("push", "tcp://127.0.0.1:0", "good", "bad", "--attempts", 2)
+        worker = self.start_parley("work", source.bound(), "--exec", "grep -v bad", "--json")
+        result = source.finish()
+        self.assertEqual(result.code, 4)
+        self.assertIn("1 task failed too often; the first: it ended with 1", result.err)
+        failures = [line for line in (json.loads(worker.line()) for _ in range(3)) if "failure" in line]
+        self.assertEqual([line["attempt"] for line in failures], [1, 2])
+
+    def test_a_long_run_shows_how_far_it_is_on_a_terminal(self):
+        ours, theirs = pty.openpty()
+        self.addCleanup(os.close, ours)
+        source = self.start_parley("push", "ipc://*", "a", "b", stderr=theirs)
+        os.close(theirs)
+        shown = b""
+        while b"0/2 done, 0 workers" not in shown:
+            shown += os.read(ours, 4096)
+        there = shown.split()[1].decode()
+        self.start_parley("pull", there)
+        self.assert_done(source.finish())
 
 
 if __name__ == "__main__":

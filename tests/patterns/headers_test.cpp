@@ -15,6 +15,8 @@
 #include <parley/proxy.hpp>
 #include <parley/pub_sub.hpp>
 #include <parley/request_reply.hpp>
+#include <parley/source_service.hpp>
+#include <parley/task_archive.hpp>
 #include <parley/zmq_frame.hpp>
 
 #include <type_traits>

@@ -22,10 +22,10 @@ class Result(NamedTuple):
 class Program:
     """A running program. Its output is read all the time, so that it never blocks on a pipe."""
 
-    def __init__(self, command, stdout=subprocess.PIPE):
+    def __init__(self, command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options):
         self.command = command
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=stdout,
-                                        stderr=subprocess.PIPE)
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=stdout, stderr=stderr,
+                                        **options)
         self.lines = {"out": queue.Queue(), "err": queue.Queue()}
         self.seen = {"out": b"", "err": b""}
         self.readers = [
