@@ -4,7 +4,9 @@
 // the end every task whose push returned must have been done, and the dead letters must be just
 // those whose handler always throws.
 //
-//   chaos [--tasks N] [--workers N] [--seed S] [--limit SECONDS]
+//   chaos [--tasks N] [--workers N] [--seed S] [--pause MICROSECONDS] [--limit SECONDS]
+//
+// pause: so long every task takes, so that few tasks are enough for many kills.
 //
 // Everybody is a process of its own, which writes down what it did with one write() a task, so that
 // what was written stays, however it is killed. The same seed gives the same kills, as far as the
@@ -113,7 +115,7 @@ void be_source(const fs::path& directory, std::uint64_t run, std::uint64_t wante
   parley::context context;
   parley::source tasks{context,
                        place(directory),
-                       {.limit = 20'000,
+                       {.limit = 2000,  // so that tasks are pushed until shortly before the end
                         .attempts = 20,
                         .retry_delay = 1ms,
                         .retry_delay_max = 5ms,
@@ -148,7 +150,7 @@ void be_source(const fs::path& directory, std::uint64_t run, std::uint64_t wante
   std::ofstream{directory / "finished"} << tasks.statistics().accepted << '\n';
 }
 
-void be_worker(const fs::path& directory, std::uint64_t run) {
+void be_worker(const fs::path& directory, std::uint64_t run, std::chrono::microseconds pause) {
   parley::context context;
   parley::worker worker{context,
                         place(directory),
@@ -158,6 +160,7 @@ void be_worker(const fs::path& directory, std::uint64_t run) {
   const auto work = [&](const parley::frame& body) {
     task_name name = 0;
     std::memcpy(&name, body.data(), sizeof name);
+    std::this_thread::sleep_for(pause);
     if (is_poison(name)) {
       throw std::runtime_error{"poison"};
     }
@@ -173,6 +176,7 @@ struct arguments {
   std::uint64_t tasks = 20'000;
   std::size_t workers = 3;
   std::uint64_t seed = 1;
+  std::chrono::microseconds pause{0};
   std::chrono::seconds limit{120};
 };
 
@@ -216,14 +220,15 @@ class company {
 
   void start(const std::string& role) {
     const std::string run = std::to_string(++runs_);
-    const std::string wanted = std::to_string(args_.tasks);
     const std::string directory = directory_.string();
+    const bool is_source = role == "source";
+    const std::string how =
+        std::to_string(is_source ? args_.tasks : static_cast<std::uint64_t>(args_.pause.count()));
     const pid_t pid = ::fork();
     if (pid == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      const bool is_source = role == "source";
       ::execl(program_, program_, is_source ? "--be-source" : "--be-worker", directory.c_str(),
-              run.c_str(), wanted.c_str(), nullptr);
+              run.c_str(), how.c_str(), nullptr);
       ::_exit(127);
     }
     running_[role] = pid;
@@ -351,7 +356,7 @@ int main(int argc, char* argv[]) {
       return 0;
     }
     if (words.size() == 4 && words[0] == "--be-worker") {
-      be_worker(words[1], std::stoull(words[2]));
+      be_worker(words[1], std::stoull(words[2]), std::chrono::microseconds{std::stoull(words[3])});
       return 0;
     }
     arguments args;
@@ -363,6 +368,8 @@ int main(int argc, char* argv[]) {
         args.workers = value;
       } else if (words[at] == "--seed") {
         args.seed = value;
+      } else if (words[at] == "--pause") {
+        args.pause = std::chrono::microseconds{value};
       } else if (words[at] == "--limit") {
         args.limit = std::chrono::seconds{value};
       } else {
