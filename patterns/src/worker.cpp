@@ -53,16 +53,12 @@ void worker::on_connection(std::function<void(const connection_event&)> told) {
   state_->core->on_connection(std::move(told));
 }
 
-// Who waits keeps the core, whatever becomes of the worker meanwhile.
-
 task worker::receive() {
-  const auto core = state_->core;
-  return *core->receive_until(detail::worker_core::time_point::max());
+  return *state_->core->receive_until(detail::worker_core::time_point::max());
 }
 
 std::optional<task> worker::receive_for(duration limit) {
-  const auto core = state_->core;
-  return core->receive_until(deadline_after(limit));
+  return state_->core->receive_until(deadline_after(limit));
 }
 
 std::optional<task> worker::try_receive() { return receive_for(duration::zero()); }

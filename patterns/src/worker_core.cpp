@@ -102,6 +102,7 @@ std::optional<task> worker_core::receive_until(time_point deadline) {
 }
 
 held_task* worker_core::take_until(time_point deadline) {
+  std::shared_ptr<worker_core> self;  // whatever becomes of the worker while we wait
   std::unique_lock lock{mutex_};
   for (;;) {
     if (is_closing_) {
@@ -125,6 +126,9 @@ held_task* worker_core::take_until(time_point deadline) {
     }
     if (deadline != time_point::max() && now >= deadline) {
       return nullptr;
+    }
+    if (!self) {
+      self = shared_from_this();
     }
     wait(lock, deadline);
   }
@@ -245,14 +249,13 @@ std::stop_token worker_core::stop_token(held_task& which) {
 }
 
 void worker_core::let_go(held_task& which) noexcept {
-  const std::shared_ptr<worker_core> owner = which.owner;
-  if (!owner->home_.is_here()) {
+  if (!which.owner->home_.is_here()) {
     return;  // a copy of what is our parent's
   }
   if (!which.is_answered) {
     end(which, task_entry::ending::failed, "it was let go without an answer");
   }
-  which.owner.reset();
+  const std::shared_ptr<worker_core> owner = std::move(which.owner);
   owner->tray_.release(which);
 }
 

@@ -53,14 +53,20 @@ inline constexpr std::chrono::nanoseconds look_interval{128};
 using steady_point = std::chrono::steady_clock::time_point;
 inline constexpr steady_point never = steady_point::max();
 
-// From now on; a time too long for the clock is never.
+// A time too long for the clock is never.
 template<class Rep, class Period>
 [[nodiscard]] steady_point deadline_after(std::chrono::duration<Rep, Period> time,
-                                          steady_point now = std::chrono::steady_clock::now()) {
+                                          steady_point now) {
   if (time <= time.zero()) return now;
   if (std::chrono::duration<double>{time} >= std::chrono::duration<double>{never - now})
     return never;
   return now + std::chrono::ceil<std::chrono::steady_clock::duration>(time);
+}
+// From now on. Who waits for ever needs no clock, whose reading may take as long as a short task.
+template<class Rep, class Period>
+[[nodiscard]] steady_point deadline_after(std::chrono::duration<Rep, Period> time) {
+  if (time == time.max()) return never;
+  return deadline_after(time, std::chrono::steady_clock::now());
 }
 
 }  // namespace detail
