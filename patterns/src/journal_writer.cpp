@@ -3,6 +3,7 @@
 
 #include <parley/error.hpp>
 
+#include "gate.hpp"
 #include "shared_failure.hpp"
 
 #include <algorithm>
@@ -15,8 +16,7 @@ namespace parley::detail {
 struct journal_writer::batch {
   std::vector<task_draft> drafts;
   shared_failure failure;
-  // Release: publishes failure to those who wait.
-  std::atomic<bool> is_over{false};
+  gate is_over;
 };
 
 journal_writer::journal_writer(task_journal& journal, on_written written)
@@ -60,7 +60,7 @@ std::uint64_t journal_writer::write_with(const Leave& leave) {
   if (is_enough) {
     enough_.notify_one();
   }
-  mine->is_over.wait(false, std::memory_order_acquire);  // what commit published
+  mine->is_over.wait();
   if (mine->failure) {
     mine->failure.rethrow();
   }
@@ -163,8 +163,7 @@ void journal_writer::commit(batch& now) noexcept {
   if (!now.failure && !now.drafts.empty()) {
     written_(std::move(now.drafts));
   }
-  now.is_over.store(true, std::memory_order_release);
-  now.is_over.notify_all();
+  now.is_over.open();
 }
 
 // They may have room where the tasks had none, and make more.
