@@ -260,7 +260,7 @@ struct subscriber::state {
   std::size_t waiting = 0;
   bool has_leader = false;
   bool is_telling = false;
-  feed_event event{};  // that is told, or is to be
+  feed_event event{};   // that is told, or is to be
   bool has_fd = false;  // somebody waits for it
   bool is_closed = false;
   std::vector<message> incoming;

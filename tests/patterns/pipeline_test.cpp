@@ -11,8 +11,8 @@
 #include <thread>
 #include <vector>
 
-#include "support/catch.hpp"
 #include "support/await.hpp"
+#include "support/catch.hpp"
 #include "support/connected.hpp"
 
 using namespace parley;
@@ -83,7 +83,8 @@ TEST_CASE("push refuses beyond the limit, until something is done") {
   answering.join();
 }
 
-TEST_CASE("a task that is failed, let go or thrown at goes to a worker again, then to the dead letters") {
+TEST_CASE(
+    "a task that is failed, let go or thrown at goes to a worker again, then to the dead letters") {
   context owner;
   source tasks{owner, {.attempts = 3, .retry_delay = 1ms}};
   worker one{owner, tasks.bind("inproc://failing")};
@@ -151,9 +152,8 @@ TEST_CASE("map returns the results in the order of the tasks, and tells of progr
 TEST_CASE("map throws what a task that failed too often said last") {
   context owner;
   source tasks{owner, {.attempts = 2, .retry_delay = 1ms}};
-  worker one{owner,
-             tasks.bind("inproc://map"),
-             {.on_failure = [](const task&, const std::exception&) {}}};
+  worker one{
+      owner, tasks.bind("inproc://map"), {.on_failure = [](const task&, const std::exception&) {}}};
   std::thread running{
       [&] { one.run([](int) -> int { throw std::runtime_error{"no such number"}; }); }};
   try {

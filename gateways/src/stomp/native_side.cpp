@@ -58,7 +58,9 @@ service_reply to_reply(const std::exception_ptr& failure) {
 
 // Whose sockets come and go: it tells of connections itself.
 template<typename Pattern>
-concept tells_of_connections = requires(Pattern& it) { it.on_connection(nullptr); };
+concept tells_of_connections = requires(Pattern& it) {
+  it.on_connection(nullptr);
+};
 
 template<typename Pattern>
 class link_of : public native_link {
