@@ -199,8 +199,16 @@ void call_book::end(call& which, call_outcome&& how) {
 
 void call_book::end_late(call& which) {
   take_back(which);
-  const bool there = which.asked != 0 || which.lost || live_servers() > 0;
-  end(which, {there ? call_end::timed_out : call_end::no_server});
+  end(which, {has_server(which) ? call_end::timed_out : call_end::no_server});
+}
+
+bool call_book::has_server(const call& which) const noexcept {
+  return which.asked != 0 || which.lost || live_servers() > 0;
+}
+
+bool call_book::has_server(std::uint64_t id) const noexcept {
+  const std::size_t place = id & place_mask;
+  return place < calls_.size() && calls_[place].id == id && id != 0 && has_server(calls_[place]);
 }
 
 void call_book::take_back(call& which) {

@@ -87,6 +87,8 @@ class call_book {
   // Ends what was not started.
   void refuse(order&& what, call_outcome&& how);
   void cancel(std::uint64_t id);
+  // Whether some server had it, or is there to have it.
+  [[nodiscard]] bool has_server(std::uint64_t id) const noexcept;
   // The caller of a call with several results takes so many more.
   void give_credit(std::uint64_t id, std::uint32_t amount);
 
@@ -162,6 +164,7 @@ class call_book {
   void tell(seat* waiting, done&& when_done, call_outcome&& how);
   void end(call& which, call_outcome&& how);
   void end_late(call& which);
+  [[nodiscard]] bool has_server(const call& which) const noexcept;
   void count(call_end how) noexcept;
   void take(std::size_t link, std::string_view bytes, message&& whole, time_point now);
   void settle(std::size_t link, const call_header& header, message&& payload, time_point now);

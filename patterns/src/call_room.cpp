@@ -471,8 +471,12 @@ std::optional<message> call_room::stream::next(time_point deadline) {
   const bool came = room_.wait(
       lock, seat_, [this] { return seat_.end || !seat_.items.empty(); }, deadline);
   if (!came) {
+    const bool has_server = room_.book_.has_server(id_);
     room_.book_.cancel(id_);
     room_.after_use(lock);
+    if (!has_server) {
+      throw no_server{"wait for the first result"};
+    }
     throw timed_out{"wait for the next result"};
   }
   if (seat_.items.empty()) {

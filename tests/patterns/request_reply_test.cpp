@@ -707,6 +707,22 @@ TEST_CASE("an idempotent call goes on when its server is lost, another ends") {
 
 // Streams.
 
+TEST_CASE("a stream that gets no result says whether there was a server, as a call does") {
+  context owner;
+  const auto take_all = [](client& from) {
+    for (const int value : from.stream<int>("count")) {
+      FAIL("a result came: " << value);
+    }
+  };
+  client alone{owner, "tcp://127.0.0.1:1", {.timeout = 20ms}};
+  CHECK_THROWS_AS(take_all(alone), no_server);
+
+  parley::socket silent{owner, socket_kind::router};
+  client ignored{owner, silent.bind("tcp://127.0.0.1:0"), {.timeout = 20ms}};
+  REQUIRE(ignored.wait_for_servers(1, patience));
+  CHECK_THROWS_AS(take_all(ignored), timed_out);
+}
+
 TEST_CASE("a method may have many results, which come as they are taken") {
   for (const std::string& where : carriers) {
     context owner;
