@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "feed_wire.hpp"
 
+#include "number_reader.hpp"
+
 #include <cassert>
 #include <cstring>
 
@@ -42,40 +44,6 @@ bool take_head(std::string_view& bytes, char mark) noexcept {
   return true;
 }
 
-// Takes numbers off the front, until one is not there.
-class reader {
- public:
-  explicit reader(std::string_view& bytes) noexcept : bytes_{bytes} {}
-
-  template<class Number>
-  reader& operator()(Number& value) noexcept {
-    if (bytes_.size() < sizeof value) {
-      is_good_ = false;
-    } else {
-      value = number_at<Number>(bytes_.data());
-      bytes_.remove_prefix(sizeof value);
-    }
-    return *this;
-  }
-  template<class Size>
-  reader& text(std::string_view& value) noexcept {
-    Size size = 0;
-    (*this)(size);
-    if (bytes_.size() < size) {
-      is_good_ = false;
-    } else if (is_good_) {
-      value = bytes_.substr(0, size);
-      bytes_.remove_prefix(size);
-    }
-    return *this;
-  }
-  [[nodiscard]] bool is_good() const noexcept { return is_good_; }
-
- private:
-  std::string_view& bytes_;
-  bool is_good_ = true;
-};
-
 constexpr std::uint8_t urgent = 1;
 constexpr std::uint8_t relayed = 2;
 constexpr std::uint8_t follows = 4;
@@ -113,7 +81,7 @@ std::optional<feed_subscription> parse_subscription(std::string_view topic) noex
     feed_wishes& wishes = said.wishes;
     std::uint8_t recovers = 0;
     std::uint8_t start = 0;
-    if (!reader{rest}(wishes.subscriber)(wishes.limit)(wishes.limit_bytes)(
+    if (!number_reader{rest}(wishes.subscriber)(wishes.limit)(wishes.limit_bytes)(
              recovers)(start)(wishes.start.value)
              .is_good() ||
         start > static_cast<std::uint8_t>(feed_start::kind::since_age)) {
@@ -130,7 +98,7 @@ std::optional<feed_subscription> parse_subscription(std::string_view topic) noex
   } else {
     return std::nullopt;
   }
-  if (!reader{rest}(said.wishes.subscriber).is_good()) {
+  if (!number_reader{rest}(said.wishes.subscriber).is_good()) {
     return std::nullopt;
   }
   said.prefix = rest;
@@ -153,7 +121,7 @@ frame pack_address(const feed_address& address) {
 std::optional<feed_address> parse_address(std::string_view bytes) noexcept {
   feed_address address;
   if (!take_head(bytes, inbox_mark) ||
-      !reader{bytes}(address.subscriber)(address.link)(address.position).is_good()) {
+      !number_reader{bytes}(address.subscriber)(address.link)(address.position).is_good()) {
     return std::nullopt;
   }
   return address;
@@ -219,7 +187,7 @@ void pack_entry(std::string& to, const feed_entry& entry) {
 std::optional<feed_entry> take_entry(std::string_view& bytes) noexcept {
   using kind = feed_entry::kind;
   feed_entry entry;
-  reader read{bytes};
+  number_reader read{bytes};
   std::uint8_t what = 0;
   std::uint8_t flags = 0;
   read(what);
@@ -295,8 +263,8 @@ std::optional<feed_request> parse_feed_request(std::string_view bytes) noexcept 
   feed_request request;
   std::uint8_t what = 0;
   if (!take_head(bytes, request_mark) ||
-      !reader{bytes}(what)(request.subscriber)(request.link)(request.position)(request.sequence)(
-           request.sequence_urgent)(request.number)
+      !number_reader{bytes}(what)(request.subscriber)(request.link)(request.position)(
+           request.sequence)(request.sequence_urgent)(request.number)
            .is_good() ||
       what < 1 || what > 4) {
     return std::nullopt;
@@ -316,7 +284,7 @@ frame pack_mark(const feed_mark& mark) {
 std::optional<feed_mark> parse_mark(std::string_view bytes) noexcept {
   feed_mark mark;
   if (!take_head(bytes, plain_mark) ||
-      !reader{bytes}(mark.publisher)(mark.sequence)(mark.topic_sequence).is_good()) {
+      !number_reader{bytes}(mark.publisher)(mark.sequence)(mark.topic_sequence).is_good()) {
     return std::nullopt;
   }
   return mark;

@@ -366,6 +366,8 @@ bool source_core::receive(time_point now) {
 
 // True: there were some.
 bool source_core::take_drafts(time_point now) {
+  // Held all the while: who looks in finds each task either here or there.
+  const std::lock_guard desk_lock{mutex_};
   {
     const std::lock_guard lock{drafts_mutex_};
     if (drafts_.empty()) {
@@ -375,7 +377,6 @@ bool source_core::take_drafts(time_point now) {
     held_ += taken_.size();
     held_bytes_ += std::exchange(draft_bytes_, 0);
   }
-  const std::lock_guard lock{mutex_};
   for (task_draft& each : taken_) {
     desk_.add(std::move(each), now);
   }

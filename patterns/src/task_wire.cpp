@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "task_wire.hpp"
 
+#include "number_reader.hpp"
+
 #include <algorithm>
 
 namespace parley::detail {
@@ -20,40 +22,6 @@ constexpr std::uint8_t has_key = 8;
 
 // The longest of what an entry has besides text and body.
 constexpr std::size_t most_numbers = 64;
-
-// Takes numbers off the front, until one is not there.
-class parser {
- public:
-  explicit parser(std::string_view& bytes) noexcept : bytes_{bytes} {}
-
-  template<class Number>
-  parser& operator()(Number& value) noexcept {
-    if (bytes_.size() < sizeof value) {
-      is_good_ = false;
-    } else {
-      value = number_at<Number>(bytes_.data());
-      bytes_.remove_prefix(sizeof value);
-    }
-    return *this;
-  }
-  template<class Size>
-  parser& text(std::string_view& value) noexcept {
-    Size size = 0;
-    (*this)(size);
-    if (bytes_.size() < size) {
-      is_good_ = false;
-    } else if (is_good_) {
-      value = bytes_.substr(0, size);
-      bytes_.remove_prefix(size);
-    }
-    return *this;
-  }
-  [[nodiscard]] bool is_good() const noexcept { return is_good_; }
-
- private:
-  std::string_view& bytes_;
-  bool is_good_ = true;
-};
 
 char* put_bytes(char* at, std::string_view bytes) noexcept {
   return std::copy(bytes.begin(), bytes.end(), at);
@@ -181,7 +149,7 @@ std::optional<task_entry> task_reader::next() noexcept {
   // Until it is known to be good.
   std::string_view rest = left_;
   left_ = {};
-  parser read{rest};
+  number_reader read{rest};
   std::uint8_t what = 0;
   std::uint8_t flags = 0;
   std::uint8_t how = 0;

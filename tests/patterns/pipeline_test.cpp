@@ -199,6 +199,26 @@ TEST_CASE("run decodes tasks, survives what the handler throws, and ends with cl
   CHECK(tasks.dead_letters().size() == 2);
 }
 
+TEST_CASE("a task that was pushed is in the books, wherever it is on its way") {
+  context owner;
+  constexpr std::uint64_t all = 20'000;
+  source tasks{owner, {.limit = all, .linger = 0ms}};
+  std::atomic<std::uint64_t> pushed{0};
+  std::thread pushing{[&] {
+    for (std::uint64_t count = 1; count <= all; ++count) {
+      tasks.push("task");
+      pushed = count;
+    }
+  }};
+  int missing = 0;
+  for (std::uint64_t known = 0; known < all;) {
+    known = pushed;
+    missing += tasks.statistics().accepted < known ? 1 : 0;
+  }
+  pushing.join();
+  CHECK(missing == 0);
+}
+
 TEST_CASE("either side may bind, and every worker gets a share") {
   context owner;
   worker first{owner};
