@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// Programs on one network that find each other, without addresses and without a server: who is
+// here, groups, messages to one peer and to a group. Speaks ZRE, so zyre and pyre programs are
+// peers too.
+//
+// Threads: any, at once; a thread of its own keeps the peers. Destructor: says goodbye, and waits
+// up to peers_options::linger until what was said has left.
+// Order: what one peer says arrives in the order in which it was said. Nothing is said twice.
+// Source: ZRE, RFC 36, as zyre speaks it. docs/peers.md says which programs were tried.
+#pragma once
+
+#include <parley/codec.hpp>
+#include <parley/context.hpp>
+#include <parley/curve.hpp>
+#include <parley/endpoint.hpp>
+#include <parley/home_process.hpp>
+#include <parley/message.hpp>
+#include <parley/peer_event.hpp>
+#include <parley/peer_id.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace parley {
+
+// ZRE's port, registered with IANA for UDP.
+inline constexpr std::uint16_t zre_port = 5670;
+
+struct peers_options {
+  std::string name{};                            // empty: the first six digits of its id
+  std::map<std::string, std::string> headers{};  // what others may know of it
+
+  // Where it makes itself known and listens for others: on all interfaces, or on those with one of
+  // these names or addresses. Programs on another port are another network. 0: does not make itself
+  // known.
+  std::uint16_t port = zre_port;
+  std::vector<std::string> interfaces{};
+  std::chrono::milliseconds interval{1000};
+
+  // A peer that is not heard for so long is asked; one that is silent for half as long again is
+  // evasive; and one that is silent for `expired` is gone.
+  std::chrono::milliseconds evasive{5000};
+  std::chrono::milliseconds expired{30'000};
+
+  // Peers known at a time; others are not greeted.
+  std::size_t most_peers = 1000;
+  // Messages received and not taken by the program, and messages for one peer that it did not take:
+  // so many, and bytes. What is received beyond is thrown away, and told by an event.
+  std::size_t limit = 10'000;
+  std::size_t limit_bytes = std::size_t{64} << 20;
+  // How long whisper and shout wait for a peer that takes nothing.
+  std::chrono::milliseconds max_wait{1000};
+  // A peer that sends a larger frame is cut off.
+  std::size_t max_frame_bytes = std::size_t{64} << 20;
+  std::chrono::milliseconds linger{1000};
+};
+
+// A peer that is here.
+struct peer_status {
+  peer_id id;
+  std::string name;
+  std::string address;  // the one that answered
+  std::vector<std::string> groups;
+  std::map<std::string, std::string> headers;
+  bool is_evasive = false;
+};
+
+// What an interface's beacons came to.
+struct interface_status {
+  std::string name;
+  std::string address;
+  std::string sent_to;        // broadcast or multicast address; empty: it has none
+  std::uint64_t sent = 0;     // beacons
+  std::uint64_t heard = 0;    // of others
+  std::uint64_t refused = 0;  // could not be sent
+  std::string why_refused{};  // the system's last word
+};
+
+struct peers_statistics {
+  std::uint64_t entered = 0;
+  std::uint64_t exited = 0;
+  std::uint64_t sent = 0;      // whispers, and shouts times their receivers
+  std::uint64_t received = 0;  // whispers and shouts, taken by the program or waiting for it
+  std::uint64_t lost = 0;      // and those thrown away
+  // Beacons and messages that are none, or of another version; messages of who was not greeted.
+  std::uint64_t nonsense = 0;
+  std::uint64_t other_version = 0;
+  // Beacons of who could not be taken in: too many peers, or too many that do not answer.
+  std::uint64_t not_greeted = 0;
+};
+
+class peers {
+ public:
+  using duration = std::chrono::steady_clock::duration;
+
+  // Begins at once. Throws config_error, and error: cannot_bind when the port of beacons is taken
+  // by a program that does not share it.
+  explicit peers(context& owner, const peers_options& options = {});
+  peers(peers&&) noexcept;
+  peers& operator=(peers&&) noexcept;
+  ~peers();
+
+  [[nodiscard]] peer_id id() const noexcept;
+  [[nodiscard]] const std::string& name() const noexcept;
+
+  // Groups are there as soon as somebody joins; a name has 1 to 255 octets.
+  void join(std::string_view group);
+  void leave(std::string_view group);
+
+  // Text and frames go out as they are, every other type as MessagePack. False: that peer is not
+  // here, or took nothing for max_wait. Throws closed.
+  template<class T>
+  [[nodiscard]] bool whisper(const peer_id& to, const T& body) {
+    return whisper_message(to, to_body(body));
+  }
+  [[nodiscard]] bool whisper_message(const peer_id& to, message content);
+  // To all others in that group; returns to how many. Who took nothing for max_wait is left out.
+  template<class T>
+  std::size_t shout(std::string_view group, const T& body) {
+    return shout_message(group, to_body(body));
+  }
+  std::size_t shout_message(std::string_view group, message content);
+
+  // Throws closed.
+  [[nodiscard]] peer_event receive();
+  [[nodiscard]] std::optional<peer_event> receive_for(duration limit);
+  [[nodiscard]] std::optional<peer_event> try_receive();
+  // Hands each event to the function, until the token says stop. Throws closed, and what the
+  // function throws.
+  void run(const std::function<void(const peer_event&)>& each, std::stop_token stop = {});
+  // For an event loop: readable when try_receive may give something where it gave nothing. Call
+  // try_receive until it gives nothing before you wait for it. Never read from it.
+  [[nodiscard]] int fd() const noexcept;
+
+  // Who is here, in that group.
+  [[nodiscard]] std::vector<peer_status> here() const;
+  [[nodiscard]] std::vector<peer_status> here(std::string_view group) const;
+  [[nodiscard]] std::optional<peer_status> find(const peer_id& who) const;
+  // Waits until so many are here, in that group if one is named; false: not within limit.
+  [[nodiscard]] bool wait_for_peers(std::size_t count, duration limit,
+                                    std::string_view group = {}) const;
+
+  [[nodiscard]] std::vector<interface_status> interfaces() const;
+  [[nodiscard]] peers_statistics statistics() const;
+
+  // Says goodbye. Ends all waits with parley::closed. The destructor does it too.
+  void close() noexcept;
+
+ private:
+  struct state;
+  detail::home_ptr<state> state_;
+};
+
+}  // namespace parley

@@ -1,0 +1,639 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "peer_desk.hpp"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <cassert>
+#include <charconv>
+#include <optional>
+#include <utility>
+
+namespace parley::detail {
+namespace {
+
+using namespace std::chrono_literals;
+using kind = zre_message::kind;
+
+// Who greets without being asked, or was asked to, within this; else the address is another's.
+constexpr auto greeting_time = 3s;
+// A beacon that says farewell overtakes what was said before it by TCP.
+constexpr auto farewell_time = 1s;
+// How long a wrong address is left alone.
+constexpr auto wrong_time = 10s;
+// A peer that reached us is dialled so often, for so long.
+constexpr auto dial_interval = 1s;
+constexpr auto dial_time = 10s;
+// Peers that have not greeted us, altogether and heard from one address: whoever makes up beacons
+// can make us try so many addresses at a time.
+constexpr std::size_t most_unproven = 256;
+constexpr std::size_t most_unproven_of_host = 32;
+constexpr std::size_t most_places = 8;
+constexpr std::size_t most_groups = 1000;
+
+// Peers of Parley say so in their HELLO: they understand GOODBYE.
+constexpr std::string_view parley_header = "X-PARLEY";
+
+struct tcp_address {
+  std::string host;
+  std::uint16_t port;
+};
+
+// Of "tcp://host:port" or "tcp://[host]:port".
+std::optional<tcp_address> parse_tcp(std::string_view text) {
+  constexpr std::string_view scheme = "tcp://";
+  const auto colon = text.rfind(':');
+  if (!text.starts_with(scheme) || colon < scheme.size()) {
+    return std::nullopt;
+  }
+  const std::string_view digits = text.substr(colon + 1);
+  std::uint16_t port = 0;
+  if (const auto [end, code] = std::from_chars(digits.begin(), digits.end(), port);
+      code != std::errc{} || end != digits.end() || port == 0) {
+    return std::nullopt;
+  }
+  std::string_view host = text.substr(scheme.size(), colon - scheme.size());
+  if (host.starts_with('[') && host.ends_with(']')) {
+    host = host.substr(1, host.size() - 2);
+  }
+  return tcp_address{std::string{host}, port};
+}
+
+bool is_loopback(const std::string& host) { return host.starts_with("127.") || host == "::1"; }
+
+// Names are not looked up: that takes time, and they are the names of somebody else's network.
+// zyre on all interfaces gives the name of its host.
+bool is_numerical(const std::string& host) {
+  in6_addr octets{};
+  return ::inet_pton(AF_INET, host.c_str(), &octets) == 1 ||
+         ::inet_pton(AF_INET6, host.c_str(), &octets) == 1;
+}
+
+}  // namespace
+
+std::string peer_place::str() const {
+  const bool is_ipv6 = host.find(':') != std::string::npos;
+  return "tcp://" + (is_ipv6 ? '[' + host + ']' : host) + ':' + std::to_string(port);
+}
+
+peer_desk::peer_desk(const peer_id& own, std::string name, std::uint16_t port,
+                     const peers_options& options)
+    : own_{own},
+      name_{std::move(name)},
+      port_{port},
+      headers_{[&] {
+        auto headers = options.headers;
+        headers.emplace(parley_header, "1");
+        return headers;
+      }()},
+      evasive_{options.evasive},
+      expired_{options.expired},
+      most_peers_{options.most_peers} {}
+
+peer_desk::peer* peer_desk::find(const peer_id& who) {
+  const auto found = peers_.find(who);
+  return found == peers_.end() ? nullptr : &found->second;
+}
+
+const peer_desk::peer* peer_desk::find(const peer_id& who) const {
+  const auto found = peers_.find(who);
+  return found == peers_.end() ? nullptr : &found->second;
+}
+
+peer_desk::peer* peer_desk::find(peer_link link) {
+  const auto found = by_link_.find(link);
+  return found == by_link_.end() ? nullptr : find(found->second);
+}
+
+std::size_t peer_desk::heard_at(const std::string& host, bool proven) const {
+  return static_cast<std::size_t>(std::ranges::count_if(peers_, [&](const auto& each) {
+    return each.second.is_here == proven && (host.empty() || each.second.host == host);
+  }));
+}
+
+// Null: there are too many.
+peer_desk::peer* peer_desk::take_in(const peer_id& who, const std::string& host, bool is_proven,
+                                    time_point now) {
+  const bool is_full =
+      peers_.size() >= most_peers_ ||
+      (is_proven ? heard_at(host, true) >= std::max<std::size_t>(most_peers_ / 4, 1)
+                 : heard_at({}, false) >= most_unproven ||
+                       heard_at(host, false) >= most_unproven_of_host);
+  if (is_full) {
+    ++statistics_.not_greeted;
+    return nullptr;
+  }
+  const peer_link link = ++last_link_;
+  by_link_.emplace(link, who);
+  peer& made = peers_.emplace(who, peer{.id = who, .link = link, .host = host}).first->second;
+  made.since = now;
+  made.heard = now;
+  return &made;
+}
+
+void peer_desk::add_place(peer& to, const peer_place& where) {
+  const auto found = std::ranges::find(to.places, where, &place::where);
+  if (found != to.places.end()) {
+    return;
+  }
+  if (to.places.size() >= most_places) {
+    // The oldest that is not in use.
+    const auto spare = std::ranges::find_if(
+        to.places, [&](const place& each) { return each.where != to.open_at; });
+    to.places.erase(spare);
+  }
+  to.places.push_back({.where = where});
+}
+
+// The address that its connection came from, with the port that it names; then what it says.
+void peer_desk::add_places_of(peer& to, const std::string& endpoint, const std::string& host) {
+  const auto named = parse_tcp(endpoint);
+  if (!named) {
+    return;
+  }
+  if (!host.empty()) {
+    add_place(to, {host, named->port});
+  }
+  // Everybody has a loopback of his own.
+  if (is_numerical(named->host) && (!is_loopback(named->host) || is_loopback(host))) {
+    add_place(to, {named->host, named->port});
+  }
+}
+
+void peer_desk::dial(peer& to, time_point now) {
+  to.dialled = now;
+  for (place& each : to.places) {
+    if (!each.is_probed && each.wrong_until <= now) {
+      each.is_probed = true;
+      steps_.push_back({peer_step::kind::probe, to.link, each.where});
+    }
+  }
+}
+
+void peer_desk::probed(peer_link link, const peer_place& where, probe_answer how,
+                       const std::string& own_host, time_point now) {
+  peer* const of = find(link);
+  if (of == nullptr) {
+    return;
+  }
+  const auto found = std::ranges::find(of->places, where, &place::where);
+  if (found == of->places.end()) {
+    return;
+  }
+  found->is_probed = false;
+  if (how == probe_answer::answered) {
+    found->own_host = own_host;
+    if (!of->is_open) {
+      open(*of, *found, now);
+    }
+    return;
+  }
+  if (of->is_open) {
+    // Its connection to us ended before, and it takes no other: it is not there any more. If it
+    // only keeps silent, the network may be at fault: time will tell.
+    if (of->open_at == where && how == probe_answer::refused) {
+      lose(*of, peer_exit::link_lost);
+    }
+    return;
+  }
+  const bool is_trying = std::ranges::any_of(of->places, &place::is_probed);
+  if (!is_trying && !of->is_here) {
+    lose(*of, peer_exit::unreachable);  // its next beacon is another chance
+  }
+}
+
+void peer_desk::open(peer& to, const place& at, time_point now) {
+  to.is_open = true;
+  to.open_at = at.where;
+  to.since = now;
+  to.last_said = 0;
+  steps_.push_back({peer_step::kind::open, to.link, at.where});
+  zre_message hello{.what = kind::hello};
+  hello.endpoint = peer_place{at.own_host, port_}.str();
+  hello.groups.assign(groups_.begin(), groups_.end());
+  hello.status = status_;
+  hello.name = name_;
+  hello.headers = headers_;
+  auto kept = std::exchange(to.kept, {});
+  say(to, std::move(hello));
+  for (unsaid& each : kept) {
+    say(to, std::move(each.head), each.content);
+  }
+}
+
+void peer_desk::begin_anew(peer& to, time_point now) {
+  if (to.is_open) {
+    to.is_open = false;
+    steps_.push_back({peer_step::kind::close, to.link});
+  }
+  to.is_here = false;
+  to.is_evasive = false;
+  to.groups.clear();
+  to.kept.clear();
+  to.since = now;
+  dial(to, now);
+}
+
+void peer_desk::heard_beacon(const beacon& heard, const std::string& host, time_point now) {
+  if (heard.id == own_) {
+    return;
+  }
+  peer* of = find(heard.id);
+  if (heard.port == 0) {
+    // Anybody can say so; believed if it comes from where the peer is.
+    if (of != nullptr && std::ranges::any_of(of->places, [&](const place& each) {
+          return each.where.host == host;
+        })) {
+      of->leaves_at = std::min(of->leaves_at, now + farewell_time);
+    }
+    return;
+  }
+  if (of == nullptr) {
+    of = take_in(heard.id, host, false, now);
+    if (of == nullptr) {
+      return;
+    }
+  }
+  const peer_place where{host, heard.port};
+  if (of->is_open && of->is_here) {
+    if (where.port == of->open_at.port &&
+        std::ranges::any_of(of->places, [&](const place& each) { return each.where == where; })) {
+      of->heard = now;
+      if (std::exchange(of->is_evasive, false)) {
+        tell(*of, peer_event::kind::returned);
+      }
+    }
+    add_place(*of, where);
+    return;
+  }
+  add_place(*of, where);
+  if (!of->is_open) {
+    dial(*of, now);
+  }
+}
+
+void peer_desk::heard(const peer_id& from, const std::string& host, message&& said,
+                      time_point now) {
+  zre_message head;
+  const auto reading = said.empty() ? zre_reading::nonsense : read_zre(said.front().view(), head);
+  if (reading != zre_reading::good || from == own_) {
+    ++(reading == zre_reading::other_version ? statistics_.other_version : statistics_.nonsense);
+    return;
+  }
+  if (head.what == kind::hello) {
+    hear_hello(from, host, std::move(head), now);
+    return;
+  }
+  peer* const of = find(from);
+  if (of == nullptr || !of->is_here) {
+    ++statistics_.nonsense;  // who was not greeted, or is to begin anew
+    return;
+  }
+  if (!is_next(*of, head.sequence)) {
+    tell_exit(*of, peer_exit::out_of_step);
+    begin_anew(*of, now);
+    return;
+  }
+  of->wraps_early = of->wraps_early || (of->last_heard == 0xfffe && head.sequence == 0);
+  of->last_heard = head.sequence;
+  of->heard = now;
+  if (std::exchange(of->is_evasive, false)) {
+    tell(*of, peer_event::kind::returned);
+  }
+  switch (head.what) {
+    case kind::whisper:
+    case kind::shout:
+      hear_content(*of, head, std::move(said));
+      break;
+    case kind::join:
+    case kind::leave:
+      hear_groups(*of, head);
+      break;
+    case kind::ping:
+      say(*of, {.what = kind::ping_ok});
+      break;
+    case kind::goodbye:
+      lose(*of, peer_exit::left);
+      break;
+    default:
+      break;
+  }
+}
+
+// zyre counts 65,534, 65,535, 0, and pyre 65,534, 0.
+bool peer_desk::is_next(peer& from, std::uint16_t sequence) const {
+  return sequence == static_cast<std::uint16_t>(from.last_heard + 1) ||
+         (from.last_heard == 0xfffe && sequence == 0);
+}
+
+void peer_desk::hear_hello(const peer_id& from, const std::string& host, zre_message&& hello,
+                           time_point now) {
+  if (hello.sequence != 1) {
+    ++statistics_.nonsense;
+    return;
+  }
+  peer* of = find(from);
+  if (of == nullptr) {
+    of = take_in(from, host, true, now);
+    if (of == nullptr) {
+      return;
+    }
+  }
+  if (of->is_here) {
+    // It has forgotten us, or is another one with the same id: it does not know our numbers.
+    tell_exit(*of, peer_exit::restarted);
+    if (of->is_open) {
+      of->is_open = false;
+      steps_.push_back({peer_step::kind::close, of->link});
+    }
+    of->groups.clear();
+    of->kept.clear();
+  }
+  of->is_here = true;
+  of->is_evasive = false;
+  of->leaves_at = never;
+  of->since = of->is_open ? of->since : now;
+  of->heard = now;
+  of->last_heard = hello.sequence;
+  of->name = std::move(hello.name);
+  of->headers = std::move(hello.headers);
+  of->is_parley = of->headers.contains(std::string{parley_header});
+  of->status = hello.status;
+  add_places_of(*of, hello.endpoint, host);
+  ++statistics_.entered;
+  tell(*of, peer_event::kind::enter);
+  for (const std::string& group : hello.groups) {
+    if (!group.empty() && of->groups.size() < most_groups && of->groups.insert(group).second) {
+      tell(*of, peer_event::kind::join, group);
+    }
+  }
+  if (!of->is_open) {
+    dial(*of, now);
+  }
+}
+
+void peer_desk::hear_groups(peer& from, const zre_message& changed) {
+  from.status = static_cast<std::uint8_t>(from.status + 1);
+  if (from.status != changed.status || changed.group.empty()) {
+    ++statistics_.nonsense;  // zyre and pyre end of this; what it says now is what counts
+    from.status = changed.status;
+  }
+  if (changed.what == kind::leave) {
+    if (const auto found = from.groups.find(changed.group); found != from.groups.end()) {
+      from.groups.erase(found);
+      tell(from, peer_event::kind::leave, changed.group);
+    }
+  } else if (!changed.group.empty() && from.groups.size() < most_groups &&
+             from.groups.insert(changed.group).second) {
+    tell(from, peer_event::kind::join, changed.group);
+  }
+}
+
+void peer_desk::hear_content(peer& from, const zre_message& head, message&& said) {
+  const bool is_shout = head.what == kind::shout;
+  if (is_shout && !groups_.contains(head.group)) {
+    return;  // it did not know yet that we left
+  }
+  said.drop_front(1);
+  if (said.empty()) {
+    said.push_back(frame{});
+  }
+  tell(from, is_shout ? peer_event::kind::shout : peer_event::kind::whisper, head.group);
+  events_.back().content = std::move(said);
+}
+
+void peer_desk::hung_up(const peer_id& who, time_point now) {
+  peer* const of = find(who);
+  if (of == nullptr || !of->is_here) {
+    return;
+  }
+  if (of->leaves_at != never) {
+    lose(*of, peer_exit::left);
+  } else if (of->is_open) {
+    dial(*of, now);
+  }
+}
+
+void peer_desk::stuck(peer_link link) {
+  if (peer* const of = find(link)) {
+    lose(*of, peer_exit::link_lost);
+  }
+}
+
+void peer_desk::say(peer& to, zre_message head, const message& content) {
+  if (!to.is_open) {
+    to.kept.push_back({std::move(head), content});
+    return;
+  }
+  // As zyre does, unless the peer was heard to do as pyre does.
+  ++to.last_said;
+  if (to.wraps_early && to.last_said == 0xffff) {
+    to.last_said = 0;
+  }
+  head.sequence = to.last_said;
+  message said{frame{write_zre(head)}};
+  for (const frame& each : content) {
+    said.push_back(each);
+  }
+  steps_.push_back({peer_step::kind::send, to.link, {}, std::move(said)});
+}
+
+void peer_desk::whisper(const peer_id& to, const message& content) {
+  peer* const of = find(to);
+  assert(of != nullptr && of->is_here);
+  say(*of, {.what = kind::whisper}, content);
+  ++statistics_.sent;
+}
+
+void peer_desk::shout(const peer_id& to, std::string_view group, const message& content) {
+  peer* const of = find(to);
+  assert(of != nullptr && of->is_here);
+  zre_message head{.what = kind::shout};
+  head.group = group;
+  say(*of, std::move(head), content);
+  ++statistics_.sent;
+}
+
+void peer_desk::join(std::string_view group) {
+  if (!groups_.emplace(group).second) {
+    return;
+  }
+  ++status_;
+  for (auto& [id, each] : peers_) {
+    if (each.is_open) {  // others hear of it by our HELLO
+      zre_message head{.what = kind::join, .status = status_};
+      head.group = group;
+      say(each, std::move(head));
+    }
+  }
+}
+
+void peer_desk::leave(std::string_view group) {
+  const auto found = groups_.find(group);
+  if (found == groups_.end()) {
+    return;
+  }
+  groups_.erase(found);
+  ++status_;
+  for (auto& [id, each] : peers_) {
+    if (each.is_open) {
+      zre_message head{.what = kind::leave, .status = status_};
+      head.group = group;
+      say(each, std::move(head));
+    }
+  }
+}
+
+void peer_desk::close() {
+  while (!peers_.empty()) {
+    peer& each = peers_.begin()->second;
+    if (each.is_open && each.is_parley) {
+      say(each, {.what = kind::goodbye});
+    }
+    lose(each, peer_exit::closed);
+  }
+}
+
+void peer_desk::tell(const peer& of, peer_event::kind what, std::string_view group) {
+  peer_event event{.what = what, .peer = of.id, .name = of.name};
+  event.group = group;
+  if (what == peer_event::kind::enter) {
+    event.headers = of.headers;
+    event.address = of.is_open          ? of.open_at.str()
+                    : of.places.empty() ? std::string{}
+                                        : of.places.back().where.str();
+  }
+  events_.push_back(std::move(event));
+}
+
+void peer_desk::tell_exit(peer& of, peer_exit reason) {
+  if (of.is_here) {
+    ++statistics_.exited;
+    tell(of, peer_event::kind::exit);
+    events_.back().reason = reason;
+  }
+}
+
+void peer_desk::lose(peer& which, peer_exit reason) {
+  tell_exit(which, reason);
+  if (which.is_open) {
+    steps_.push_back({peer_step::kind::close, which.link});
+  }
+  by_link_.erase(which.link);
+  peers_.erase(peer_id{which.id});
+}
+
+peer_desk::time_point peer_desk::tick(time_point now) {
+  auto next = never;
+  std::vector<peer_id> all;
+  all.reserve(peers_.size());
+  for (const auto& [id, each] : peers_) {
+    all.push_back(id);
+  }
+  for (const peer_id& id : all) {
+    if (peer* const each = find(id)) {
+      next = std::min(next, look_at(*each, now));
+    }
+  }
+  return next;
+}
+
+// May lose it.
+peer_desk::time_point peer_desk::look_at(peer& at, time_point now) {
+  if (at.leaves_at <= now) {
+    lose(at, peer_exit::left);
+    return never;
+  }
+  return std::min(at.leaves_at, look_at_life(at, now));
+}
+
+// As above.
+peer_desk::time_point peer_desk::look_at_life(peer& at, time_point now) {
+  if (!at.is_open) {
+    if (now - at.since >= dial_time) {
+      lose(at, peer_exit::unreachable);
+      return never;
+    }
+    if (now - at.dialled >= dial_interval) {
+      dial(at, now);
+    }
+    return std::min(at.since + dial_time, at.dialled + dial_interval);
+  }
+  if (!at.is_here) {
+    if (now - at.since < greeting_time) {
+      return at.since + greeting_time;
+    }
+    // Whoever took our HELLO there is not this peer.
+    if (const auto wrong = std::ranges::find(at.places, at.open_at, &place::where);
+        wrong != at.places.end()) {
+      wrong->wrong_until = now + wrong_time;
+    }
+    if (std::ranges::all_of(at.places, [&](const place& each) { return each.wrong_until > now; })) {
+      lose(at, peer_exit::unreachable);
+      return never;
+    }
+    begin_anew(at, now);
+    return now + dial_interval;
+  }
+  const auto silent = now - at.heard;
+  if (silent >= expired_) {
+    lose(at, peer_exit::timed_out);
+    return never;
+  }
+  if (silent < evasive_) {
+    return at.heard + evasive_;
+  }
+  if (now - at.asked >= evasive_) {
+    at.asked = now;
+    say(at, {.what = kind::ping});
+  }
+  const auto is_evasive_at = at.heard + evasive_ + evasive_ / 2;
+  if (!at.is_evasive && now >= is_evasive_at) {
+    at.is_evasive = true;
+    tell(at, peer_event::kind::evasive);
+  }
+  return std::min(
+      {at.heard + expired_, at.asked + evasive_, at.is_evasive ? never : is_evasive_at});
+}
+
+peer_link peer_desk::link_of(const peer_id& who) const {
+  const peer* const of = find(who);
+  return of != nullptr && of->is_here ? of->link : 0;
+}
+
+bool peer_desk::is_open(peer_link link) const {
+  const auto found = by_link_.find(link);
+  return found != by_link_.end() && peers_.at(found->second).is_open;
+}
+
+std::size_t peer_desk::kept(peer_link link) const {
+  const auto found = by_link_.find(link);
+  return found == by_link_.end() ? 0 : peers_.at(found->second).kept.size();
+}
+
+std::vector<peer_id> peer_desk::here(std::string_view group) const {
+  std::vector<peer_id> all;
+  for (const auto& [id, each] : peers_) {
+    if (each.is_here && (group.empty() || each.groups.contains(group))) {
+      all.push_back(id);
+    }
+  }
+  return all;
+}
+
+std::size_t peer_desk::count_here(std::string_view group) const { return here(group).size(); }
+
+std::optional<peer_status> peer_desk::status(const peer_id& who) const {
+  const peer* const of = find(who);
+  if (of == nullptr || !of->is_here) {
+    return std::nullopt;
+  }
+  return peer_status{of->id,
+                     of->name,
+                     of->is_open ? of->open_at.str() : std::string{},
+                     {of->groups.begin(), of->groups.end()},
+                     of->headers,
+                     of->is_evasive};
+}
+
+}  // namespace parley::detail

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// Who the peers of a node are, and what it has to say to them: ZRE without I/O. It is told what was
+// heard and what the time is, and says in steps what to do, in events what to tell the program.
+//
+// A peer is found by a beacon, or by its greeting. All its addresses are tried at once with a bare
+// connection; the first that answers gets the link, and our HELLO. One that takes it and does not
+// greet us is the wrong one. A peer is here when its HELLO came. Both sides number what they say to
+// each other; if a number is missing the link begins anew.
+// Life is any message, and any beacon from where the peer is: only who is silent is asked.
+//
+// Source: RFC 36, and what zyre and pyre do (docs/peers.md).
+#pragma once
+
+#include <parley/peer_event.hpp>
+#include <parley/peers.hpp>
+
+#include "beacon.hpp"
+#include "zre_wire.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace parley::detail {
+
+// Where a mailbox may be: a numerical address and a port.
+struct peer_place {
+  std::string host{};
+  std::uint16_t port = 0;
+
+  // As an endpoint.
+  [[nodiscard]] std::string str() const;
+  friend bool operator==(const peer_place&, const peer_place&) = default;
+};
+
+// One peer's link; none is used twice.
+using peer_link = std::uint32_t;
+
+struct peer_step {
+  enum class kind : std::uint8_t {
+    probe,  // see whether anybody answers there
+    open,   // the link leads there from now on; what was sent on it before is forgotten
+    send,
+    close,  // what was sent may still leave
+  };
+  kind what;
+  peer_link link;
+  peer_place where{};
+  message said{};
+};
+
+// What came of a probe.
+enum class probe_answer : std::uint8_t { answered, refused, silent };
+
+class peer_desk {
+ public:
+  using time_point = std::chrono::steady_clock::time_point;
+  using duration = std::chrono::steady_clock::duration;
+  static constexpr time_point never = time_point::max();
+
+  // The port is that of our own mailbox.
+  peer_desk(const peer_id& own, std::string name, std::uint16_t port, const peers_options& options);
+
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+
+  void heard_beacon(const beacon& heard, const std::string& host, time_point now);
+  // From the mailbox, and from which address.
+  void heard(const peer_id& from, const std::string& host, message&& said, time_point now);
+  void heard_nonsense() noexcept { ++statistics_.nonsense; }
+  void heard_other_version() noexcept { ++statistics_.other_version; }
+  // own_host: which of our addresses it answered.
+  void probed(peer_link link, const peer_place& place, probe_answer how,
+              const std::string& own_host, time_point now);
+  // The link takes nothing, or could not be made.
+  void stuck(peer_link link);
+  // Its connection to our mailbox has ended.
+  void hung_up(const peer_id& who, time_point now);
+  // Returns when to call it again.
+  [[nodiscard]] time_point tick(time_point now);
+
+  void join(std::string_view group);
+  void leave(std::string_view group);
+  // Requires: it is here.
+  void whisper(const peer_id& to, const message& content);
+  void shout(const peer_id& to, std::string_view group, const message& content);
+  // Everybody leaves; those who understand it are told.
+  void close();
+
+  // The link of a peer that is here; 0: it is not.
+  [[nodiscard]] peer_link link_of(const peer_id& who) const;
+  // The link leads somewhere; if not, what is said is kept, so far this many messages.
+  [[nodiscard]] bool is_open(peer_link link) const;
+  [[nodiscard]] std::size_t kept(peer_link link) const;
+  [[nodiscard]] std::vector<peer_id> here(std::string_view group = {}) const;
+  [[nodiscard]] std::size_t count_here(std::string_view group = {}) const;
+  [[nodiscard]] std::optional<peer_status> status(const peer_id& who) const;
+  [[nodiscard]] const peers_statistics& statistics() const noexcept { return statistics_; }
+
+  [[nodiscard]] std::vector<peer_step> take_steps() { return std::exchange(steps_, {}); }
+  [[nodiscard]] std::vector<peer_event> take_events() { return std::exchange(events_, {}); }
+
+ private:
+  struct place {
+    peer_place where;
+    std::string own_host{};    // the address of ours that it answered
+    bool is_probed = false;    // under way
+    time_point wrong_until{};  // it did not answer, or not as this peer
+  };
+  struct unsaid {
+    zre_message head;
+    message content;
+  };
+  struct peer {
+    peer_id id;
+    peer_link link;
+    std::string host;  // where it was heard first
+    std::string name{};
+    std::map<std::string, std::string> headers{};
+    std::set<std::string, std::less<>> groups{};
+    std::uint8_t status = 0;
+    bool is_here = false;
+    bool is_open = false;
+    bool is_parley = false;
+    bool wraps_early = false;  // counts as pyre does
+    std::vector<place> places{};
+    peer_place open_at{};
+    std::uint16_t last_said = 0;
+    std::uint16_t last_heard = 0;
+    std::deque<unsaid> kept{};  // before the link is open; HELLO goes first
+    time_point since{};         // that it has been dialled, or greeted
+    time_point dialled{};
+    time_point heard{};
+    time_point asked{};
+    bool is_evasive = false;
+    time_point leaves_at = never;  // it said so
+  };
+
+  [[nodiscard]] peer* find(const peer_id& who);
+  [[nodiscard]] const peer* find(const peer_id& who) const;
+  [[nodiscard]] peer* find(peer_link link);
+  [[nodiscard]] peer* take_in(const peer_id& who, const std::string& host, bool is_proven,
+                              time_point now);
+  void add_place(peer& to, const peer_place& where);
+  void add_places_of(peer& to, const std::string& endpoint, const std::string& host);
+  void dial(peer& to, time_point now);
+  void open(peer& to, const place& at, time_point now);
+  // Its link begins anew, with our HELLO.
+  void begin_anew(peer& to, time_point now);
+  void hear_hello(const peer_id& from, const std::string& host, zre_message&& hello,
+                  time_point now);
+  void hear_groups(peer& from, const zre_message& changed);
+  void hear_content(peer& from, const zre_message& head, message&& said);
+  [[nodiscard]] bool is_next(peer& from, std::uint16_t sequence) const;
+  void say(peer& to, zre_message head, const message& content = {});
+  void tell(const peer& of, peer_event::kind what, std::string_view group = {});
+  void tell_exit(peer& of, peer_exit reason);
+  void lose(peer& which, peer_exit reason);
+  [[nodiscard]] std::size_t heard_at(const std::string& host, bool proven) const;
+  [[nodiscard]] time_point look_at(peer& at, time_point now);
+  [[nodiscard]] time_point look_at_life(peer& at, time_point now);
+
+  const peer_id own_;
+  const std::string name_;
+  const std::uint16_t port_;
+  const std::map<std::string, std::string> headers_;
+  const duration evasive_;
+  const duration expired_;
+  const std::size_t most_peers_;
+  std::set<std::string, std::less<>> groups_;
+  std::uint8_t status_ = 0;
+
+  std::unordered_map<peer_id, peer> peers_;
+  std::unordered_map<peer_link, peer_id> by_link_;
+  peer_link last_link_ = 0;
+  std::vector<peer_step> steps_;
+  std::vector<peer_event> events_;
+  peers_statistics statistics_{};
+};
+
+}  // namespace parley::detail

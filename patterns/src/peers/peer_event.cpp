@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MPL-2.0
+#include <parley/peer_event.hpp>
+
+namespace parley {
+
+std::string_view to_string(peer_exit reason) noexcept {
+  switch (reason) {
+    case peer_exit::left:
+      return "left";
+    case peer_exit::timed_out:
+      return "timed out";
+    case peer_exit::link_lost:
+      return "link lost";
+    case peer_exit::restarted:
+      return "restarted";
+    case peer_exit::out_of_step:
+      return "out of step";
+    case peer_exit::unreachable:
+      return "unreachable";
+    case peer_exit::closed:
+      return "closed";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(peer_event::kind what) noexcept {
+  using kind = peer_event::kind;
+  switch (what) {
+    case kind::enter:
+      return "enter";
+    case kind::exit:
+      return "exit";
+    case kind::join:
+      return "join";
+    case kind::leave:
+      return "leave";
+    case kind::evasive:
+      return "evasive";
+    case kind::returned:
+      return "returned";
+    case kind::whisper:
+      return "whisper";
+    case kind::shout:
+      return "shout";
+    case kind::lost:
+      return "lost";
+  }
+  return "unknown";
+}
+
+}  // namespace parley

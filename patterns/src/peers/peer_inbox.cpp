@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "peer_inbox.hpp"
+
+#include <parley/endpoint.hpp>
+#include <parley/error.hpp>
+#include <parley/zmq_frame.hpp>
+
+#include <array>
+#include <cstring>
+#include <string_view>
+
+namespace parley::detail {
+namespace {
+
+// In front of the id, so that it does not begin with zero.
+constexpr char address_mark = 1;
+
+socket_options inbox_options(const peers_options& options) {
+  socket_options made;
+  made.handover = true;  // a peer that dials anew takes over from its old connection
+  made.receive_limit = 10'000;
+  made.max_frame_bytes = options.max_frame_bytes;
+  made.linger = std::chrono::milliseconds{0};
+  return made;
+}
+
+// An IPv4 address is one, on whatever socket it came.
+std::string host_of(zmq::message_t& part) {
+  std::string_view host;
+  try {
+    host = part.gets("Peer-Address");
+  } catch (const zmq::error_t&) {
+    return {};
+  }
+  constexpr std::string_view mapped = "::ffff:";
+  return std::string{host.starts_with(mapped) ? host.substr(mapped.size()) : host};
+}
+
+}  // namespace
+
+peer_inbox::peer_inbox(context& owner, const peers_options& options)
+    : socket_{owner, socket_kind::router, inbox_options(options)}, native_{&socket_.native()} {
+  try {
+    const std::string name = "inproc://parley-peers-" + peer_id::random().str();
+    if (zmq_socket_monitor(native_->handle(), name.c_str(), ZMQ_EVENT_DISCONNECTED) != 0) {
+      throw zmq::error_t{};
+    }
+    events_ = zmq::socket_t{owner.native(), zmq::socket_type::pair};
+    events_.set(zmq::sockopt::rcvhwm, 1'000'000);
+    events_.set(zmq::sockopt::linger, 0);
+    events_.connect(name);
+    native_->set(zmq::sockopt::ipv6, true);  // and IPv4
+    native_->bind("tcp://*:*");
+    port_ = endpoint{native_->get(zmq::sockopt::last_endpoint)}.port();
+    fd_ = native_->get(zmq::sockopt::fd);
+    events_fd_ = events_.get(zmq::sockopt::fd);
+  } catch (const zmq::error_t& failure) {
+    throw error{errc::cannot_bind, std::string{"a peer's mailbox: "} + failure.what()};
+  }
+}
+
+peer_inbox::~peer_inbox() { zmq_socket_monitor(native_->handle(), nullptr, 0); }
+
+std::optional<peer_inbox::arrival> peer_inbox::receive() {
+  for (;;) {
+    zmq::message_t address;
+    if (!native_->recv(address, zmq::recv_flags::dontwait)) {
+      return std::nullopt;
+    }
+    arrival came;
+    int connection = -1;
+    bool has_more = address.more();
+    while (has_more) {
+      zmq::message_t part;
+      static_cast<void>(native_->recv(part));
+      has_more = part.more();
+      if (came.said.empty()) {
+        came.host = host_of(part);
+        connection = zmq_msg_get(part.handle(), ZMQ_SRCFD);
+      }
+      came.said.push_back(from_zmq(std::move(part)));
+    }
+    const std::string_view bytes{address.data<char>(), address.size()};
+    const auto from =
+        bytes.starts_with(address_mark) ? peer_id::from_bytes(bytes.substr(1)) : std::nullopt;
+    if (!from) {
+      ++nameless_;
+      continue;
+    }
+    came.from = *from;
+    if (connection >= 0) {
+      connections_.insert_or_assign(connection, *from);
+    }
+    return came;
+  }
+}
+
+std::optional<peer_id> peer_inbox::hung_up() {
+  for (;;) {
+    zmq::message_t what;
+    if (!events_.recv(what, zmq::recv_flags::dontwait)) {
+      return std::nullopt;
+    }
+    std::uint32_t connection = 0;
+    if (what.size() >= sizeof(std::uint16_t) + sizeof connection) {
+      std::memcpy(&connection, what.data<char>() + sizeof(std::uint16_t), sizeof connection);
+    }
+    while (what.more()) {
+      static_cast<void>(events_.recv(what));
+    }
+    const auto found = connections_.find(static_cast<int>(connection));
+    if (found != connections_.end()) {
+      const peer_id who = found->second;
+      connections_.erase(found);
+      return who;
+    }
+  }
+}
+
+}  // namespace parley::detail

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MPL-2.0
+#include <parley/peers.hpp>
+#include <parley/pipe/doorbell.hpp>  // deadline_after
+
+#include "peers_core.hpp"
+
+#include <utility>
+
+namespace parley {
+
+using detail::deadline_after;
+
+struct peers::state {
+  detail::peers_core core;
+};
+
+peers::peers(context& owner, const peers_options& options) : state_{new state{{owner, options}}} {}
+peers::peers(peers&&) noexcept = default;
+peers& peers::operator=(peers&&) noexcept = default;
+peers::~peers() = default;
+
+peer_id peers::id() const noexcept { return state_.get()->core.id(); }
+
+const std::string& peers::name() const noexcept { return state_.get()->core.name(); }
+
+void peers::join(std::string_view group) { state_->core.join(group); }
+
+void peers::leave(std::string_view group) { state_->core.leave(group); }
+
+bool peers::whisper_message(const peer_id& to, message content) {
+  return state_->core.whisper(to, content);
+}
+
+std::size_t peers::shout_message(std::string_view group, message content) {
+  return state_->core.shout(group, content);
+}
+
+peer_event peers::receive() {
+  return *state_->core.receive_until(detail::peers_core::time_point::max());
+}
+
+std::optional<peer_event> peers::receive_for(duration limit) {
+  return state_->core.receive_until(deadline_after(limit));
+}
+
+std::optional<peer_event> peers::try_receive() { return receive_for(duration::zero()); }
+
+void peers::run(const std::function<void(const peer_event&)>& each, std::stop_token stop) {
+  const std::stop_callback wake{stop, [this] { state_->core.wake_receivers(); }};
+  while (!stop.stop_requested()) {
+    if (const auto event =
+            state_->core.receive_until(detail::peers_core::time_point::max(), stop)) {
+      each(*event);
+    }
+  }
+}
+
+int peers::fd() const noexcept { return state_.get()->core.fd(); }
+
+std::vector<peer_status> peers::here() const { return here({}); }
+
+std::vector<peer_status> peers::here(std::string_view group) const {
+  return state_->core.ask([&](const detail::peer_desk& desk) {
+    std::vector<peer_status> all;
+    for (const peer_id& each : desk.here(group)) {
+      all.push_back(*desk.status(each));
+    }
+    return all;
+  });
+}
+
+std::optional<peer_status> peers::find(const peer_id& who) const {
+  return state_->core.ask([&](const detail::peer_desk& desk) { return desk.status(who); });
+}
+
+bool peers::wait_for_peers(std::size_t count, duration limit, std::string_view group) const {
+  return state_->core.wait_for_peers(count, deadline_after(limit), group);
+}
+
+std::vector<interface_status> peers::interfaces() const { return state_->core.interfaces(); }
+
+peers_statistics peers::statistics() const { return state_->core.statistics(); }
+
+void peers::close() noexcept {
+  if (state_.is_here()) {
+    state_->core.close();
+  }
+}
+
+}  // namespace parley

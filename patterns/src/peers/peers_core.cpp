@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "peers_core.hpp"
+
+#include <parley/error.hpp>
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace parley::detail {
+namespace {
+
+using namespace std::chrono_literals;
+using clock = std::chrono::steady_clock;
+
+// Taken in of beacons and messages before others have a turn.
+constexpr int most_at_once = 1000;
+// Of its leave: a datagram may be lost.
+constexpr int farewells = 3;
+
+void check(const peers_options& options) {
+  const auto refuse = [](const char* why) { throw config_error{std::string{"peers: "} + why}; };
+  if (options.name.size() > longest_zre_text) {
+    refuse("a name has 255 octets at most");
+  }
+  for (const auto& [name, value] : options.headers) {
+    if (name.empty() || name.size() > longest_zre_text || value.size() > 0xffff) {
+      refuse("the name of a header has 1 to 255 octets, its value 65,535 at most");
+    }
+  }
+  if (options.interval <= 0ms || options.evasive <= 0ms || options.expired <= options.evasive) {
+    refuse("the interval is positive, and a peer is evasive before it is gone");
+  }
+  if (options.limit == 0 || options.limit_bytes == 0 || options.most_peers == 0) {
+    refuse("limits are positive");
+  }
+}
+
+void check_group(std::string_view group) {
+  if (group.empty() || group.size() > longest_zre_text) {
+    throw config_error{"the name of a group has 1 to 255 octets"};
+  }
+}
+
+std::string name_of(const peers_options& options, const peer_id& id) {
+  return options.name.empty() ? id.str().substr(0, 6) : options.name;
+}
+
+}  // namespace
+
+peers_core::peers_core(context& owner, const peers_options& options)
+    : options_{(check(options), options)},
+      id_{peer_id::random()},
+      events_fd_{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)},
+      context_{owner},
+      inbox_{context_, options_},
+      desk_{id_, name_of(options_, id_), inbox_.port(), options_},
+      events_{options_.limit, options_.limit_bytes} {
+  if (options_.port != 0) {
+    beacons_.emplace(options_.port, options_.interfaces);
+  }
+  thread_ = std::thread{[this] { work(); }};
+}
+
+peers_core::~peers_core() {
+  close();
+  ::close(events_fd_);
+}
+
+void peers_core::check_open() const {
+  if (is_closed_) {
+    throw closed{"peers"};
+  }
+}
+
+void peers_core::work() noexcept {
+  try {
+    serve();
+  } catch (const std::exception&) {
+    // The context was shut down: that is our end, too.
+  }
+  const std::lock_guard lock{mutex_};
+  is_closed_ = true;
+  changed_.notify_all();
+  static_cast<void>(::eventfd_write(events_fd_, 1));
+}
+
+void peers_core::serve() {
+  std::vector<int> fds{inbox_.fd(), inbox_.hung_up_fd(), probes_.fd()};
+  if (interface_watch_.fd() >= 0) {
+    fds.push_back(interface_watch_.fd());
+  }
+  if (beacons_) {
+    std::ranges::copy_if(beacons_->fds(), std::back_inserter(fds), [](int fd) { return fd >= 0; });
+  }
+  for (;;) {
+    time_point until;
+    {
+      const std::lock_guard lock{mutex_};
+      if (is_closed_) {
+        return;
+      }
+      const auto now = clock::now();
+      const bool has_more = hear(now);
+      send_beacons(now);
+      until = desk_.tick(now);
+      carry_out(now);
+      until = std::min({until, probes_.due(), beacons_ ? next_beacon_ : time_point::max()});
+      if (has_more) {
+        continue;
+      }
+    }
+    waker_.rest(fds, until);
+  }
+}
+
+// True: there may be more.
+bool peers_core::hear(time_point now) {
+  bool has_more = false;
+  for (int left = most_at_once; beacons_; --left) {
+    const auto came = beacons_->receive();
+    if (!came) {
+      break;
+    }
+    if (const auto heard = read_beacon(came->bytes); !heard) {
+      desk_.heard_nonsense();
+    } else if (heard->key) {
+      desk_.heard_other_version();
+    } else if (heard->id != id_) {
+      beacons_->count_heard();
+      desk_.heard_beacon(*heard, came->host, now);
+    }
+    if (left == 1) {
+      has_more = true;
+      break;
+    }
+  }
+  // Asked first: what they said before is in the mailbox by now.
+  while (const auto who = inbox_.hung_up()) {
+    hung_up_.push_back(*who);
+  }
+  for (int left = most_at_once;; --left) {
+    auto came = inbox_.receive();
+    if (!came) {
+      break;
+    }
+    desk_.heard(came->from, came->host, std::move(came->said), now);
+    if (left == 1) {
+      has_more = true;
+      break;
+    }
+  }
+  if (!has_more) {
+    for (const peer_id& each : std::exchange(hung_up_, {})) {
+      desk_.hung_up(each, now);
+    }
+  }
+  for (auto& each : probes_.take_results(now)) {
+    desk_.probed(each.link, each.where, each.how, each.own_host, now);
+  }
+  return has_more;
+}
+
+void peers_core::send_beacons(time_point now) {
+  if (!beacons_) {
+    return;
+  }
+  if (interface_watch_.has_changed() && beacons_->look_around()) {
+    next_beacon_ = now;
+  }
+  if (now >= next_beacon_) {
+    beacons_->send(write_beacon({id_, inbox_.port(), {}}));
+    next_beacon_ = now + options_.interval;
+  }
+}
+
+void peers_core::carry_out(time_point now) {
+  // A step that fails makes others.
+  for (auto steps = desk_.take_steps(); !steps.empty(); steps = desk_.take_steps()) {
+    for (peer_step& each : steps) {
+      take(std::move(each), now);
+    }
+  }
+  auto news = desk_.take_events();
+  if (news.empty()) {
+    return;
+  }
+  for (peer_event& each : news) {
+    events_.push(std::move(each));
+  }
+  if (!std::exchange(is_told_, true)) {
+    static_cast<void>(::eventfd_write(events_fd_, 1));
+  }
+  changed_.notify_all();
+}
+
+void peers_core::take(peer_step&& step, time_point now) {
+  switch (step.what) {
+    case peer_step::kind::probe:
+      probes_.begin(step.link, step.where, now);
+      break;
+    case peer_step::kind::open:
+      try {
+        socket_options options;
+        options.routing_id = '\x01' + std::string{id_.view()};
+        options.send_limit = static_cast<int>(std::min<std::size_t>(options_.limit, 1'000'000));
+        options.send_limit_bytes = options_.limit_bytes;
+        options.linger = options_.linger;
+        socket line{context_, socket_kind::dealer, options};
+        line.connect(step.where.str());
+        lines_.insert_or_assign(step.link, std::move(line));
+      } catch (const error&) {
+        lines_.erase(step.link);
+        desk_.stuck(step.link);
+      }
+      break;
+    case peer_step::kind::send:
+      if (const auto line = lines_.find(step.link); line != lines_.end()) {
+        if (!line->second.try_send(std::move(step.said))) {
+          desk_.stuck(step.link);
+        }
+      }
+      break;
+    case peer_step::kind::close:
+      lines_.erase(step.link);
+      break;
+  }
+}
+
+bool peers_core::takes(peer_link link) const {
+  if (!desk_.is_open(link)) {
+    return desk_.kept(link) < options_.limit;
+  }
+  const auto line = lines_.find(link);
+  return line != lines_.end() && line->second.can_send();
+}
+
+bool peers_core::wait_until_it_takes(std::unique_lock<std::mutex>& lock, const peer_id& to,
+                                     time_point deadline) {
+  for (;;) {
+    check_open();
+    const peer_link link = desk_.link_of(to);
+    if (link == 0) {
+      return false;
+    }
+    if (takes(link)) {
+      return true;
+    }
+    const auto now = clock::now();
+    if (now >= deadline) {
+      return false;
+    }
+    // Nobody tells when a DEALER has room again, but who asks it.
+    changed_.wait_until(lock, std::min(deadline, now + 1ms));
+  }
+}
+
+bool peers_core::whisper(const peer_id& to, const message& content) {
+  std::unique_lock lock{mutex_};
+  if (!wait_until_it_takes(lock, to, clock::now() + options_.max_wait)) {
+    return false;
+  }
+  desk_.whisper(to, content);
+  carry_out(clock::now());
+  return true;
+}
+
+std::size_t peers_core::shout(std::string_view group, const message& content) {
+  check_group(group);
+  std::unique_lock lock{mutex_};
+  check_open();
+  const auto deadline = clock::now() + options_.max_wait;
+  std::size_t count = 0;
+  for (const peer_id& each : desk_.here(group)) {
+    if (wait_until_it_takes(lock, each, deadline)) {
+      desk_.shout(each, group, content);
+      carry_out(clock::now());
+      ++count;
+    }
+  }
+  return count;
+}
+
+void peers_core::join(std::string_view group) {
+  check_group(group);
+  const std::lock_guard lock{mutex_};
+  check_open();
+  desk_.join(group);
+  carry_out(clock::now());
+}
+
+void peers_core::leave(std::string_view group) {
+  check_group(group);
+  const std::lock_guard lock{mutex_};
+  check_open();
+  desk_.leave(group);
+  carry_out(clock::now());
+}
+
+std::optional<peer_event> peers_core::receive_until(time_point deadline,
+                                                    const std::stop_token& stop) {
+  std::unique_lock lock{mutex_};
+  changed_.wait_until(lock, deadline,
+                      [&] { return is_closed_ || !events_.empty() || stop.stop_requested(); });
+  auto event = events_.pop();
+  if (!event) {
+    check_open();
+  }
+  if (events_.empty() && !is_closed_ && std::exchange(is_told_, false)) {
+    eventfd_t count = 0;
+    static_cast<void>(::eventfd_read(events_fd_, &count));
+  }
+  return event;
+}
+
+void peers_core::wake_receivers() {
+  const std::lock_guard lock{mutex_};
+  changed_.notify_all();
+}
+
+bool peers_core::wait_for_peers(std::size_t count, time_point deadline,
+                                std::string_view group) const {
+  std::unique_lock lock{mutex_};
+  const bool is_so = changed_.wait_until(
+      lock, deadline, [&] { return is_closed_ || desk_.count_here(group) >= count; });
+  check_open();
+  return is_so;
+}
+
+std::vector<interface_status> peers_core::interfaces() const {
+  const std::lock_guard lock{mutex_};
+  return beacons_ ? beacons_->status() : std::vector<interface_status>{};
+}
+
+peers_statistics peers_core::statistics() const {
+  const std::lock_guard lock{mutex_};
+  auto all = desk_.statistics();
+  all.nonsense += inbox_.nameless();
+  all.lost += events_.lost();
+  return all;
+}
+
+void peers_core::close() noexcept {
+  {
+    const std::lock_guard lock{mutex_};
+    if (!std::exchange(is_closed_, true)) {
+      try {
+        for (int count = 0; beacons_ && count < farewells; ++count) {
+          beacons_->send(write_beacon({id_, 0, {}}));
+        }
+        desk_.close();
+        for (auto steps = desk_.take_steps(); peer_step & each : steps) {
+          take(std::move(each), clock::now());
+        }
+      } catch (const std::exception&) {
+        // The context was shut down: nobody can be told.
+      }
+      lines_.clear();
+    }
+    changed_.notify_all();
+    static_cast<void>(::eventfd_write(events_fd_, 1));
+  }
+  waker_.wake();
+  const std::lock_guard joining{joining_};
+  if (thread_.joinable()) {
+    thread_.join();
+  }
+}
+
+}  // namespace parley::detail

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// The rim of a node: its mailbox, a DEALER for each peer, beacons, and the thread that serves them.
+// Whoever says something sends it himself, under the lock.
+#pragma once
+
+#include <parley/context.hpp>
+#include <parley/peers.hpp>
+#include <parley/socket.hpp>
+
+#include "beacon_sockets.hpp"
+#include "event_queue.hpp"
+#include "network_interfaces.hpp"
+#include "peer_desk.hpp"
+#include "peer_inbox.hpp"
+#include "tcp_probes.hpp"
+#include "waker.hpp"
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+namespace parley::detail {
+
+class peers_core {
+ public:
+  using time_point = std::chrono::steady_clock::time_point;
+
+  peers_core(context& owner, const peers_options& options);
+  ~peers_core();
+  peers_core(const peers_core&) = delete;
+  peers_core& operator=(const peers_core&) = delete;
+
+  [[nodiscard]] const peer_id& id() const noexcept { return id_; }
+  [[nodiscard]] const std::string& name() const noexcept { return desk_.name(); }
+
+  void join(std::string_view group);
+  void leave(std::string_view group);
+  [[nodiscard]] bool whisper(const peer_id& to, const message& content);
+  [[nodiscard]] std::size_t shout(std::string_view group, const message& content);
+
+  // Nothing: the deadline passed, or somebody asked for the end. Throws closed.
+  [[nodiscard]] std::optional<peer_event> receive_until(time_point deadline,
+                                                        const std::stop_token& stop = {});
+  void wake_receivers();
+  [[nodiscard]] int fd() const noexcept { return events_fd_; }
+
+  template<class Question>
+  [[nodiscard]] auto ask(Question&& question) const {
+    const std::lock_guard lock{mutex_};
+    return question(desk_);
+  }
+  [[nodiscard]] bool wait_for_peers(std::size_t count, time_point deadline,
+                                    std::string_view group) const;
+  [[nodiscard]] std::vector<interface_status> interfaces() const;
+  [[nodiscard]] peers_statistics statistics() const;
+
+  void close() noexcept;
+
+ private:
+  void check_open() const;
+  void work() noexcept;
+  void serve();
+  [[nodiscard]] bool hear(time_point now);
+  void send_beacons(time_point now);
+  void carry_out(time_point now);
+  void take(peer_step&& step, time_point now);
+  [[nodiscard]] bool takes(peer_link link) const;
+  // False: it is not here, or takes nothing until then.
+  [[nodiscard]] bool wait_until_it_takes(std::unique_lock<std::mutex>& lock, const peer_id& to,
+                                         time_point deadline);
+
+  const peers_options options_;
+  const peer_id id_;
+  const int events_fd_;
+  waker waker_;
+
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;  // events, peers, closed
+  context context_;
+  peer_inbox inbox_;
+  std::optional<beacon_sockets> beacons_;
+  interface_watch interface_watch_;
+  tcp_probes probes_;
+  peer_desk desk_;
+  std::unordered_map<peer_link, socket> lines_;
+  std::vector<peer_id> hung_up_;  // to be told when all that they said is read
+  event_queue events_;
+  bool is_told_ = false;  // events_fd_ is readable
+  std::uint64_t received_ = 0;
+  time_point next_beacon_{};
+  bool is_closed_ = false;
+
+  std::mutex joining_;
+  std::thread thread_;
+};
+
+}  // namespace parley::detail
