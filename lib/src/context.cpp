@@ -3,6 +3,8 @@
 
 #include <parley/error.hpp>
 
+#include <parley/name_board.hpp>
+
 #include "batch_keeper.hpp"
 #include "pipe_registry.hpp"
 #include "zmq_context.hpp"
@@ -25,6 +27,7 @@ context::context(const context_options& options) {
             detail::home_delete{}};
       });
   pipes_ = std::make_shared<detail::pipe_registry>();
+  names_ = std::make_shared<detail::name_board>();
   batches_ = std::shared_ptr<detail::batch_keeper>{new detail::batch_keeper, detail::home_delete{}};
 }
 

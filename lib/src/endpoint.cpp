@@ -21,6 +21,10 @@ constexpr std::size_t max_host_bytes = 253;
 // The kernel's limit for the path of a local socket, less the final NUL.
 constexpr std::size_t max_path_bytes = sizeof(sockaddr_un::sun_path) - 1;
 
+constexpr std::string_view service_prefix = "service:";
+// It travels beside an address in the name of a ZRE group, which has 255.
+constexpr std::size_t max_service_bytes = 100;
+
 constexpr std::array transports{transport::pipe, transport::inproc, transport::ipc, transport::tcp};
 
 [[noreturn]] void refuse(std::string_view text, std::string_view why) {
@@ -59,6 +63,16 @@ bool is_ipv6_literal(const std::string& host) {
   return inet_pton(AF_INET6, address.c_str(), &parsed) == 1;
 }
 
+void check_service(std::string_view text, std::string_view name) {
+  const bool is_plain = std::all_of(name.begin(), name.end(), [](unsigned char letter) {
+    return std::isalnum(letter) != 0 || letter == '.' || letter == '-' || letter == '_' ||
+           letter == '/';
+  });
+  if (name.empty() || name.size() > max_service_bytes || !is_plain) {
+    refuse(text, "a service has a name of 1 to 100 letters, digits or . - _ /");
+  }
+}
+
 void check_host(std::string_view text, std::string_view host) {
   if (host.empty()) {
     refuse(text, "the host is missing; write * for all interfaces");
@@ -86,11 +100,20 @@ std::string_view to_string(transport kind) noexcept {
       return "ipc";
     case transport::tcp:
       return "tcp";
+    case transport::service:
+      return "service";
   }
   return "";
 }
 
 endpoint::endpoint(std::string_view text) {
+  if (text.starts_with(service_prefix)) {
+    const std::string_view name = text.substr(service_prefix.size());
+    check_service(text, name);
+    kind_ = transport::service;
+    address_ = name;
+    return;
+  }
   const std::size_t colon = text.find("://");
   if (colon == std::string_view::npos) {
     refuse(text, "expected transport://address, for example tcp://127.0.0.1:5555");
@@ -151,6 +174,9 @@ bool endpoint::is_wildcard() const noexcept {
 }
 
 std::string endpoint::str() const {
+  if (kind_ == transport::service) {
+    return std::string{service_prefix} + address_;
+  }
   std::string text{to_string(kind_)};
   text += "://";
   if (kind_ != transport::tcp) {

@@ -196,7 +196,19 @@ void socket::state::add_fds(bool for_reading, std::vector<int>& fds) {
 
 // Endpoints.
 
+namespace {
+
+void refuse_names(const endpoint& where) {
+  if (where.kind() == transport::service) {
+    throw error{errc::invalid_endpoint,
+                "'" + where.str() + "' (a socket takes addresses; names are for the patterns)"};
+  }
+}
+
+}  // namespace
+
 endpoint socket::state::bind(const endpoint& where) {
+  refuse_names(where);
   if (where.kind() != transport::pipe) {
     return with_zmq().bind(where);
   }
@@ -208,6 +220,7 @@ endpoint socket::state::bind(const endpoint& where) {
 }
 
 void socket::state::connect(const endpoint& where) {
+  refuse_names(where);
   if (where.kind() != transport::pipe) {
     return with_zmq().connect(where);
   }

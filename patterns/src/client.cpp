@@ -7,6 +7,7 @@
 
 #include "call_book.hpp"
 #include "call_room.hpp"
+#include "named_ends.hpp"
 #include "rpc.hpp"
 
 #include <atomic>
@@ -87,7 +88,8 @@ response::response(const message& reply)
 // The client.
 
 struct client::state {
-  state(context& owner, const client_options& chosen) : options{chosen}, room{owner, chosen} {}
+  state(context& owner, const client_options& chosen)
+      : options{chosen}, room{owner, chosen}, names{owner} {}
 
   [[nodiscard]] call_book::order order_of(const call_options& call, message&& payload,
                                           call_book::time_point now) const {
@@ -100,6 +102,7 @@ struct client::state {
   const client_options options;
   std::atomic<std::uint32_t> requests{0};
   call_room room;
+  detail::named_ends names;
 };
 
 client::client(context& owner, const client_options& options) : state_{new state{owner, options}} {}
@@ -119,9 +122,20 @@ client::~client() = default;
 client::client(client&&) noexcept = default;
 client& client::operator=(client&&) noexcept = default;
 
-endpoint client::bind(const endpoint& where) { return state_->room.bind(where); }
-void client::connect(const endpoint& where) { state_->room.connect(where); }
-void client::disconnect(const endpoint& where) { state_->room.disconnect(where); }
+endpoint client::bind(const endpoint& where) {
+  state& self = *state_.operator->();
+  return self.names.bind(where, [&](const endpoint& real) { return self.room.bind(real); });
+}
+void client::connect(const endpoint& where) {
+  call_room* const room = &state_->room;
+  state_->names.connect(
+      where, [room](const endpoint& found) { room->connect(found); },
+      [room](const endpoint& gone) { room->disconnect(gone); });
+}
+void client::disconnect(const endpoint& where) {
+  state& self = *state_.operator->();
+  self.names.disconnect(where, [&](const endpoint& gone) { self.room.disconnect(gone); });
+}
 bool client::wait_for_servers(std::size_t count, duration limit) {
   return state_->room.wait_for_servers(count, deadline_after(limit));
 }
@@ -133,6 +147,7 @@ void client::on_connection(std::function<void(const connection_event&)> told) {
 
 void client::close() noexcept {
   if (state_.is_here()) {
+    state_->names.clear();
     state_->room.close();
   }
 }

@@ -57,6 +57,19 @@ void link_set::connect(const endpoint& where) {
   own_.push_back(last_);
 }
 
+void link_set::disconnect(const endpoint& where) {
+  const auto known = std::find_if(own_.begin(), own_.end(), [&](link each) {
+    return peers_.at(each).own->where() == where;
+  });
+  if (known == own_.end()) {
+    return;
+  }
+  gone_.push_back(*known);
+  std::erase(open_, *known);
+  peers_.erase(*known);
+  own_.erase(known);
+}
+
 endpoint link_set::bind_plain(const endpoint& where) { return plain().bind(where); }
 
 void link_set::connect_plain(const endpoint& where) { plain().connect(where); }
@@ -88,6 +101,9 @@ void link_set::hear(std::optional<monitor>& events) {
 void link_set::receive(std::vector<news>& into, std::size_t most, time_point now) {
   hear(router_events_);
   hear(plain_events_);
+  for (const link each : std::exchange(gone_, {})) {
+    into.push_back({news::kind::lost, each});
+  }
   if (router_) {
     receive_routed(into, most, now);
   }
@@ -228,7 +244,11 @@ void link_set::send(link to, message&& outgoing, time_point now) {
     static_cast<void>(plain_->try_send(std::move(outgoing)));  // it takes
     return;
   }
-  peer& target = peers_.at(to);
+  const auto found = peers_.find(to);
+  if (found == peers_.end()) {
+    return;  // disconnected, and about to be told as lost
+  }
+  peer& target = found->second;
   if (!try_send(target, outgoing)) {
     target.kept = std::move(outgoing);
     target.kept_since = now;

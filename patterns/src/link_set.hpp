@@ -39,6 +39,8 @@ class link_set {
 
   endpoint bind(const endpoint& where);
   void connect(const endpoint& where);
+  // Nothing happens if it was not connected there. The link is lost.
+  void disconnect(const endpoint& where);
   endpoint bind_plain(const endpoint& where);
   void connect_plain(const endpoint& where);
   // From now on, what happens to connections over tcp and ipc is kept, to be taken.
@@ -114,7 +116,8 @@ class link_set {
   std::unordered_map<link, peer> peers_;
   std::unordered_map<std::string, link> by_address_;
   std::vector<link> open_;
-  std::vector<link> own_;  // those with a socket of their own
+  std::vector<link> own_;   // those with a socket of their own
+  std::vector<link> gone_;  // of those, disconnected and not yet told
   link last_ = 0;
   bool keeps_ = false;      // some peer takes nothing
   time_point next_look_{};  // for the silent

@@ -6,6 +6,7 @@
 #include <parley/pipe/doorbell.hpp>  // deadline_after
 #include <parley/subscriber.hpp>
 
+#include "named_ends.hpp"
 #include "publisher_core.hpp"
 
 #include <string>
@@ -13,7 +14,10 @@
 namespace parley {
 
 struct publisher::state : detail::publisher_core {
-  using publisher_core::publisher_core;
+  state(context& owner, const publisher_options& options)
+      : publisher_core{owner, options}, names{owner} {}
+
+  detail::named_ends names;
 };
 
 publisher::publisher(context& owner, const publisher_options& options)
@@ -28,8 +32,17 @@ publisher::publisher(publisher&&) noexcept = default;
 publisher& publisher::operator=(publisher&&) noexcept = default;
 publisher::~publisher() = default;
 
-endpoint publisher::bind(const endpoint& where) { return state_->bind(where); }
-void publisher::connect(const endpoint& where) { state_->connect(where); }
+endpoint publisher::bind(const endpoint& where) {
+  state& self = *state_.operator->();
+  return self.names.bind(where, [&](const endpoint& real) { return self.bind(real); });
+}
+
+void publisher::connect(const endpoint& where) {
+  detail::publisher_core* const core = state_.operator->();
+  state_->names.connect(
+      where, [core](const endpoint& found) { core->connect(found); },
+      [core](const endpoint& gone) { core->disconnect(gone); });
+}
 
 std::uint64_t publisher::publish_frame(std::string_view topic, frame body, bool is_urgent) {
   constexpr std::size_t longest_topic = 65'535;
@@ -100,6 +113,7 @@ monitor publisher::watch() { return state_->watch(); }
 
 void publisher::close() noexcept {
   if (state_.is_here()) {
+    state_->names.clear();
     state_->close();
   }
 }

@@ -117,6 +117,14 @@ void publisher_core::connect(const endpoint& where) {
   wake();
 }
 
+void publisher_core::disconnect(const endpoint& where) {
+  const std::lock_guard lock{mutex_};
+  check_open();
+  socket_->disconnect(where);
+  fds_.clear();
+  wake();
+}
+
 monitor publisher_core::watch() {
   const std::lock_guard lock{mutex_};
   check_open();

@@ -39,6 +39,7 @@ class publisher_core {
 
   endpoint bind(const endpoint& where);
   void connect(const endpoint& where);
+  void disconnect(const endpoint& where);
   [[nodiscard]] monitor watch();
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
 

@@ -5,6 +5,7 @@
 #include <parley/monitor.hpp>
 
 #include "call_desk.hpp"
+#include "named_ends.hpp"
 #include "rpc.hpp"
 #include "server_core.hpp"
 
@@ -110,10 +111,13 @@ void parameters::throw_missing(std::size_t index) const {
 
 struct server::state {
   state(context& owner, const server_options& options)
-      : core{std::make_shared<detail::server_core>(owner, options)} {
+      : core{std::make_shared<detail::server_core>(owner, options)}, names{owner} {
     core->start([this](const call& next) { return execute(next); });
   }
-  ~state() { core->close(); }
+  ~state() {
+    names.clear();
+    core->close();
+  }
 
   using call = detail::server_core::call;
 
@@ -183,6 +187,7 @@ struct server::state {
   std::map<std::string, std::shared_ptr<const method>, std::less<>> methods;
   std::shared_ptr<const raw_handler> raw;
   std::atomic<bool> is_raw{false};  // spares calls by name the mutex
+  detail::named_ends names;
 };
 
 server::server(context& owner, const server_options& options) : state_{new state{owner, options}} {
@@ -205,8 +210,17 @@ server::~server() = default;
 server::server(server&&) noexcept = default;
 server& server::operator=(server&&) noexcept = default;
 
-endpoint server::bind(const endpoint& where) { return state_->core->link().bind(where); }
-void server::connect(const endpoint& where) { state_->core->link().connect(where); }
+endpoint server::bind(const endpoint& where) {
+  state& self = *state_.operator->();
+  return self.names.bind(where, [&](const endpoint& real) { return self.core->link().bind(real); });
+}
+
+void server::connect(const endpoint& where) {
+  detail::server_core* const core = state_->core.get();
+  state_->names.connect(
+      where, [core](const endpoint& found) { core->link().connect(found); },
+      [core](const endpoint& gone) { core->link().disconnect(gone); });
+}
 
 void server::add_method(std::string_view name, method&& made) {
   made.looks.name = name;
@@ -237,6 +251,7 @@ monitor server::watch() { return state_->core->link().watch(); }
 
 void server::close() noexcept {
   if (state_.is_here()) {
+    state_->names.clear();
     state_->core->close();
   }
 }

@@ -66,6 +66,13 @@ void shared_socket::connect(const endpoint& where) {
   socket_->connect(where);
 }
 
+void shared_socket::disconnect(const endpoint& where) {
+  const std::lock_guard lock{mutex_};
+  check_open();
+  forget_fds();
+  socket_->disconnect(where);
+}
+
 // Until a socket has an endpoint it rests as one over pipe:// does.
 void shared_socket::use(const endpoint& where) noexcept {
   has_pipe_ = (has_pipe_ && has_endpoint_) || where.kind() == transport::pipe;

@@ -42,6 +42,7 @@ class shared_socket {
 
   endpoint bind(const endpoint& where);
   void connect(const endpoint& where);
+  void disconnect(const endpoint& where);
 
   // Runs action(socket&) alone, which neither binds nor connects. Throws closed.
   template<class Action>

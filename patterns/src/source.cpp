@@ -3,6 +3,7 @@
 
 #include <parley/pipe/doorbell.hpp>  // deadline_after
 
+#include "named_ends.hpp"
 #include "source_core.hpp"
 
 #include <condition_variable>
@@ -39,9 +40,10 @@ void note(mapping& of, std::size_t index, task_outcome&& came) {
 }  // namespace
 
 struct source::state {
-  state(context& owner, const source_options& options) : core{owner, options} {}
+  state(context& owner, const source_options& options) : core{owner, options}, names{owner} {}
 
   detail::source_core core;
+  detail::named_ends names;
 };
 
 source::source(context& owner, const source_options& options) : state_{new state{owner, options}} {}
@@ -56,11 +58,22 @@ source& source::operator=(source&&) noexcept = default;
 source::~source() = default;
 
 endpoint source::bind(const endpoint& where) {
-  return state_->core.with_links([&](auto& links) { return links.bind(where); });
+  state& self = *state_.operator->();
+  return self.names.bind(where, [&](const endpoint& real) {
+    return self.core.with_links([&](auto& links) { return links.bind(real); });
+  });
 }
 
 void source::connect(const endpoint& where) {
-  state_->core.with_links([&](auto& links) { links.connect(where); });
+  detail::source_core* const core = &state_->core;
+  state_->names.connect(
+      where,
+      [core](const endpoint& found) {
+        core->with_links([&](auto& links) { links.connect(found); });
+      },
+      [core](const endpoint& gone) {
+        core->with_links([&](auto& links) { links.disconnect(gone); });
+      });
 }
 
 endpoint source::bind_plain(const endpoint& where) {
@@ -153,6 +166,7 @@ bool source::drop(std::uint64_t number) { return state_->core.drop(number); }
 
 void source::close() noexcept {
   if (state_.is_here()) {
+    state_->names.clear();
     state_->core.close();
   }
 }

@@ -5,6 +5,7 @@
 
 #include "call_ids.hpp"
 #include "feed_reader.hpp"
+#include "named_ends.hpp"
 #include "shared_socket.hpp"
 
 #include <algorithm>
@@ -56,7 +57,8 @@ struct subscriber::state {
   state(context& owner, const subscriber_options& options)
       : link{owner, socket_kind::xsub, subscriber_socket(options)},
         id{detail::call_ids{}.next()},
-        reader{id, options, clock::now()} {
+        reader{id, options, clock::now()},
+        names{owner} {
     link.with([&](socket& native) {
       native.subscribe(detail::wishes_topic(reader.wishes()));
       native.subscribe(detail::inbox_topic(id));
@@ -264,6 +266,7 @@ struct subscriber::state {
   bool has_fd = false;  // somebody waits for it
   bool is_closed = false;
   std::vector<message> incoming;
+  detail::named_ends names;
 };
 
 subscriber::subscriber(context& owner, const subscriber_options& options)
@@ -283,13 +286,22 @@ subscriber& subscriber::operator=(subscriber&&) noexcept = default;
 subscriber::~subscriber() = default;
 
 endpoint subscriber::bind(const endpoint& where) {
-  state_->look_for_more();
-  return state_->link.bind(where);
+  state& self = *state_.operator->();
+  return self.names.bind(where, [&](const endpoint& real) {
+    self.look_for_more();
+    return self.link.bind(real);
+  });
 }
 
 void subscriber::connect(const endpoint& where) {
-  state_->look_for_more();
-  state_->link.connect(where);
+  state* const self = state_.operator->();
+  self->names.connect(
+      where,
+      [self](const endpoint& found) {
+        self->look_for_more();
+        self->link.connect(found);
+      },
+      [self](const endpoint& gone) { self->link.disconnect(gone); });
 }
 
 // A publisher knows a prefix as ours before it sees it as a plain one, and after.
@@ -372,6 +384,7 @@ monitor subscriber::watch() { return state_->link.watch(); }
 
 void subscriber::close() noexcept {
   if (state_.is_here()) {
+    state_->names.clear();
     state_->close();
   }
 }

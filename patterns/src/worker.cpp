@@ -3,6 +3,7 @@
 
 #include <parley/pipe/doorbell.hpp>  // deadline_after
 
+#include "named_ends.hpp"
 #include "worker_core.hpp"
 
 #include <memory>
@@ -14,12 +15,16 @@ using detail::deadline_after;
 
 struct worker::state {
   state(context& owner, const worker_options& options)
-      : core{std::make_shared<detail::worker_core>(owner, options)} {}
-  ~state() { core->finish(); }
+      : core{std::make_shared<detail::worker_core>(owner, options)}, names{owner} {}
+  ~state() {
+    names.clear();
+    core->finish();
+  }
   state(const state&) = delete;
   state& operator=(const state&) = delete;
 
   const std::shared_ptr<detail::worker_core> core;
+  detail::named_ends names;
 };
 
 worker::worker(context& owner, const worker_options& options) : state_{new state{owner, options}} {}
@@ -34,11 +39,22 @@ worker& worker::operator=(worker&&) noexcept = default;
 worker::~worker() = default;
 
 endpoint worker::bind(const endpoint& where) {
-  return state_->core->with_links([&](auto& links) { return links.bind(where); });
+  state& self = *state_.operator->();
+  return self.names.bind(where, [&](const endpoint& real) {
+    return self.core->with_links([&](auto& links) { return links.bind(real); });
+  });
 }
 
 void worker::connect(const endpoint& where) {
-  state_->core->with_links([&](auto& links) { links.connect(where); });
+  detail::worker_core* const core = state_->core.get();
+  state_->names.connect(
+      where,
+      [core](const endpoint& found) {
+        core->with_links([&](auto& links) { links.connect(found); });
+      },
+      [core](const endpoint& gone) {
+        core->with_links([&](auto& links) { links.disconnect(gone); });
+      });
 }
 
 endpoint worker::bind_plain(const endpoint& where) {
@@ -71,6 +87,7 @@ worker_statistics worker::statistics() const { return state_->core->statistics()
 
 void worker::close() noexcept {
   if (state_.is_here()) {
+    state_->names.clear();
     state_->core->close();
   }
 }

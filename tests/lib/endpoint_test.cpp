@@ -37,6 +37,18 @@ TEST_CASE("an endpoint prints as it was written") {
   }
 }
 
+TEST_CASE("a service is an endpoint with a name in place of an address") {
+  const endpoint adder{"service:math/adder-2.1_b"};
+  CHECK(adder.kind() == transport::service);
+  CHECK(adder.address() == "math/adder-2.1_b");
+  CHECK(adder.str() == "service:math/adder-2.1_b");
+  CHECK_FALSE(adder.is_wildcard());
+  for (const char* text : {"service:", "service:a b", "service:tcp://x:1", "service:\x1b"}) {
+    CHECK(says(text, "a service has a name"));
+  }
+  CHECK(says("service:" + std::string(101, 'a'), "a service has a name"));
+}
+
 TEST_CASE("an endpoint knows its parts") {
   const endpoint where{"tcp://[::1]:5555"};
   CHECK(where.kind() == transport::tcp);

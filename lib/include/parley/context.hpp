@@ -22,6 +22,7 @@ namespace parley {
 
 namespace detail {
 class batch_keeper;
+class name_board;
 class pipe_registry;
 class zmq_context;
 }  // namespace detail
@@ -56,10 +57,14 @@ class context {
     return batches_;
   }
 
+  // Who offers what under which name; for Parley's own patterns.
+  [[nodiscard]] const std::shared_ptr<detail::name_board>& names() const noexcept { return names_; }
+
  private:
   detail::home_process home_;
   std::shared_ptr<detail::zmq_context> native_;
   std::shared_ptr<detail::pipe_registry> pipes_;
+  std::shared_ptr<detail::name_board> names_;
   std::shared_ptr<detail::batch_keeper> batches_;  // goes before libzmq's context, which waits
 };
 

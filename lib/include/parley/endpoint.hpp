@@ -7,6 +7,8 @@
 //   ipc:///path  ipc://*   processes of this machine; * picks a fresh path (bind only)
 //   tcp://host:port        host is a name, an address, [IPv6], an interface, or * for all (bind
 //                          only); port 0 or * picks a free one (bind only)
+//   service:name           whoever announces that name on the network, while a parley::peers of
+//                          the same context looks; for patterns, sockets do not take it
 //
 // A value type. Making one from text throws error{errc::invalid_endpoint}, which says what is wrong
 // with it; nothing is resolved or opened.
@@ -18,7 +20,7 @@
 
 namespace parley {
 
-enum class transport { pipe, inproc, ipc, tcp };
+enum class transport { pipe, inproc, ipc, tcp, service };
 
 [[nodiscard]] std::string_view to_string(transport kind) noexcept;
 
@@ -29,7 +31,7 @@ class endpoint {
   endpoint(const char* text) : endpoint{std::string_view{text}} {}
 
   [[nodiscard]] transport kind() const noexcept { return kind_; }
-  // tcp: the host without brackets; else the name or path after "://".
+  // tcp: the host without brackets; else the name or path.
   [[nodiscard]] const std::string& address() const noexcept { return address_; }
   // tcp: 0 lets the system choose; else 0.
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }

@@ -149,6 +149,15 @@ class peers {
   [[nodiscard]] bool wait_for_peers(std::size_t count, duration limit,
                                     std::string_view group = {}) const;
 
+  // While it lives, patterns of the same context know names: a server that binds to "service:adder"
+  // gets a port and is announced, a client that connects to "service:adder" follows all who are.
+  // Announces what was bound otherwise, by whomever; until it is withdrawn, or this is closed.
+  // Throws config_error: name is no service, or where nothing that others could connect to.
+  void announce(const endpoint& name, const endpoint& where);
+  void withdraw(const endpoint& name, const endpoint& where);
+  // Who offers it now, this process included.
+  [[nodiscard]] std::vector<endpoint> services(const endpoint& name) const;
+
   [[nodiscard]] std::vector<interface_status> interfaces() const;
   [[nodiscard]] peers_statistics statistics() const;
 

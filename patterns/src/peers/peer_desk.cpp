@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "peer_desk.hpp"
 
+#include "service_table.hpp"
+
 #include <arpa/inet.h>
 
 #include <algorithm>
@@ -623,17 +625,27 @@ std::vector<peer_id> peer_desk::here(std::string_view group) const {
 
 std::size_t peer_desk::count_here(std::string_view group) const { return here(group).size(); }
 
+std::string peer_desk::host_of(const peer_id& who) const {
+  const peer* const of = find(who);
+  if (of == nullptr || !of->is_here) {
+    return {};
+  }
+  return of->is_open          ? of->open_at.host
+         : of->places.empty() ? std::string{}
+                              : of->places.back().where.host;
+}
+
 std::optional<peer_status> peer_desk::status(const peer_id& who) const {
   const peer* const of = find(who);
   if (of == nullptr || !of->is_here) {
     return std::nullopt;
   }
-  return peer_status{of->id,
-                     of->name,
-                     of->is_open ? of->open_at.str() : std::string{},
-                     {of->groups.begin(), of->groups.end()},
-                     of->headers,
-                     of->is_evasive};
+  peer_status now{of->id, of->name,    of->is_open ? of->open_at.str() : std::string{},
+                  {},     of->headers, of->is_evasive};
+  std::ranges::copy_if(of->groups, std::back_inserter(now.groups), [](const std::string& group) {
+    return !group.starts_with(service_group_prefix);
+  });
+  return now;
 }
 
 }  // namespace parley::detail

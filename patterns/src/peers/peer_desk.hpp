@@ -102,6 +102,8 @@ class peer_desk {
   [[nodiscard]] std::vector<peer_id> here(std::string_view group = {}) const;
   [[nodiscard]] std::size_t count_here(std::string_view group = {}) const;
   [[nodiscard]] std::optional<peer_status> status(const peer_id& who) const;
+  // Where it is, as far as is known; empty: it is not here.
+  [[nodiscard]] std::string host_of(const peer_id& who) const;
   [[nodiscard]] const peers_statistics& statistics() const noexcept { return statistics_; }
 
   [[nodiscard]] std::vector<peer_step> take_steps() { return std::exchange(steps_, {}); }

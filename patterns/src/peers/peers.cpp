@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
+#include <parley/error.hpp>
+#include <parley/name_board.hpp>
 #include <parley/peers.hpp>
 #include <parley/pipe/doorbell.hpp>  // deadline_after
 
 #include "peers_core.hpp"
+
+#include <map>
+#include <mutex>
 
 #include <utility>
 
@@ -11,10 +16,16 @@ namespace parley {
 using detail::deadline_after;
 
 struct peers::state {
+  state(context& owner, const peers_options& options)
+      : names{owner.names()}, core{owner, options} {}
+
+  const std::shared_ptr<detail::name_board> names;
   detail::peers_core core;
+  std::mutex mutex;
+  std::map<std::pair<std::string, std::string>, detail::name_board::entry> announced;
 };
 
-peers::peers(context& owner, const peers_options& options) : state_{new state{{owner, options}}} {}
+peers::peers(context& owner, const peers_options& options) : state_{new state{owner, options}} {}
 peers::peers(peers&&) noexcept = default;
 peers& peers::operator=(peers&&) noexcept = default;
 peers::~peers() = default;
@@ -77,12 +88,35 @@ bool peers::wait_for_peers(std::size_t count, duration limit, std::string_view g
   return state_->core.wait_for_peers(count, deadline_after(limit), group);
 }
 
+void peers::announce(const endpoint& name, const endpoint& where) {
+  if (name.kind() != transport::service || where.kind() != transport::tcp || where.port() == 0) {
+    throw config_error{"announce " + where.str() + " as " + name.str() +
+                       ": that takes a service:name, and a tcp endpoint with its port"};
+  }
+  auto entry = state_->names->announce(name.address(), where);
+  const std::lock_guard lock{state_->mutex};
+  state_->announced.insert_or_assign({name.str(), where.str()}, std::move(entry));
+}
+
+void peers::withdraw(const endpoint& name, const endpoint& where) {
+  const std::lock_guard lock{state_->mutex};
+  state_->announced.erase({name.str(), where.str()});
+}
+
+std::vector<endpoint> peers::services(const endpoint& name) const {
+  return state_->names->all(name.address());
+}
+
 std::vector<interface_status> peers::interfaces() const { return state_->core.interfaces(); }
 
 peers_statistics peers::statistics() const { return state_->core.statistics(); }
 
 void peers::close() noexcept {
   if (state_.is_here()) {
+    {
+      const std::lock_guard lock{state_->mutex};
+      state_->announced.clear();
+    }
     state_->core.close();
   }
 }

@@ -42,6 +42,9 @@ void check_group(std::string_view group) {
   if (group.empty() || group.size() > longest_zre_text) {
     throw config_error{"the name of a group has 1 to 255 octets"};
   }
+  if (group.starts_with(service_group_prefix)) {
+    throw config_error{"groups that begin with service: are for what is announced"};
+  }
 }
 
 std::string name_of(const peers_options& options, const peer_id& id) {
@@ -57,10 +60,13 @@ peers_core::peers_core(context& owner, const peers_options& options)
       context_{owner},
       inbox_{context_, options_},
       desk_{id_, name_of(options_, id_), inbox_.port(), options_},
-      events_{options_.limit, options_.limit_bytes} {
+      events_{options_.limit, options_.limit_bytes},
+      names_{context_.names()} {
   if (options_.port != 0) {
     beacons_.emplace(options_.port, options_.interfaces);
   }
+  lookout_ = names_->look_out([this](const std::string& name, const endpoint& where,
+                                     bool is_there) { announced(name, where, is_there); });
   thread_ = std::thread{[this] { work(); }};
 }
 
@@ -97,6 +103,7 @@ void peers_core::serve() {
   }
   for (;;) {
     time_point until;
+    std::vector<service_table::change> changes;
     {
       const std::lock_guard lock{mutex_};
       if (is_closed_) {
@@ -107,11 +114,13 @@ void peers_core::serve() {
       send_beacons(now);
       until = desk_.tick(now);
       carry_out(now);
-      until = std::min({until, probes_.due(), beacons_ ? next_beacon_ : time_point::max()});
-      if (has_more) {
-        continue;
-      }
+      changes = services_.take_changes(now);
+      until = std::min({until, probes_.due(), services_.due(),
+                        has_more   ? now
+                        : beacons_ ? next_beacon_
+                                   : time_point::max()});
     }
+    post(changes);
     waker_.rest(fds, until);
   }
 }
@@ -188,12 +197,46 @@ void peers_core::carry_out(time_point now) {
     return;
   }
   for (peer_event& each : news) {
-    events_.push(std::move(each));
+    sort(std::move(each), now);
   }
-  if (!std::exchange(is_told_, true)) {
+  if (services_.due() <= now) {
+    waker_.wake();  // whose thread it is to tell
+  }
+  if (!events_.empty() && !std::exchange(is_told_, true)) {
     static_cast<void>(::eventfd_write(events_fd_, 1));
   }
   changed_.notify_all();
+}
+
+// Services are not the program's groups.
+void peers_core::sort(peer_event&& event, time_point now) {
+  if (event.group.starts_with(service_group_prefix)) {
+    if (event.what == peer_event::kind::join) {
+      services_.add(event.peer, event.group, desk_.host_of(event.peer));
+    } else if (event.what == peer_event::kind::leave) {
+      services_.remove(event.peer, event.group, now);
+    }
+    return;
+  }
+  if (event.what == peer_event::kind::exit) {
+    services_.remove_all(event.peer, now);
+  }
+  events_.push(std::move(event));
+}
+
+void peers_core::announced(const std::string& name, const endpoint& where, bool is_there) {
+  const std::lock_guard lock{mutex_};
+  if (is_closed_) {
+    return;
+  }
+  is_there ? desk_.join(service_group(name, where)) : desk_.leave(service_group(name, where));
+  carry_out(clock::now());
+}
+
+void peers_core::post(const std::vector<service_table::change>& changes) {
+  for (const auto& each : changes) {
+    each.is_there ? names_->found(each.name, each.where) : names_->lost(each.name, each.where);
+  }
 }
 
 void peers_core::take(peer_step&& step, time_point now) {
@@ -343,6 +386,7 @@ peers_statistics peers_core::statistics() const {
 }
 
 void peers_core::close() noexcept {
+  lookout_ = {};
   {
     const std::lock_guard lock{mutex_};
     if (!std::exchange(is_closed_, true)) {
@@ -366,6 +410,7 @@ void peers_core::close() noexcept {
   const std::lock_guard joining{joining_};
   if (thread_.joinable()) {
     thread_.join();
+    post(services_.take_all());
   }
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <parley/context.hpp>
+#include <parley/name_board.hpp>
 #include <parley/peers.hpp>
 #include <parley/socket.hpp>
 
@@ -13,11 +14,13 @@
 #include "network_interfaces.hpp"
 #include "peer_desk.hpp"
 #include "peer_inbox.hpp"
+#include "service_table.hpp"
 #include "tcp_probes.hpp"
 #include "waker.hpp"
 
 #include <chrono>
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <stop_token>
@@ -71,6 +74,9 @@ class peers_core {
   [[nodiscard]] bool hear(time_point now);
   void send_beacons(time_point now);
   void carry_out(time_point now);
+  void sort(peer_event&& event, time_point now);
+  void announced(const std::string& name, const endpoint& where, bool is_there);
+  void post(const std::vector<service_table::change>& changes);
   void take(peer_step&& step, time_point now);
   [[nodiscard]] bool takes(peer_link link) const;
   // False: it is not here, or takes nothing until then.
@@ -93,10 +99,15 @@ class peers_core {
   std::unordered_map<peer_link, socket> lines_;
   std::vector<peer_id> hung_up_;  // to be told when all that they said is read
   event_queue events_;
+  service_table services_;
   bool is_told_ = false;  // events_fd_ is readable
   std::uint64_t received_ = 0;
   time_point next_beacon_{};
   bool is_closed_ = false;
+
+  // Both ways, and not under the lock: whom it tells may wait for us.
+  const std::shared_ptr<name_board> names_;
+  name_board::entry lookout_;
 
   std::mutex joining_;
   std::thread thread_;
