@@ -10,7 +10,7 @@
 #include <thread>
 #include <utility>
 
-namespace parley::detail {
+namespace parley {
 namespace {
 
 errc code_of(int result, int system_error) {
@@ -160,7 +160,7 @@ void database::make(const kind& wanted) {
   };
   if (is_new()) {
     execute("PRAGMA journal_mode = WAL");
-    transaction all{*this};
+    detail::transaction all{*this};
     if (is_new()) {
       execute(("PRAGMA application_id = " + std::to_string(wanted.application_id)).c_str());
       execute(("PRAGMA user_version = " + std::to_string(wanted.version)).c_str());
@@ -228,6 +228,10 @@ std::int64_t statement::rows::number(int column) const {
   return sqlite3_column_int64(of_.handle_.get(), column);
 }
 
+double statement::rows::real(int column) const {
+  return sqlite3_column_double(of_.handle_.get(), column);
+}
+
 std::string_view statement::rows::bytes(int column) const {
   const void* const data = sqlite3_column_blob(of_.handle_.get(), column);
   return {static_cast<const char*>(data),
@@ -260,19 +264,23 @@ void statement::check(int result) const {
   }
 }
 
-transaction::transaction(database& in) : in_{in} {
+void statement::bind(int position, double number) {
+  check(sqlite3_bind_double(handle_.get(), position, number));
+}
+
+detail::transaction::transaction(database& in) : in_{in} {
   roll_back();  // one that could not even be rolled back when it failed
   in_.execute("BEGIN IMMEDIATE");
 }
 
-transaction::~transaction() { roll_back(); }
+detail::transaction::~transaction() { roll_back(); }
 
-void transaction::commit() { in_.execute("COMMIT"); }
+void detail::transaction::commit() { in_.execute("COMMIT"); }
 
-void transaction::roll_back() noexcept {
+void detail::transaction::roll_back() noexcept {
   if (sqlite3_get_autocommit(in_.handle_.get()) == 0) {
     sqlite3_exec(in_.handle_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
   }
 }
 
-}  // namespace parley::detail
+}  // namespace parley

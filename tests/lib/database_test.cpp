@@ -25,7 +25,6 @@
 
 using namespace parley;
 using namespace std::chrono_literals;
-using detail::database;
 using detail::transaction;
 using support::code_of;
 
@@ -72,6 +71,16 @@ TEST_CASE("a database gives back numbers, text and bytes as they were bound") {
   CHECK_FALSE(row.is_null(1));
   CHECK(row.bytes(1).empty());
   CHECK_FALSE(row.next());
+}
+
+TEST_CASE("a database gives back numbers with a fraction") {
+  const support::temporary_directory directory;
+  notebook book{directory / "notes"};
+  book.file.prepare("INSERT INTO note VALUES (1, ?)").run(0.25);
+  auto select = book.file.prepare("SELECT text FROM note");
+  auto row = select.query();
+  REQUIRE(row.next());
+  CHECK(row.real(0) == 0.25);
 }
 
 TEST_CASE("a transaction that is not committed leaves nothing") {

@@ -20,7 +20,6 @@
 #include "support/temporary_directory.hpp"
 
 using namespace parley;
-using detail::database;
 using detail::done_journal;
 using support::code_of;
 

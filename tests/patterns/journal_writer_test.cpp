@@ -26,7 +26,6 @@
 #include "support/temporary_directory.hpp"
 
 using namespace parley;
-using detail::database;
 using detail::journal_change;
 using detail::journal_writer;
 using detail::task_draft;

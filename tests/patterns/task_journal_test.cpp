@@ -29,7 +29,6 @@
 
 using namespace parley;
 using namespace std::chrono_literals;
-using detail::database;
 using detail::journal_change;
 using detail::task_draft;
 using detail::task_journal;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //
-// An SQLite file, as Parley's own journals use it. SQLite's result codes become parley::error here
-// and nowhere else: disk_full, cannot_write, cannot_read, file_in_use, damaged_file; what() names
-// the file. SQL that does not fit the file means a damaged file, as all of it is ours.
+// An SQLite file, as Parley's own journals use it, and what handlers do in the file of
+// worker_options::once. SQLite's result codes become parley::error here and nowhere else:
+// disk_full, cannot_write, cannot_read, file_in_use, damaged_file; what() names the file. SQL that
+// does not fit the file means a damaged file.
 //
 // Threads: one at a time for a database and all that it made. A file may be opened many times, by
 // many processes. Nobody may open and close it by other means while a database of this process has
@@ -23,9 +24,12 @@
 struct sqlite3;
 struct sqlite3_stmt;
 
-namespace parley::detail {
+namespace parley {
 
 class statement;
+namespace detail {
+class transaction;
+}
 
 class database {
  public:
@@ -46,6 +50,8 @@ class database {
   // One or more statements, their rows ignored.
   void execute(const char* sql);
   [[nodiscard]] statement prepare(std::string_view sql);
+  // For all else that SQLite can do. This object's, as long as it lives.
+  [[nodiscard]] sqlite3* handle() const noexcept { return handle_.get(); }
   // The first column of the first row.
   [[nodiscard]] std::int64_t number(std::string_view sql);
   // Rows that the last statement inserted, updated or deleted.
@@ -68,7 +74,7 @@ class database {
   [[noreturn]] void fail_damaged(const std::string& why) const;
 
  private:
-  friend class transaction;
+  friend class detail::transaction;
   struct closer {
     void operator()(sqlite3* open) const noexcept;
   };
@@ -93,6 +99,7 @@ class statement {
     [[nodiscard]] bool next();
     [[nodiscard]] bool is_null(int column) const;
     [[nodiscard]] std::int64_t number(int column) const;
+    [[nodiscard]] double real(int column) const;
     // Valid until next.
     [[nodiscard]] std::string_view bytes(int column) const;
 
@@ -109,9 +116,9 @@ class statement {
     while (all.next()) {
     }
   }
-  // One at a time.
+  // One at a time. Requires: it outlives its rows.
   template<class... Arguments>
-  [[nodiscard]] rows query(const Arguments&... arguments) {
+  [[nodiscard]] rows query(const Arguments&... arguments) & {
     int position = 0;
     (bind(++position, arguments), ...);
     return rows{*this};
@@ -128,6 +135,7 @@ class statement {
   void bind(int position, T number) {
     bind_number(position, static_cast<std::int64_t>(number));
   }
+  void bind(int position, double number);
   void bind(int position, std::string_view text);
   void bind(int position, std::span<const std::byte> bytes);
   void bind(int position, std::nullopt_t);
@@ -141,6 +149,8 @@ class statement {
   database* owner_;
   std::unique_ptr<sqlite3_stmt, finalizer> handle_;
 };
+
+namespace detail {
 
 // All that is done while it lives, or nothing, unless it is committed. Others may read meanwhile.
 class transaction {
@@ -156,4 +166,5 @@ class transaction {
   database& in_;
 };
 
-}  // namespace parley::detail
+}  // namespace detail
+}  // namespace parley
