@@ -24,6 +24,10 @@ CREATE TABLE done (
 )",
                                    "remove it, and its -wal, to begin anew"};
 
+// Others may have the file: for as long as one flush takes, or one handler.
+constexpr std::chrono::seconds busy_timeout{5};
+constexpr std::chrono::seconds shared_busy_timeout{30};
+
 const std::filesystem::path& make(const std::filesystem::path& file) {
   database{file, database::access::write}.become(done_file);
   return file;
@@ -37,17 +41,21 @@ struct done_journal::batch {
   shared_failure failure;
 };
 
+done_journal::pen::pen(const std::filesystem::path& path, std::chrono::milliseconds busy_timeout)
+    : file{path, database::access::write, busy_timeout},
+      insert{file.prepare("INSERT OR IGNORE INTO done (source, number) VALUES (?, ?)")},
+      forget{file.prepare("DELETE FROM done WHERE added <= (SELECT max(added) FROM done) - ?")} {
+  file.execute("PRAGMA synchronous = FULL");
+}
+
 done_journal::done_journal(const std::filesystem::path& file, std::size_t limit)
-    : limit_{limit},
+    : path_{file},
+      limit_{limit},
       readers_{make(file), database::access::write},
       find_{readers_.prepare("SELECT 1 FROM done WHERE source = ? AND number = ?")},
       gathering_{std::make_shared<batch>()},
-      writers_{file, database::access::write},
-      insert_{writers_.prepare("INSERT OR IGNORE INTO done (source, number) VALUES (?, ?)")},
-      forget_{
-          writers_.prepare("DELETE FROM done WHERE added <= (SELECT max(added) FROM done) - ?")} {
+      leaders_{file, busy_timeout} {
   assert(limit > 0);
-  writers_.execute("PRAGMA synchronous = FULL");
 }
 
 bool done_journal::contains(const task_id& id) {
@@ -80,12 +88,28 @@ void done_journal::add(std::span<const task_id> ids) {
 }
 
 void done_journal::write(const std::vector<task_id>& ids) {
-  transaction all{writers_};
+  transaction all{leaders_.file};
   for (const task_id& each : ids) {
-    insert_.run(each.source, each.number);
+    leaders_.insert.run(each.source, each.number);
   }
-  forget_.run(limit_);
+  leaders_.forget.run(limit_);
   all.commit();
+}
+
+database& done_journal::shared_file() {
+  if (!shared_) {
+    shared_.emplace(path_, shared_busy_timeout);
+  }
+  return shared_->file;
+}
+
+bool done_journal::note(const task_id& id) {
+  shared_->insert.run(id.source, id.number);
+  if (shared_->file.changes() == 0) {
+    return false;
+  }
+  shared_->forget.run(limit_);
+  return true;
 }
 
 }  // namespace parley::detail

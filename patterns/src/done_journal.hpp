@@ -3,19 +3,22 @@
 // The file where workers remember which tasks were done: worker_options::once. An SQLite database,
 // shared by workers of any number of processes of one machine.
 //
-// Threads: any, at once. Those that add at the same time are written together, by one of them.
+// Threads: any, at once. Those that add at the same time are written together, by one of them;
+// those that write something else besides do so one by one.
 // Bounded: it remembers the last `limit` tasks.
 #pragma once
 
 #include <parley/database.hpp>
 #include <parley/task.hpp>
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -31,10 +34,29 @@ class done_journal {
   // Returns when they are on disk. Throws error when they are not: disk_full, cannot_write, ...
   void add(std::span<const task_id> ids);
 
+  // What handlers do together with their notes: of this object's, one has its turn.
+  [[nodiscard]] std::unique_lock<std::mutex> await_turn() {
+    return std::unique_lock{taking_turns_};
+  }
+  // Requires: it is the caller's turn.
+  [[nodiscard]] database& shared_file();
+  // Requires: a transaction in the shared file. False: it is there already.
+  [[nodiscard]] bool note(const task_id& id);
+
  private:
   struct batch;
   void write(const std::vector<task_id>& ids);
 
+  // Who writes notes, with a connection of its own.
+  struct pen {
+    pen(const std::filesystem::path& file, std::chrono::milliseconds busy_timeout);
+
+    database file;
+    statement insert;
+    statement forget;
+  };
+
+  const std::filesystem::path path_;
   const std::size_t limit_;
 
   std::mutex reading_;
@@ -48,9 +70,10 @@ class done_journal {
   std::shared_ptr<batch> gathering_;
   bool is_writing_ = false;
 
-  database writers_;  // the leader's
-  statement insert_;
-  statement forget_;
+  pen leaders_;
+
+  std::mutex taking_turns_;
+  std::optional<pen> shared_;  // made for the first who needs it
 };
 
 }  // namespace parley::detail

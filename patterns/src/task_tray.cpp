@@ -477,7 +477,10 @@ bool task_tray::end(held_task& which, ending how, std::string_view why, time_poi
 }
 
 void task_tray::repeat(held_task& which, time_point now) {
-  assert(which.at != held_task::place::nowhere);
+  if (which.at == held_task::place::nowhere) {
+    ++counts_.late;
+    return;
+  }
   (which.at == held_task::place::begun ? begun_ : told_).remove(which);
   which.at = held_task::place::nowhere;
   ++counts_.repeated;

@@ -81,6 +81,10 @@ std::optional<task> worker::try_receive() { return receive_for(duration::zero())
 
 void worker::run_tasks(const std::function<void(task&)>& handler) { state_->core->run(handler); }
 
+void worker::run_together(const std::function<frame(task&, done_transaction&)>& handler) {
+  state_->core->run_together(handler);
+}
+
 std::uint64_t worker::id() const noexcept { return state_.get()->core->id(); }
 
 worker_statistics worker::statistics() const { return state_->core->statistics(); }

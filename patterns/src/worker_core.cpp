@@ -182,6 +182,33 @@ void worker_core::run(const std::function<void(task&)>& handler) {
   }
 }
 
+void worker_core::run_together(const std::function<frame(task&, done_transaction&)>& handler) {
+  if (!journal_) {
+    throw config_error{"worker_options.once must name the file of a done_transaction"};
+  }
+  run([&](task& next) {
+    held_task& which = *next.held_;
+    done_transaction together{*journal_, which.id};
+    frame result;
+    try {
+      result = handler(next, together);
+      together.commit();
+    } catch (...) {
+      if (!together.was_done_before()) {
+        throw;
+      }
+    }
+    which.is_answered = true;
+    answer([&](task_tray& tray) {
+      if (together.was_done_before()) {
+        tray.repeat(which, clock::now());
+      } else {
+        static_cast<void>(tray.done(which, std::move(result), clock::now()));
+      }
+    });
+  });
+}
+
 void worker_core::report(task& failed, const std::exception& failure) {
   if (failed.held_ != nullptr && !failed.held_->is_answered) {
     failed.fail(failure.what());

@@ -61,6 +61,9 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   // Nothing: the deadline passed. Throws closed.
   [[nodiscard]] std::optional<task> receive_until(time_point deadline);
   void run(const std::function<void(task&)>& handler);
+  // What handler returns is the result, when the transaction is committed. Throws config_error
+  // without a journal.
+  void run_together(const std::function<frame(task&, done_transaction&)>& handler);
 
   // What tasks ask for; nothing happens in a forked process.
   static void done(held_task& which, frame&& result) noexcept;

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MPL-2.0
 //
 // Sources and workers are killed, stopped and resumed at random while tasks with a journal flow. In
-// the end every task whose push returned must have been done, and the dead letters must be just
-// those whose handler always throws.
+// the end every task whose push returned must have been done, with its effect just once, and the
+// dead letters must be just those whose handler always throws: they have no effect.
 //
 //   chaos [--tasks N] [--workers N] [--seed S] [--pause MICROSECONDS] [--limit SECONDS]
 //
 // pause: so long every task takes, so that few tasks are enough for many kills.
 //
-// Everybody is a process of its own, which writes down what it did with one write() a task, so that
-// what was written stays, however it is killed. The same seed gives the same kills, as far as the
-// machine's timing lets it.
+// Everybody is a process of its own. A source writes down what it pushed with one write() a task,
+// so that what was written stays, however it is killed; a worker's effects go with its notes of
+// what was done. The same seed gives the same kills, as far as the machine's timing lets it.
+#include <parley/database.hpp>
 #include <parley/error.hpp>
 #include <parley/pipeline.hpp>
 
@@ -150,21 +151,23 @@ void be_source(const fs::path& directory, std::uint64_t run, std::uint64_t wante
   std::ofstream{directory / "finished"} << tasks.statistics().accepted << '\n';
 }
 
-void be_worker(const fs::path& directory, std::uint64_t run, std::chrono::microseconds pause) {
+void be_worker(const fs::path& directory, std::chrono::microseconds pause) {
   parley::context context;
   parley::worker worker{context,
                         place(directory),
-                        {.on_failure = [](const parley::task&, const std::exception&) {},
+                        {.once = directory / "done.db",
+                         .on_failure = [](const parley::task&, const std::exception&) {},
                          .heartbeat_timeout = 1000ms}};
-  const ledger done{directory / (std::to_string(run) + ".done")};
-  const auto work = [&](const parley::frame& body) {
+  const auto work = [&](const parley::frame& body, parley::done_transaction& together) {
     task_name name = 0;
     std::memcpy(&name, body.data(), sizeof name);
     std::this_thread::sleep_for(pause);
+    parley::database& file = together.file();
+    file.execute("CREATE TABLE IF NOT EXISTS effect (name INTEGER)");
+    file.prepare("INSERT INTO effect VALUES (?)").run(name);
     if (is_poison(name)) {
       throw std::runtime_error{"poison"};
     }
-    done.add(name);
   };
   std::jthread second{[&] { worker.run(work); }};
   worker.run(work);
@@ -288,9 +291,13 @@ class company {
 
 void judge(const fs::path& directory, std::uint64_t wanted) {
   const auto accepted = read_ledgers(directory, "accepted");
-  std::unordered_map<task_name, int> done;
-  for (const task_name each : read_ledgers(directory, "done")) {
-    ++done[each];
+  std::unordered_map<task_name, std::int64_t> done;
+  {
+    parley::database effects{directory / "done.db", parley::database::access::read};
+    auto select = effects.prepare("SELECT name, count(*) FROM effect GROUP BY name");
+    for (auto row = select.query(); row.next();) {
+      done[static_cast<task_name>(row.number(0))] = row.number(1);
+    }
   }
   std::unordered_set<task_name> dead;
   for (const task_name each : read_ledgers(directory, "dead")) {
@@ -318,6 +325,9 @@ void judge(const fs::path& directory, std::uint64_t wanted) {
             << wrong << " wrongly dead\n";
   if (lost != 0 || wrong != 0) {
     fail("tasks were lost");
+  }
+  if (again != 0) {
+    fail("tasks were done again");
   }
   if (accepted.size() < wanted || poison == 0) {
     fail("there was too little to see");
@@ -356,7 +366,7 @@ int main(int argc, char* argv[]) {
       return 0;
     }
     if (words.size() == 4 && words[0] == "--be-worker") {
-      be_worker(words[1], std::stoull(words[2]), std::chrono::microseconds{std::stoull(words[3])});
+      be_worker(words[1], std::chrono::microseconds{std::stoull(words[3])});
       return 0;
     }
     arguments args;

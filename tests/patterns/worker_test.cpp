@@ -708,6 +708,164 @@ TEST_CASE("with once many tasks are done on several threads, each once") {
   CHECK(at.here.statistics().done == 2000);
 }
 
+namespace {
+
+// What handlers do besides, in the file of once.
+void write_effect(done_transaction& together, const std::string& effect) {
+  together.file().execute("CREATE TABLE IF NOT EXISTS effect (text TEXT)");
+  together.file().prepare("INSERT INTO effect VALUES (?)").run(effect);
+}
+
+std::vector<std::string> effects_in(const std::filesystem::path& file) {
+  database looked_at{file, database::access::write};
+  looked_at.execute("CREATE TABLE IF NOT EXISTS effect (text TEXT)");
+  std::vector<std::string> all;
+  auto select = looked_at.prepare("SELECT text FROM effect ORDER BY rowid");
+  auto row = select.query();
+  while (row.next()) {
+    all.emplace_back(row.bytes(0));
+  }
+  return all;
+}
+
+using words = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("what a handler writes together with its note is there, or gone when it throws") {
+  const support::temporary_directory place;
+  auto options = quiet();
+  options.once = place.path() / "done.db";
+  worker_at_work at{options};
+  std::thread running{[&] {
+    at.here.run([](const task& next, done_transaction& together) {
+      write_effect(together, next.body.str());
+      if (next.id().number == 1 && next.body == "body") {
+        throw std::runtime_error{"not yet"};
+      }
+      return next.id().number;
+    });
+  }};
+  CHECK(at.there->deal(2));
+  CHECK(at.there->ends().at(1) == "failed not yet");
+  CHECK(at.there->ends().at(2) == "done \x02");
+  CHECK(effects_in(options.once) == words{"body"});
+  at.there->send_again(1);
+  at.there->send_again(2);
+  CHECK(at.there->hear_ends(4));
+  CHECK(at.there->ends().at(3) == "done \x01");
+  CHECK(at.there->ends().at(4) == "done ");
+  CHECK(effects_in(options.once) == words{"body", "again"});
+  CHECK(at.here.statistics().repeated == 1);
+  at.here.close();
+  running.join();
+}
+
+TEST_CASE("a handler that writes nothing is done once all the same") {
+  const support::temporary_directory place;
+  auto options = quiet();
+  options.once = place.path() / "done.db";
+  worker_at_work at{options};
+  std::atomic<int> calls = 0;
+  std::thread running{[&] { at.here.run([&](const frame&, done_transaction&) { ++calls; }); }};
+  CHECK(at.there->deal(1));
+  at.there->send_again(1);
+  CHECK(at.there->hear_ends(2));
+  CHECK(calls == 1);
+  at.here.close();
+  running.join();
+}
+
+TEST_CASE("of two workers that do the same task at once, one has its effects written") {
+  const support::temporary_directory place;
+  auto options = quiet();
+  options.once = place.path() / "done.db";
+  worker_at_work slow{options};
+  worker_at_work quick{options};
+  std::atomic<bool> has_begun = false;
+  std::atomic<bool> may_write = false;
+  const bool catches = GENERATE(false, true);
+  std::thread first{[&] {
+    slow.here.run([&](const frame&, done_transaction& together) {
+      has_begun = true;
+      static_cast<void>(await([&] { return may_write.load(); }));
+      try {
+        write_effect(together, "slow");
+      } catch (const std::exception&) {
+        if (!catches) {
+          throw;
+        }
+      }
+    });
+  }};
+  std::thread second{[&] {
+    quick.here.run(
+        [](const frame&, done_transaction& together) { write_effect(together, "quick"); });
+  }};
+  slow.there->send_tasks(1);
+  REQUIRE(await([&] { return has_begun.load(); }));
+  CHECK(quick.there->deal(1));
+  may_write = true;
+  CHECK(slow.there->hear_ends(1));
+  CHECK(slow.there->ends().at(1) == "done ");
+  CHECK(slow.here.statistics().repeated == 1);
+  CHECK(effects_in(options.once) == words{"quick"});
+  slow.here.close();
+  quick.here.close();
+  first.join();
+  second.join();
+}
+
+TEST_CASE("handlers of several threads and workers write their effects, each once") {
+  const support::temporary_directory place;
+  auto options = quiet();
+  options.once = place.path() / "done.db";
+  worker_at_work one{options};
+  worker_at_work other{options};
+  const auto handle = [](const task& next, done_transaction& together) {
+    write_effect(together, std::to_string(next.id().number));
+  };
+  std::vector<std::thread> running;
+  for (worker* const each : {&one.here, &one.here, &other.here, &other.here}) {
+    running.emplace_back([&handle, each] { each->run(handle); });
+  }
+  CHECK(one.there->deal(200));
+  CHECK(other.there->deal(300));  // of the same source
+  one.here.close();
+  other.here.close();
+  for (std::thread& each : running) {
+    each.join();
+  }
+  CHECK(effects_in(options.once).size() == 300);
+  CHECK(other.here.statistics().repeated == 200);
+}
+
+TEST_CASE("a plain task has effects, but can come again") {
+  const support::temporary_directory place;
+  context owner;
+  auto options = quiet();
+  options.once = place.path() / "done.db";
+  worker here{owner, options};
+  parley::socket plain{owner, socket_kind::push};
+  plain.connect(here.bind_plain(fresh("inproc")));
+  std::thread running{[&] {
+    here.run(
+        [](const frame& body, done_transaction& together) { write_effect(together, body.str()); });
+  }};
+  plain.send(message{"same"});
+  plain.send(message{"same"});
+  CHECK(await([&] { return here.statistics().done == 2; }));
+  CHECK(effects_in(options.once) == words{"same", "same"});
+  here.close();
+  running.join();
+}
+
+TEST_CASE("effects cannot be written together with notes that nobody keeps") {
+  context owner;
+  worker here{owner, quiet()};
+  CHECK_THROWS_AS(here.run([](const frame&, done_transaction&) {}), config_error);
+}
+
 TEST_CASE("a file for once that is none is refused") {
   context owner;
   auto options = quiet();

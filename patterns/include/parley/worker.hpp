@@ -10,6 +10,7 @@
 
 #include <parley/context.hpp>
 #include <parley/curve.hpp>
+#include <parley/done_transaction.hpp>
 #include <parley/endpoint.hpp>
 #include <parley/home_process.hpp>
 #include <parley/socket_options.hpp>
@@ -41,7 +42,8 @@ struct worker_options {
   // A task that takes longer, and is not renewed, counts as failed; 0: however long.
   std::chrono::milliseconds lease{60'000};
   // SQLite's file where tasks that were done are remembered, so that one that comes again is not
-  // done again. Workers of one machine may share it. See docs/pipeline.md for what it promises.
+  // done again; made if there is none. Workers of one machine may share it. See docs/pipeline.md
+  // for what it promises, and done_transaction for handlers whose effects go into the same file.
   std::filesystem::path once{};
   std::size_t once_limit = 1'000'000;  // remembered tasks; the oldest are forgotten first
   // A task whose handler threw, with what it threw; an empty one: what was done could not be
@@ -97,10 +99,12 @@ class worker {
   // or any type that the body is decoded to. When it returns the task is done, and what it returns
   // is the result; what it throws is a failure, and goes to worker_options::on_failure besides. A
   // handler that takes a task& may answer it itself, or move it away to be answered later.
+  //
+  // A handler may take a done_transaction& besides, if there is a worker_options::once: the task is
+  // done when that is committed. Such a handler cannot answer by itself.
   template<class Handler>
   void run(Handler handler) {
-    using shape = decltype(std::function{handler});
-    run_tasks([&handler](task& next) { invoke(static_cast<shape*>(nullptr), handler, next); });
+    run_as(static_cast<decltype(std::function{handler})*>(nullptr), handler);
   }
 
   // The same, and sends what handler returns to the sink that results lead to: a task is done when
@@ -126,6 +130,24 @@ class worker {
 
  private:
   template<class Result, class Argument, class Handler>
+  void run_as(std::function<Result(Argument)>* shape, Handler& handler) {
+    run_tasks([&](task& next) { invoke(shape, handler, next); });
+  }
+  template<class Result, class Argument, class Handler>
+  void run_as(std::function<Result(Argument, done_transaction&)>*, Handler& handler) {
+    static_assert(!std::is_same_v<Argument, task&>, "it must return to answer: take a const task&");
+    run_together([&](task& next, done_transaction& together) {
+      const auto rest = [&](const auto& argument) -> Result { return handler(argument, together); };
+      const auto shape = static_cast<std::function<Result(Argument)>*>(nullptr);
+      if constexpr (std::is_void_v<Result>) {
+        result_of(shape, rest, next);
+        return frame{};
+      } else {
+        return to_body(result_of(shape, rest, next));
+      }
+    });
+  }
+  template<class Result, class Argument, class Handler>
   static Result result_of(std::function<Result(Argument)>*, Handler& handler, task& next) {
     using argument = std::remove_cvref_t<Argument>;
     if constexpr (std::is_same_v<argument, task>) {
@@ -147,6 +169,7 @@ class worker {
   static void pass_on(source& results, task& from, frame result);
 
   void run_tasks(const std::function<void(task&)>& handler);
+  void run_together(const std::function<frame(task&, done_transaction&)>& handler);
 
   struct state;
   detail::home_ptr<state> state_;
