@@ -13,6 +13,7 @@
 #include <memory>
 #include <random>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 namespace parley::detail {
@@ -93,6 +94,44 @@ std::int64_t checksum_of(std::uint64_t number, std::string_view body) {
     value = value << 8 | octet;
   }
   return static_cast<std::int64_t>(value);
+}
+
+constexpr std::size_t page_bytes = 4096;  // SQLite's, unless somebody made the file otherwise
+// For the log, when the table takes in all of it without getting larger.
+constexpr std::size_t least_reserve = std::size_t{64} << 10;
+constexpr std::size_t reserve_step = std::size_t{1} << 20;
+
+// That a table grows by for them. What does not fit a page goes on in pages of its own.
+std::size_t most_bytes_of(std::span<const task_draft> drafts) {
+  constexpr std::size_t row = 128;  // all but the body, and what the tree needs
+  std::size_t small = 0;
+  std::size_t pages = 2;
+  for (const task_draft& each : drafts) {
+    std::size_t bytes = row + each.body.size();
+    if (each.options) {
+      bytes += each.options->key.size() + each.options->to.size();
+    }
+    if (bytes < page_bytes / 4) {
+      small += bytes;
+    } else {
+      pages += bytes / (page_bytes - 100) + 2;
+    }
+  }
+  return pages * page_bytes + small + small / 2;
+}
+
+// False: the disk is full.
+template<class Action>
+bool has_room(const Action& write) {
+  try {
+    write();
+    return true;
+  } catch (const error& failure) {
+    if (failure.code() != errc::disk_full) {
+      throw;
+    }
+    return false;
+  }
 }
 
 // Between the clock of tasks and that of the file.
@@ -275,7 +314,7 @@ journal_change journal_change::of(const task_news& news) {
 }
 
 task_journal::task_journal(const std::filesystem::path& file, durability survives)
-    : lock_{file}, file_{file, database::access::write} {
+    : lock_{file}, reserve_{file.string() + "-reserve"}, file_{file, database::access::write} {
   file_.become(journal_file);
   file_.disable_triggers();
   file_.execute(survives == durability::power_cut ? "PRAGMA synchronous = FULL"
@@ -283,6 +322,8 @@ task_journal::task_journal(const std::filesystem::path& file, durability survive
   if (file_.number("SELECT count(*) FROM meta") == 0) {
     file_.prepare("INSERT INTO meta VALUES (?, 1, 0, 0)").run(random_id());
   }
+  count_pages_ = file_.prepare("PRAGMA page_count");
+  count_free_pages_ = file_.prepare("PRAGMA freelist_count");
   read_contents_ = file_.prepare("SELECT source, next, tasks, checksum FROM meta");
   write_contents_ = file_.prepare("UPDATE meta SET next = ?, tasks = ?, checksum = ?");
   insert_ = file_.prepare(
@@ -366,22 +407,82 @@ void task_journal::find(std::uint64_t number, const on_task& task, const on_dead
 
 void task_journal::write(std::span<const task_draft> drafts,
                          std::span<const journal_change> changes) {
-  try {
-    write_now(drafts, changes);
+  keep_reserve(drafts);
+  if (has_room([&] { write_now(drafts, changes); })) {
     return;
-  } catch (const error& failure) {
-    if (failure.code() != errc::disk_full) {
-      throw;
-    }
   }
-  // What is in the log moves to the table, where tasks that are gone have left room, and the log
-  // begins anew.
+  checkpoint();
+  if (!drafts.empty()) {
+    write_now(drafts, changes);
+  } else if (!has_room([&] { write_now({}, changes); })) {
+    reserve_.release();
+    write_in_parts(changes);
+  }
+}
+
+// What is in the log moves to the table, where tasks that are gone have left room, and the log
+// begins anew.
+void task_journal::checkpoint() noexcept {
   try {
     file_.execute("PRAGMA wal_checkpoint(PASSIVE)");
   } catch (const error&) {
-    // No room for that either: the next line tells.
+    // No room for that either: the next write tells.
   }
-  write_now(drafts, changes);
+}
+
+// The log may have room for some when it has not for all.
+void task_journal::write_in_parts(std::span<const journal_change> changes) {
+  checkpoint();
+  if (changes.size() <= 1) {
+    write_now({}, changes);
+  } else if (!has_room([&] { write_now({}, changes); })) {
+    const std::size_t half = changes.size() / 2;
+    write_in_parts(changes.first(half));
+    write_in_parts(changes.subspan(half));
+  }
+}
+
+// How much larger the table is than its file.
+std::size_t task_journal::growth_to_come() {
+  auto pages = count_pages_->query();
+  if (!pages.next()) {
+    return 0;
+  }
+  const std::size_t wanted = static_cast<std::size_t>(pages.number(0)) * page_bytes;
+  std::error_code failure;
+  const std::uintmax_t there = std::filesystem::file_size(file_.file(), failure);
+  return failure || there >= wanted ? 0 : wanted - static_cast<std::size_t>(there);
+}
+
+// Tasks are accepted only if the disk has room to take them out again: throws disk_full.
+void task_journal::keep_reserve(std::span<const task_draft> drafts) {
+  if (drafts.empty()) {
+    return;
+  }
+  const std::size_t added = most_bytes_of(drafts);
+  growth_ += added;
+  if (growth_ + least_reserve <= reserve_.size()) {
+    return;
+  }
+  std::size_t spare = 0;
+  if (auto row = count_free_pages_->query(); row.next()) {
+    spare = static_cast<std::size_t>(row.number(0)) * page_bytes;
+  }
+  const std::size_t lacking = added - std::min(added, spare);
+  const auto has_enough = [&] {
+    growth_ = growth_to_come() + lacking;
+    const std::size_t needed = growth_ + least_reserve;
+    return reserve_.hold((needed + reserve_step - 1) / reserve_step * reserve_step) ||
+           reserve_.hold(needed) || growth_ == 0;
+  };
+  if (has_enough()) {
+    return;
+  }
+  checkpoint();
+  if (!has_enough()) {
+    growth_ -= lacking;
+    throw error{errc::disk_full, file_.file().string() + " (there is no room for its reserve)"};
+  }
 }
 
 void task_journal::write_now(std::span<const task_draft> drafts,

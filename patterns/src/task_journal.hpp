@@ -9,12 +9,16 @@
 // What is damaged is found: a task's body has a checksum, and the file as a whole knows which tasks
 // are in it. So what SQLite puts together from a log that was cut off is either what was there
 // after some write, or refused.
+//
+// A full disk: tasks are refused, but what is done is still taken out. That needs room first, for
+// the log, and for the table that takes in what is in the log; a reserve keeps as much.
 #pragma once
 
 #include <parley/database.hpp>
 #include <parley/source.hpp>
 #include <parley/task.hpp>
 
+#include "disk_reserve.hpp"
 #include "owner_lock.hpp"
 #include "task_desk.hpp"
 
@@ -86,14 +90,22 @@ class task_journal {
   };
   [[nodiscard]] contents read_contents();
   void write_now(std::span<const task_draft> drafts, std::span<const journal_change> changes);
+  void keep_reserve(std::span<const task_draft> drafts);
+  [[nodiscard]] std::size_t growth_to_come();
+  void checkpoint() noexcept;
+  void write_in_parts(std::span<const journal_change> changes);
   void insert(const task_draft& draft, contents& now, std::int64_t pushed);
   void remove(std::uint64_t number, contents& now);
   void apply(const journal_change& change, contents& now);
 
   owner_lock lock_;
+  disk_reserve reserve_;
   database file_;
   std::uint64_t id_ = 0;
   std::uint64_t next_ = 1;
+  // What the table may have to grow by when it takes in the log, or more.
+  std::size_t growth_ = 0;
+  std::optional<statement> count_pages_, count_free_pages_;
   std::optional<statement> read_contents_, write_contents_, insert_, remove_, try_, bury_;
 };
 

@@ -352,6 +352,72 @@ TEST_CASE("what a failed write was to do is not done, and the next one may succe
   });
 }
 
+TEST_CASE("a journal that filled its disk is emptied by what is done, and takes tasks again") {
+  const std::size_t disk_bytes = GENERATE(800, 3000, 12'000) * 1024;
+  const std::size_t body_bytes = GENERATE(50, 2000, 40'000);
+  const bool at_once = GENERATE(false, true);
+  CAPTURE(disk_bytes, body_bytes, at_once);
+  on_small_disk(disk_bytes, [&](const std::filesystem::path& disk) -> std::string {
+    task_journal journal{disk / "tasks", durability::kill};
+    const std::string body(body_bytes, 'x');
+    std::uint64_t next = 1;
+    std::uint64_t first = 1;
+    for (int round = 0; round < 3; ++round) {
+      errc failure{};
+      while (failure == errc{}) {
+        std::vector<task_draft> some;
+        for (std::size_t bytes = 0; bytes < 20'000; bytes += body_bytes) {
+          some.push_back(draft(next + some.size(), body));
+        }
+        failure = code_of([&] { journal.write(some, {}); });
+        next += failure == errc{} ? some.size() : 0;
+      }
+      if (failure != errc::disk_full) {
+        return category().message(static_cast<int>(failure));
+      }
+      if (next == first) {
+        return "it takes none any more";
+      }
+      // Others want what is left, too.
+      std::ofstream others{disk / "others"};
+      while (others << std::string(4096, 'x') << std::flush) {
+      }
+      std::vector<journal_change> changes;
+      for (; first < next; ++first) {
+        changes.push_back(ended(first));
+        if (!at_once) {
+          journal.write({}, changes);
+          changes.clear();
+        }
+      }
+      if (at_once) {
+        journal.write({}, changes);
+      }
+      if (!load(journal).tasks.empty()) {
+        return "what was done is still there";
+      }
+      others.close();
+      std::filesystem::remove(disk / "others");
+    }
+    return "";
+  });
+}
+
+TEST_CASE("the reserve of a journal goes with it, also when its owner was killed") {
+  const support::temporary_directory directory;
+  support::child owner{[&](support::child::line line) {
+    task_journal journal{directory / "tasks", durability::kill};
+    push(journal, 1, "one");
+    line.say("pushed");
+    ::pause();
+  }};
+  CHECK(owner.hear() == "pushed");
+  owner.kill();
+  CHECK(std::filesystem::file_size(directory / "tasks-reserve") > 0);
+  { task_journal journal{directory / "tasks", durability::kill}; }
+  CHECK_FALSE(std::filesystem::exists(directory / "tasks-reserve"));
+}
+
 TEST_CASE("a journal that a full disk stopped is there with all its tasks after a kill") {
   const support::temporary_directory directory;
   on_small_disk(400 * 1024, [](const std::filesystem::path& disk) -> std::string {
