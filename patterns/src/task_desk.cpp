@@ -303,15 +303,18 @@ void task_desk::lost(link which, time_point now) {
 void task_desk::part(peer& from, parting how, std::string_view why, time_point now) {
   std::vector<task_slot> unbegun;
   // The first that it may have begun without having said so.
-  bool is_suspect = how == parting::lost;
+  bool lacks_suspect = how == parting::lost;
   while (!from.tasks.empty()) {
     const task_slot which = from.tasks.first;
-    const task_record& record = tasks_[which];
+    task_record& record = tasks_[which];
     const bool has_begun = record.where == task_record::place::begun && how != parting::left;
-    const bool is_next = !has_begun && is_suspect && !is_after(record.deal, from.sent_deal);
+    bool is_to_blame = has_begun;
+    if (!has_begun && lacks_suspect && !is_after(record.deal, from.sent_deal)) {
+      lacks_suspect = false;
+      is_to_blame = std::exchange(record.is_suspect, true);
+    }
     detach(from, which);
-    if (has_begun || is_next) {
-      is_suspect = has_begun && is_suspect;
+    if (is_to_blame) {
       fail(which, why, now);
     } else {
       unbegun.push_back(which);
@@ -414,6 +417,7 @@ bool task_desk::take(peer& from, const task_entry& entry, frame&& body, time_poi
         return true;
       }
       detach(from, which);
+      tasks_[which].is_suspect = false;  // it has spared its worker
       if (entry.how == ending::failed) {
         fail(which, entry.text, now);
       } else if (entry.how == ending::rejected) {

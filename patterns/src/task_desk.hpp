@@ -9,8 +9,11 @@
 // name, delayed ones for their time.
 //
 // Attempts: a task whose handler failed is tried again after a growing delay. If a worker is lost,
-// that counts for the tasks that it was known to have begun, and for the first one after them: it
-// may be that one that killed it. The others wait again at once, in front.
+// that counts for the tasks that it was known to have begun. The first one after them is a suspect:
+// it may have killed the worker before that could say so, or the worker was dead before it came. If
+// it is the suspect again when the next worker is lost, that counts too. The others wait again at
+// once, in front. One suspect at a time, though workers have several threads: so a task that kills
+// comes to be tried apart from those that are done beside it.
 #pragma once
 
 #include <parley/message.hpp>

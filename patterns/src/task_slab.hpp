@@ -57,6 +57,7 @@ struct task_record {
   std::uint32_t attempts = 0;  // that failed
   place where = place::nowhere;
   std::uint8_t priority = 0;
+  bool is_suspect = false;  // may have killed the worker that had it last
 
   [[nodiscard]] bool is_at_worker() const noexcept {
     return where == place::working || where == place::begun;
@@ -95,6 +96,7 @@ class task_slab {
     record.attempts = 0;
     record.where = task_record::place::nowhere;
     record.priority = 0;
+    record.is_suspect = false;
     record.next = spare_;
     spare_ = which;
   }
