@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "args.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <sstream>
 
@@ -24,22 +25,44 @@ place place::parse(std::string_view text, side usual) {
   return {usual, text};
 }
 
+void network_arg::add_to(CLI::App& command) {
+  command
+      .add_option("--interface", interfaces_,
+                  "where to look for peers and services, by name or address; may be repeated; "
+                  "default: everywhere")
+      ->option_text("NAME")
+      ->allow_extra_args(false);
+  command.add_option("--beacon-port", port_, "the UDP port of their beacons")
+      ->option_text("PORT [" + std::to_string(parley::zre_port) + "]")
+      ->check(CLI::Range(1, 65535));
+}
+
+parley::peers_options network_arg::get() const {
+  return {.port = port_, .interfaces = interfaces_};
+}
+
 void places_arg::add_to(CLI::App& command, side usual) {
   usual_ = usual;
   const std::string sides = usual == side::bind ? "is bound; connect: before it connects instead"
                                                 : "is connected to; bind: before it binds instead";
-  command.add_option("ENDPOINT", first_, "tcp://HOST:PORT or ipc:///PATH; " + sides)
+  command.add_option("ENDPOINT", first_, "tcp://HOST:PORT, ipc:///PATH or service:NAME; " + sides)
       ->required()
       ->option_text(" ");
   command.add_option("--also", others_, "one more ENDPOINT; may be repeated")
       ->option_text("ENDPOINT")
       ->allow_extra_args(false);
+  network_.add_to(command);
 }
 
-std::vector<place> places_arg::parse() const {
+std::vector<place> places_arg::parse(runtime& run) const {
   std::vector<place> places{place::parse(first_, usual_)};
   for (const std::string& other : others_) {
     places.push_back(place::parse(other, usual_));
+  }
+  if (std::ranges::any_of(places, [](const place& each) {
+        return each.where.kind() == parley::transport::service;
+      })) {
+    run.look_for_names(network_.get());
   }
   return places;
 }

@@ -3,7 +3,10 @@
 // The words that several commands share on their command lines.
 #pragma once
 
+#include "runtime.hpp"
+
 #include <parley/endpoint.hpp>
+#include <parley/peers.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -26,15 +29,28 @@ struct place {
   [[nodiscard]] static place parse(std::string_view text, side usual);
 };
 
+// Where peers are looked for.
+class network_arg {
+ public:
+  void add_to(CLI::App& command);
+  [[nodiscard]] parley::peers_options get() const;
+
+ private:
+  std::vector<std::string> interfaces_;
+  std::uint16_t port_ = parley::zre_port;
+};
+
 class places_arg {
  public:
   // Adds ENDPOINT and --also ENDPOINT.
   void add_to(CLI::App& command, side usual);
 
-  [[nodiscard]] std::vector<place> parse() const;
+  // If one is a name, run looks for names from now on.
+  [[nodiscard]] std::vector<place> parse(runtime& run) const;
   [[nodiscard]] std::string str() const;
 
  private:
+  network_arg network_;
   side usual_ = side::connect;
   std::string first_;
   std::vector<std::string> others_;

@@ -19,7 +19,7 @@ template<class Args, class Ask>
 exit_code ask_servers(runtime& run, const Args& args, const output& out, Ask ask) {
   const auto friends = args.curve.list(run.context());
   parley::client client{run.context(), {.curve = args.curve.get()}};
-  const std::vector<place> places = args.places.parse();
+  const std::vector<place> places = args.places.parse(run);
   const auto watch = handshake_watch::listening_to(client, args.curve);
   take_places(client, places, [&](const parley::endpoint& at) { out.bound(at); });
   const auto report = [&](const std::string& what, exit_code code) {

@@ -65,7 +65,14 @@ void runtime::watch_stdout() {
   raise_flag(nudge_fd_);
 }
 
+void runtime::look_for_names(const parley::peers_options& where) {
+  if (!names_) {
+    names_.emplace(*context_, where);
+  }
+}
+
 void runtime::finish() {
+  names_.reset();
   std::optional<parley::context> ending;
   {
     const std::lock_guard lock{mutex_};

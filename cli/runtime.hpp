@@ -11,6 +11,7 @@
 #include "exit_code.hpp"
 
 #include <parley/context.hpp>
+#include <parley/peers.hpp>
 
 #include <atomic>
 #include <functional>
@@ -26,6 +27,9 @@ class runtime {
   runtime& operator=(const runtime&) = delete;
 
   [[nodiscard]] parley::context& context() { return *context_; }
+
+  // From now on service:NAME is somebody on the network. Does nothing the second time.
+  void look_for_names(const parley::peers_options& where);
 
   // From now on the command is over when nobody reads stdout any more, not at the next write only.
   void watch_stdout();
@@ -63,6 +67,7 @@ class runtime {
 
   std::mutex mutex_;  // guards these two against the watcher
   std::optional<parley::context> context_;
+  std::optional<parley::peers> names_;
   std::function<void()> goodbye_;
   std::atomic<bool> endless_{false};
   std::atomic<int> signal_{0};

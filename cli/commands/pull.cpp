@@ -19,7 +19,7 @@ exit_code pull(runtime& run, const pull_args& args) {
   parley::worker worker{run.context(), {.linger = to_say_goodbye, .curve = args.curve.get()}};
   const runtime::goodbye leaving{run, [&worker] { worker.close(); }};
   const auto watch = handshake_watch::listening_to(worker, args.curve);
-  take_places(worker, args.places.parse(), args.plain,
+  take_places(worker, args.places.parse(run), args.plain,
               [&](const parley::endpoint& at) { out.bound(at); });
   return receive_all(args, [&](auto limit) {
     auto task = worker.receive_for(limit);

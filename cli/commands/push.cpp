@@ -99,7 +99,7 @@ exit_code push(runtime& run, const push_args& args) {
     parley::source source{run.context(), options};
     const auto watch = handshake_watch::listening_to(source, args.curve);
     const auto announce = [&](const parley::endpoint& at) { out.bound(at); };
-    take_places(source, args.places.parse(), args.plain, announce);
+    take_places(source, args.places.parse(run), args.plain, announce);
     std::optional<parley::server> manager;
     if (!args.manage.empty()) {
       manager.emplace(run.context(), parley::server_options{.curve = args.curve.get()});

@@ -29,7 +29,9 @@ class where_arg {
         ->option_text(" ");
   }
   [[nodiscard]] bool is_live() const { return text_.find("://") != std::string::npos; }
-  [[nodiscard]] std::vector<place> parse() const { return {place::parse(text_, side::connect)}; }
+  [[nodiscard]] std::vector<place> parse(runtime& /*run*/) const {
+    return {place::parse(text_, side::connect)};
+  }
   [[nodiscard]] const std::string& str() const { return text_; }
 
  private:

@@ -59,7 +59,7 @@ exit_code rep(runtime& run, const rep_args& args) {
   const auto friends = args.curve.list(run.context());
   parley::socket socket{run.context(), parley::socket_kind::rep, {.curve = args.curve.get()}};
   const handshake_watch watch{args.curve, run.context(), socket};
-  take_places(socket, args.places.parse(), [&](const parley::endpoint& at) { out.bound(at); });
+  take_places(socket, args.places.parse(run), [&](const parley::endpoint& at) { out.bound(at); });
   return receive_all(args, [&](auto limit) {
     auto request = socket.receive_for(limit);
     if (request) {

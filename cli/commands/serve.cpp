@@ -99,7 +99,7 @@ exit_code serve(runtime& run, const serve_args& args) {
     server.handle_packed(name, answer);
   }
   const handshake_watch watch{args.curve, server};
-  take_places(server, args.places.parse(), [&](const parley::endpoint& at) { out.bound(at); });
+  take_places(server, args.places.parse(run), [&](const parley::endpoint& at) { out.bound(at); });
   run.wait_until_stopped();
   return exit_code::done;
 }

@@ -34,7 +34,7 @@ exit_code sub(runtime& run, const sub_args& args) {
   if (args.prefixes.empty()) {
     feed.subscribe("");
   }
-  take_places(feed, args.places.parse(), [&](const parley::endpoint& at) { out.bound(at); });
+  take_places(feed, args.places.parse(run), [&](const parley::endpoint& at) { out.bound(at); });
   const auto receive = [&](auto limit) {
     const auto received = feed.receive_for(limit);
     if (received) {

@@ -114,7 +114,7 @@ exit_code work(runtime& run, const work_args& args) {
                          .curve = args.curve.get()}};
   const runtime::goodbye leaving{run, [&worker] { worker.close(); }};
   const auto watch = handshake_watch::listening_to(worker, args.curve);
-  take_places(worker, args.places.parse(), args.plain,
+  take_places(worker, args.places.parse(run), args.plain,
               [&](const parley::endpoint& at) { out.bound(at); });
   crew all{worker, args, out, run.stop_fd()};
   std::vector<std::jthread> others;

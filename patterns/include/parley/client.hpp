@@ -6,9 +6,10 @@
 // inside the client then, its own and the caller's included; they must neither throw nor destroy
 // the client, but may call it. While one waits, if only for a call, those of other calls may have
 // to. Time: every call ends within its timeout, and exactly once, in one of the ways of call_end.
-// Servers: a link to each is kept. A call goes to one that lives (server_choice says which); it
-// goes on to another if that one refuses it, or, if it is idempotent, dies of it.
-// Wire: docs/wire.md. MessagePack-RPC, with an envelope that plain REP sockets send back.
+// Servers: a link to each is kept, also to each that a service:name stands for just then. A call
+// goes to one that lives (server_choice says which); it goes on to another if that one refuses it,
+// or, if it is idempotent, dies of it. Wire: docs/wire.md. MessagePack-RPC, with an envelope that
+// plain REP sockets send back.
 #pragma once
 
 #include <parley/codec.hpp>
