@@ -104,6 +104,9 @@ void report(const output& out, const parley::publisher& of) {
 
 void report(const output& out, const std::vector<parley::feed_ledger>& books) {
   for (const parley::feed_ledger& book : books) {
+    const std::string from =
+        "stats: from " +
+        (book.publisher == 0 ? "plain publishers" : "publisher " + id_text(book.publisher));
     if (out.is_json()) {
       json_object object{{"from", id_text(book.publisher)},
                          {"received", book.received},
@@ -112,10 +115,21 @@ void report(const output& out, const std::vector<parley::feed_ledger>& books) {
       put(object, "lost", book.lost);
       say_json(object);
     } else {
-      say("stats: from " +
-          (book.publisher == 0 ? "plain publishers" : "publisher " + id_text(book.publisher)) +
-          ':' + counted("received", book.received) + counted("waiting", book.waiting) +
+      say(from + ':' + counted("received", book.received) + counted("waiting", book.waiting) +
           counted("repeated", book.repeated) + as_text("lost", book.lost));
+    }
+    for (const parley::feed_prefix_ledger& each : book.prefixes) {
+      if (out.is_json()) {
+        json_object object{{"from", id_text(book.publisher)}};
+        put(object, "prefix", each.prefix);
+        object["received"] = each.received;
+        object["waiting"] = each.waiting;
+        put(object, "lost", each.lost);
+        say_json(object);
+      } else {
+        say(from + " '" + each.prefix + "':" + counted("received", each.received) +
+            counted("waiting", each.waiting) + as_text("lost", each.lost));
+      }
     }
   }
 }

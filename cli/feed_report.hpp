@@ -41,7 +41,7 @@ class stats_arg {
 // All together, those that left together, and each subscriber that is here or waited for, prefix by
 // prefix.
 void report(const output& out, const parley::publisher& of);
-// Each publisher.
+// Each publisher, all together and prefix by prefix.
 void report(const output& out, const std::vector<parley::feed_ledger>& books);
 // And both of its sides.
 void report(const output& out, const parley::forwarder& of);

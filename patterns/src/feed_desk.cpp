@@ -289,9 +289,10 @@ void feed_desk::take_subscription(bool comes, std::string_view topic) {
       if (!comes && words.is_leaving) {
         break;  // by another connection it is still wanted
       }
+      // What goes and then comes does both.
       (comes ? words.added : words.removed).emplace(said->prefix);
-      if (auto& others = comes ? words.removed : words.added; !others.empty()) {
-        others.erase(std::string{said->prefix});
+      if (!comes) {
+        words.added.erase(std::string{said->prefix});
       }
       break;
     case feed_subscription::kind::inbox:
@@ -340,7 +341,7 @@ bool feed_desk::settle(std::uint64_t subscriber, subscriber_words& words, time_p
   }
   if (link != nullptr && link->is_here()) {
     for (const std::string& each : words.removed) {
-      link->remove_prefix(each);
+      take_prefix(*link, each);
     }
     add_prefixes(*link, words.added, link->wishes().start, now);
     link->count_connections(words.connections);
@@ -374,7 +375,7 @@ void feed_desk::regain(feed_link& link, const subscriber_words& words, time_poin
   link.count_connections(words.connections);
   for (const std::string& each : link.prefixes()) {
     if (!words.added.contains(each)) {
-      link.remove_prefix(each);
+      take_prefix(link, each);
     }
   }
   link.push_news(news(feed_entry::kind::resumed));
@@ -468,6 +469,15 @@ void feed_desk::add_prefixes(feed_link& link, const prefix_set& prefixes, const 
   }
   for (const feed_range& each : remembered) {
     link.push_remembered(each);
+  }
+}
+
+void feed_desk::take_prefix(feed_link& link, const std::string& prefix) {
+  if (link.has_prefix(prefix)) {
+    link.remove_prefix(prefix);
+    feed_entry inactive = news(feed_entry::kind::inactive);
+    inactive.topic = prefix;
+    link.push_news(inactive);
   }
 }
 

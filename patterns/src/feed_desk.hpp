@@ -108,6 +108,7 @@ class feed_desk {
                                   std::uint64_t next_urgent, time_point now) const;
   void add_prefixes(feed_link& link, const prefix_set& prefixes, const feed_start& start,
                     time_point now);
+  static void take_prefix(feed_link& link, const std::string& prefix);
   void begin_from(feed_link& link, std::uint64_t sequence, std::uint64_t urgent, time_point now);
   // What it cannot miss by the numbers, of each lane, when it goes on from these.
   using unheard = std::array<feed_link::unheard, 2>;

@@ -252,7 +252,10 @@ bool feed_link::supersede(lane& in, share& message) {
     in.bytes += cost(message);
     in.bytes -= cost(older);
     note(in.before, older, loss_reason::superseded);
-    older = {message.alone(), message.book};
+    // In the row it is where the older one was: the prefixes of then are served there.
+    --books_[message.book].published;
+    ++books_[older.book].published;
+    older = {message.alone(), older.book};
     return true;
   }
   at->second = next;
@@ -361,10 +364,17 @@ void feed_link::cut_off() {
   is_cut_off_ = true;
 }
 
-void feed_link::unbook(const share& which) noexcept {
+void feed_link::unbook(const share& which) {
   if (which.of->is_message()) {
     books_[which.book].published -= which.size();
+  } else if (const auto lost = lost_in(which)) {
+    unbook(book_by_prefix_.at(std::string{lost->topic}), lost->reason, lost->count);
   }
+}
+
+void feed_link::unbook(std::uint32_t book, loss_reason reason, std::uint64_t count) noexcept {
+  books_[book].published -= count;
+  books_[book].dropped.remove(reason, count);
 }
 
 void feed_link::begin_anew(std::uint64_t id) {
@@ -379,8 +389,12 @@ void feed_link::begin_anew(std::uint64_t id) {
     each->waiting.clear();
     each->messages = 0;
     each->bytes = 0;
-    each->before.clear();
-    each->behind.clear();
+    for (losses* const notes : {&each->before, &each->behind}) {
+      for (const auto& [key, what] : *notes) {
+        unbook(key.first, key.second, what.count);
+      }
+      notes->clear();
+    }
     each->newest.clear();
   }
   row_.clear();

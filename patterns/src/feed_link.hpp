@@ -49,7 +49,7 @@ class feed_link {
   // When its connection was lost.
   [[nodiscard]] time_point away_since() const noexcept { return changed_; }
 
-  // Prefixes. Whoever adds one pushes `active`.
+  // Prefixes. Whoever adds one pushes `active`, whoever removes one `inactive`.
   void add_prefix(std::string_view prefix);
   void remove_prefix(std::string_view prefix);
   [[nodiscard]] bool has_prefix(std::string_view prefix) {
@@ -177,7 +177,8 @@ class feed_link {
   void enter_notes(lane& from);
   void fill_row_from(lane& from, time_point now);
   void drop_waiting(loss_reason reason);
-  void unbook(const share& which) noexcept;
+  void unbook(const share& which);
+  void unbook(std::uint32_t book, loss_reason reason, std::uint64_t count) noexcept;
   [[nodiscard]] share told(std::uint32_t book, loss_reason reason, const loss& what,
                            bool is_urgent) const;
 

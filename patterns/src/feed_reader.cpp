@@ -28,7 +28,14 @@ void set_part(frame& into, const frame& whole, std::string_view bytes) {
 
 bool is_news(const feed_entry& entry) noexcept {
   using kind = feed_entry::kind;
-  return entry.what == kind::joined || entry.what == kind::active || entry.what == kind::resumed;
+  return entry.what == kind::joined || entry.what == kind::active || entry.what == kind::inactive ||
+         entry.what == kind::resumed;
+}
+
+void count(feed_books& books, std::string_view topic) noexcept {
+  if (feed_books::book* const book = books.under(topic); book != nullptr) {
+    ++book->received;
+  }
 }
 
 std::size_t lane(const feed_entry& of) noexcept { return of.is_urgent ? 1 : 0; }
@@ -55,25 +62,48 @@ feed_wishes feed_reader::wishes() const noexcept {
 }
 
 bool feed_reader::subscribe(std::string_view prefix) {
-  const auto found = prefixes_.find(prefix);
-  if (found != prefixes_.end()) {
-    ++found->second;
+  std::size_t& times = prefixes_.try_emplace(std::string{prefix}, 0).first->second;
+  if (times++ > 0) {
     return false;
   }
-  prefixes_.emplace(prefix, 1);
+  ++wanted_;
+  plain_books_.serve(prefix);
   return true;
 }
 
 bool feed_reader::unsubscribe(std::string_view prefix) {
   const auto found = prefixes_.find(prefix);
-  if (found == prefixes_.end() || --found->second > 0) {
+  if (found == prefixes_.end() || found->second == 0 || --found->second > 0) {
     return false;
   }
+  --wanted_;
   for (const auto& [id, each] : links_) {
     each->active.erase(&*found);
   }
-  prefixes_.erase(found);
+  plain_books_.serve_no_more(prefix);
+  given_up_.push_back(found->first);
+  if (given_up_.size() > most_given_up) {
+    forget_given_up();
+  }
   return true;
+}
+
+void feed_reader::forget_given_up() {
+  const auto oldest = prefixes_.find(given_up_.front());
+  given_up_.pop_front();
+  if (oldest == prefixes_.end() || oldest->second > 0) {
+    return;
+  }
+  for (const auto& [id, each] : publishers_) {
+    each->books.forget(oldest->first);
+  }
+  plain_books_.forget(oldest->first);
+  prefixes_.erase(oldest);
+}
+
+bool feed_reader::wants(std::string_view prefix) const {
+  const auto found = prefixes_.find(prefix);
+  return found != prefixes_.end() && found->second > 0;
 }
 
 // What comes.
@@ -111,6 +141,10 @@ void feed_reader::take_plain(message&& incoming) {
   }
   if (plain_.waiting >= limit_ + reserve || queued_bytes_ > limit_bytes_ * most_windows) {
     plain_.lost.add(loss_reason::lagged, 1);
+    if (feed_books::book* const book = plain_books_.under(incoming.front().view());
+        book != nullptr) {
+      book->lost.add(loss_reason::lagged, 1);
+    }
     return;
   }
   batch queued;
@@ -323,7 +357,8 @@ void feed_reader::take_batch(const link_ptr& at, std::uint64_t position, message
         }
         break;
       case kind::active:
-        if (const auto found = prefixes_.find(entry->topic); found != prefixes_.end()) {
+        if (const auto found = prefixes_.find(entry->topic);
+            found != prefixes_.end() && found->second > 0) {
           by.active.insert(&*found);
         }
         break;
@@ -443,6 +478,7 @@ feed_reader::step feed_reader::next(publication& into, feed_event& event) {
       if (reading_.from == nullptr) {
         --plain_.waiting;
         ++plain_.received;
+        count(plain_books_, reading_.bytes.view());
         into.topic = std::move(reading_.bytes);
         into.body = std::move(reading_.body);
         into.publisher = 0;
@@ -455,6 +491,7 @@ feed_reader::step feed_reader::next(publication& into, feed_event& event) {
     if (feed_message usual; take_message(rest_, usual)) {
       publisher_state& of = *reading_.from->of;
       ++of.received;
+      count(of.books, usual.topic);
       set_part(into.topic, reading_.bytes, usual.topic);
       set_part(into.body, reading_.bytes, usual.body);
       into.publisher = of.id;
@@ -476,6 +513,7 @@ feed_reader::step feed_reader::next(publication& into, feed_event& event) {
     if (entry->what == feed_entry::kind::message) {
       publisher_state& of = *reading_.from->of;
       ++of.received;
+      count(of.books, entry->topic);
       into.topic = frame{entry->topic.data(), entry->topic.size()};
       if (entry->body_follows) {
         into.body = std::move(reading_.body);
@@ -501,13 +539,14 @@ bool feed_reader::tell(const feed_entry& what, feed_event& event) {
   using kind = feed_entry::kind;
   publisher_state& of = *reading_.from->of;
   event = feed_event{feed_event::kind::joined, of.id};
+  go_along(of.books, what);
   switch (what.what) {
     case kind::joined:
       return true;
     case kind::active:
       event.what = feed_event::kind::active;
       event.prefix = what.topic;
-      return prefixes_.contains(what.topic);
+      return wants(what.topic);
     case kind::resumed:
       event.what = feed_event::kind::resumed;
       return true;
@@ -516,6 +555,9 @@ bool feed_reader::tell(const feed_entry& what, feed_event& event) {
       return true;
     case kind::lost:
       of.lost.add(what.reason, what.count);
+      if (prefixes_.contains(what.topic)) {
+        of.books.of(what.topic).lost.add(what.reason, what.count);
+      }
       event.what = feed_event::kind::lost;
       event.prefix = what.topic;
       event.first = what.sequence;
@@ -528,10 +570,23 @@ bool feed_reader::tell(const feed_entry& what, feed_event& event) {
       event.hops = what.hops;
       return true;
     case kind::message:
+    case kind::inactive:
     case kind::beat:
       break;
   }
   return false;
+}
+
+// Only what we asked for, or did: a publisher may say anything.
+void feed_reader::go_along(feed_books& books, const feed_entry& news) const {
+  using kind = feed_entry::kind;
+  if (news.what == kind::joined) {
+    books.serve_none();
+  } else if (news.what == kind::active && prefixes_.contains(news.topic)) {
+    books.serve(news.topic);
+  } else if (news.what == kind::inactive) {
+    books.serve_no_more(news.topic);
+  }
 }
 
 // What is said of it.
@@ -621,7 +676,8 @@ void feed_reader::leave() {
 std::size_t feed_reader::serving(std::string_view prefix, time_point now) const {
   std::vector<const prefixes::value_type*> covering;
   for (std::size_t size = 0; !prefix.empty() && size <= prefix.size(); ++size) {
-    if (const auto found = prefixes_.find(prefix.substr(0, size)); found != prefixes_.end()) {
+    if (const auto found = prefixes_.find(prefix.substr(0, size));
+        found != prefixes_.end() && found->second > 0) {
       covering.push_back(&*found);
     }
   }
@@ -632,7 +688,7 @@ std::size_t feed_reader::serving(std::string_view prefix, time_point now) const 
     }
     const auto& active = each.current->active;
     if (prefix.empty()) {
-      return active.size() == prefixes_.size();
+      return active.size() == wanted_;
     }
     return std::any_of(covering.begin(), covering.end(),
                        [&](const auto* one) { return active.contains(one); });
@@ -642,13 +698,62 @@ std::size_t feed_reader::serving(std::string_view prefix, time_point now) const 
                     [&](const auto& each) { return serves(*each.second); }));
 }
 
+void feed_reader::count_waiting(counted& waiting, const link_ptr& from,
+                                std::string_view entries) const {
+  const publisher_state& of = *from->of;
+  const auto [at, is_first] = waiting.try_emplace(&of);
+  if (is_first) {
+    at->second.serve_as(of.books);
+  }
+  while (!entries.empty()) {
+    const auto entry = take_entry(entries);
+    if (!entry) {
+      return;
+    }
+    if (entry->what == feed_entry::kind::message) {
+      count(at->second, entry->topic);
+    } else {
+      go_along(at->second, *entry);
+    }
+  }
+}
+
+void feed_reader::count_waiting(counted& waiting, feed_books& plain) const {
+  plain.serve_as(plain_books_);
+  if (reading_.from != nullptr) {
+    count_waiting(waiting, reading_.from, rest_);
+  }
+  for (std::size_t index = first_; index < queue_.size(); ++index) {
+    const batch& each = queue_[index];
+    if (each.from == nullptr) {
+      count(plain, each.bytes.view());
+    } else {
+      count_waiting(waiting, each.from, each.bytes.view().substr(each.begin));
+    }
+  }
+}
+
 std::vector<feed_ledger> feed_reader::ledger() const {
+  counted waiting;
+  feed_books plain_waiting;
+  count_waiting(waiting, plain_waiting);
+  const auto by_prefix = [](const feed_books& books, const feed_books& ahead) {
+    std::vector<feed_prefix_ledger> told;
+    for (const auto& [prefix, book] : books.all()) {
+      const auto waits = ahead.all().find(prefix);
+      told.push_back({prefix, book.received,
+                      waits == ahead.all().end() ? 0 : waits->second.received, book.lost});
+    }
+    return told;
+  };
   std::vector<feed_ledger> books;
   if (plain_.received + plain_.waiting > 0) {
     books.push_back(plain_);
+    books.back().prefixes = by_prefix(plain_books_, plain_waiting);
   }
   for (const auto& [id, each] : publishers_) {
-    books.push_back({id, each->received, each->came - each->received, each->repeated, each->lost});
+    books.push_back({id, each->received, each->came - each->received, each->repeated, each->lost,
+                     by_prefix(each->books, waiting[each.get()])});
   }
   return books;
 }

@@ -20,6 +20,7 @@
 #include <parley/message.hpp>
 #include <parley/subscriber.hpp>
 
+#include "feed_books.hpp"
 #include "feed_wire.hpp"
 
 #include <algorithm>
@@ -27,6 +28,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -52,6 +54,8 @@ class feed_reader {
 
   // What a program may be slower by than its own limit, without harm.
   static constexpr std::size_t reserve = 1000;
+  // Prefixes that were given up, and have their books still.
+  static constexpr std::size_t most_given_up = 1000;
   // A publisher that said nothing while it should so often does not serve us.
   static constexpr int missed_beats = 3;
 
@@ -100,7 +104,8 @@ class feed_reader {
   // Numbers of the messages that are not urgent, and of those that are.
   using numbers = std::array<std::uint64_t, 2>;
 
-  // How often each was subscribed to. A link points to the nodes.
+  // How often each was subscribed to; 0: it was given up, and still has its books. A link points to
+  // the nodes.
   using prefixes = std::map<std::string, std::size_t, std::less<>>;
 
   struct publisher_state {
@@ -115,6 +120,7 @@ class feed_reader {
     std::uint64_t received = 0;
     std::uint64_t repeated = 0;
     loss_counts lost;
+    feed_books books;
   };
   using publisher_ptr = std::shared_ptr<publisher_state>;
 
@@ -172,6 +178,14 @@ class feed_reader {
   void say(link& by);
   void say_all();
   [[nodiscard]] bool tell(const feed_entry& what, feed_event& event);
+  [[nodiscard]] bool wants(std::string_view prefix) const;
+  void forget_given_up();
+  // What is served from there on.
+  void go_along(feed_books& books, const feed_entry& news) const;
+  // Counts what waits, of each publisher, as if it was received.
+  using counted = std::unordered_map<const publisher_state*, feed_books>;
+  void count_waiting(counted& waiting, feed_books& plain) const;
+  void count_waiting(counted& waiting, const link_ptr& from, std::string_view entries) const;
 
   const std::uint64_t id_;
   const std::size_t limit_;
@@ -181,6 +195,8 @@ class feed_reader {
   time_point looking_since_;  // for publishers, at the newest place
 
   prefixes prefixes_;
+  std::size_t wanted_ = 0;            // of them
+  std::deque<std::string> given_up_;  // in turn; some may be wanted again, or come twice
   std::unordered_map<std::uint64_t, publisher_ptr> publishers_;
   std::unordered_map<std::uint64_t, link_ptr> links_;
 
@@ -206,6 +222,7 @@ class feed_reader {
   std::size_t asked_since_ = 0;
 
   feed_ledger plain_;
+  feed_books plain_books_;
   std::uint64_t nonsense_ = 0;
 };
 

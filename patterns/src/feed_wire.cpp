@@ -175,6 +175,7 @@ void pack_entry(std::string& to, const feed_entry& entry) {
       put(to, entry.heartbeat);
       break;
     case kind::active:
+    case kind::inactive:
       put_text(entry.topic);
       break;
     case kind::resumed:
@@ -232,6 +233,7 @@ std::optional<feed_entry> take_entry(std::string_view& bytes) noexcept {
       entry.is_asked_for = flags != 0;
       break;
     case kind::active:
+    case kind::inactive:
       read.text<std::uint16_t>(entry.topic);
       break;
     case kind::resumed:

@@ -67,11 +67,12 @@ struct feed_entry {
   enum class kind : std::uint8_t {
     message = 1,
     lost = 2,
-    joined = 3,   // the first of a link
-    active = 4,   // a prefix is served from here on
-    resumed = 5,  // the subscriber had no connection, and has again
-    cut_off = 6,  // the last of a link
-    beat = 7,     // has no position: tells that there is nothing more
+    joined = 3,    // the first of a link
+    active = 4,    // a prefix is served from here on
+    resumed = 5,   // the subscriber had no connection, and has again
+    cut_off = 6,   // the last of a link
+    beat = 7,      // has no position: tells that there is nothing more
+    inactive = 8,  // a prefix is not served any more from here on
   };
   kind what = kind::beat;
   bool is_urgent = false;     // message, lost
@@ -86,7 +87,7 @@ struct feed_entry {
   std::uint64_t origin = 0;
   std::uint64_t origin_sequence = 0;
   std::uint8_t hops = 0;
-  std::string_view topic{};  // message; lost, active: the prefix
+  std::string_view topic{};  // message; lost, active, inactive: the prefix
   std::string_view body{};   // message
   // joined: whether it is the answer to `from`, the publisher, microseconds since it was made, and
   // the numbers that come next. A subscriber that is older than it missed all before.

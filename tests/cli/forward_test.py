@@ -79,6 +79,7 @@ class Test(ProgramTest):
         told = re.sub("[0-9a-f]{16}", "ID", node.stop().err)
         self.assertIn("stats: forwarder: forwarded 1 seen before 0 too far 0 lost 0\n"
                       "stats: from publisher ID: received 1 waiting 0 repeated 0 lost 0\n"
+                      "stats: from publisher ID '': received 1 waiting 0 lost 0\n"
                       "stats: publisher ID: published 1 ", told)
 
     def test_a_forwarder_needs_both_sides(self):

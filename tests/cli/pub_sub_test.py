@@ -277,8 +277,19 @@ class Test(ProgramTest):
                                      r"remembered 0 last values 0\n")
         self.assertRegex(result.err, r"stats: subscriber [0-9a-f]{16} '': published 3 delivered 3 "
                                      r"queued 0 dropped 0\n")
-        self.assertRegex(subscriber.stop().err, r"stats: from publisher [0-9a-f]{16}: received 3 "
-                                                r"waiting 0 repeated 0 lost 0\n")
+        self.assertRegex(subscriber.stop().err, r"stats: from publisher ([0-9a-f]{16}): received 3 "
+                                                r"waiting 0 repeated 0 lost 0\n"
+                                                r"stats: from publisher \1 '': received 3 "
+                                                r"waiting 0 lost 0\n")
+
+    def test_stats_tell_of_each_prefix_on_both_ends(self):
+        """A message is under the longest prefix that matches it."""
+        subscriber, there = self.subscribed("t.", "t.1", "x", "--stats")
+        result = self.parley("pub", there, "t.{counter:3}", "--template", "x", "--count", 7, "--stats")
+        there = re.findall(r"stats: subscriber \w+ '(.*)': published (\d+) delivered (\d+)", result.err)
+        self.assertEqual(there, [("t.", "4", "4"), ("t.1", "3", "3"), ("x", "0", "0")])
+        here = re.findall(r"stats: from publisher \w+ '(.*)': received (\d+)", subscriber.stop().err)
+        self.assertEqual(here, [("t.", "4"), ("t.1", "3"), ("x", "0")])
 
     def test_a_body_is_as_it_stands_unless_it_is_a_template(self):
         subscriber, there = self.subscribed("--count", 1)

@@ -47,6 +47,14 @@ feed_ledger sum(const feed_reader& reader) {
   for (const feed_ledger& each : reader.ledger()) {
     all.received += each.received;
     all.waiting += each.waiting;
+    feed_prefix_ledger under;
+    for (const feed_prefix_ledger& book : each.prefixes) {
+      under.received += book.received;
+      under.waiting += book.waiting;
+      under.lost += book.lost;
+    }
+    require(under.received <= each.received && under.waiting <= each.waiting &&
+            under.lost.total() <= each.lost.total());
   }
   return all;
 }

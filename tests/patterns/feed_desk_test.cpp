@@ -59,6 +59,10 @@ struct desk_at_work {
     say('\1', prefix_topic(who, prefix));
     say('\1', prefix);
   }
+  void remove(std::uint64_t who, const std::string& prefix) {
+    say('\0', prefix);
+    say('\0', prefix_topic(who, prefix));
+  }
   // As ZeroMQ says it: in the order of the topics' bytes.
   void disconnect(const feed_wishes& wishes, const std::vector<std::string>& prefixes) {
     for (const std::string& each : prefixes) {
@@ -131,6 +135,8 @@ struct desk_at_work {
                ")";
       case kind::active:
         return "active(" + std::string{entry.topic} + ")";
+      case kind::inactive:
+        return "inactive(" + std::string{entry.topic} + ")";
       case kind::resumed:
         return "resumed";
       case kind::cut_off:
@@ -209,8 +215,36 @@ TEST_CASE("prefixes come and go") {
   at.flush();
   at.publish("a", "2");
   at.flush();
-  CHECK(at.said() == "joined(1,1) active(a) 1:a=1");
+  CHECK(at.said() == "joined(1,1) active(a) 1:a=1 inactive(a)");
   CHECK(at.desk.subscribers("a") == 0);
+}
+
+TEST_CASE("a prefix that is given up and wanted again between two looks is confirmed anew") {
+  desk_at_work at;
+  at.connect(wishes(1), {"a"});
+  static_cast<void>(at.said());
+  at.remove(1, "a");
+  at.add(1, "a");
+  at.flush();
+  CHECK(at.said() == "inactive(a) active(a)");
+  at.publish("a", "1");
+  at.flush();
+  CHECK(at.said() == "1:a=1");
+  at.add(1, "b");
+  at.remove(1, "b");
+  at.flush();
+  CHECK(at.said() == "");
+  CHECK(at.desk.subscribers("b") == 0);
+}
+
+TEST_CASE("a prefix that is not asked for any more after a new connection is not served") {
+  desk_at_work at;
+  at.connect(wishes(1), {"a", "b"});
+  at.received(1);
+  static_cast<void>(at.said());
+  at.disconnect(wishes(1), {"a", "b"});
+  at.connect(wishes(1), {"b"});
+  CHECK(at.said() == "inactive(a) resumed");
 }
 
 TEST_CASE("plain subscribers get the topic, the body and a mark; our own are not counted twice") {
@@ -328,6 +362,27 @@ TEST_CASE("or all but the newest of each topic, as soon as it lags") {
   CHECK(at.said() == "9:a=5 10:a=6");  // it does not lag any more
 }
 
+TEST_CASE("a message that takes the place of an older one is under the prefix of that") {
+  desk_at_work at{limited(100, lag_policy::newest_by_topic)};
+  at.connect(wishes(1, 1), {"a"});
+  at.received(1);
+  at.publish("ab", "1");
+  at.add(1, "ab");
+  at.flush();
+  at.publish("ab", "2");
+  for (int round = 0; round < 9; ++round) {
+    at.received(1);
+  }
+  // The subscriber sees it in front of the news.
+  CHECK(at.said() == "joined(1,1) active(a) lost(a,1-1,1,superseded) 2:ab=2 active(ab)");
+  const std::vector<prefix_ledger> books = at.desk.ledger().front().prefixes;
+  REQUIRE(books.size() == 2);
+  CHECK(books[0].published == 2);
+  CHECK(books[0].delivered == 1);
+  CHECK(books[1].published == 0);
+  CHECK(books[1].delivered == 0);
+}
+
 TEST_CASE("also then there are no more bytes than the limit") {
   publisher_options options = limited(100, lag_policy::newest_by_topic);
   options.limit_bytes = 1000;
@@ -419,7 +474,9 @@ TEST_CASE("a connection lost and made anew between two looks is both") {
   at.say('\0', prefix_topic(1, "b"));
   at.say('\0', inbox_topic(1));
   at.connect(wishes(1), {"b"});
-  CHECK(at.said() == "again:joined(1,1) again:active(a) again:active(b) again:1:a=1 resumed");
+  CHECK(at.said() ==
+        "again:joined(1,1) again:active(a) again:active(b) again:1:a=1 "
+        "inactive(a) resumed");
   CHECK(at.desk.subscribers("a") == 0);
   CHECK(at.desk.subscribers("b") == 1);
 }

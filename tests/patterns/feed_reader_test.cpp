@@ -57,6 +57,18 @@ feed_entry active(std::string_view prefix) {
   return entry;
 }
 
+feed_entry inactive(std::string_view prefix) {
+  feed_entry entry = active(prefix);
+  entry.what = kind::inactive;
+  return entry;
+}
+
+feed_entry on(std::string_view topic, std::uint64_t sequence) {
+  feed_entry entry = text(sequence);
+  entry.topic = topic;
+  return entry;
+}
+
 feed_entry word(kind what) {
   feed_entry entry;
   entry.what = what;
@@ -119,6 +131,18 @@ struct world {
 };
 
 using numbers = std::vector<std::uint64_t>;
+
+// "prefix: received waiting lost, ..." of the first publisher
+std::string by_prefix(const feed_reader& of) {
+  std::string text;
+  const std::vector<feed_ledger> all = of.ledger();
+  REQUIRE_FALSE(all.empty());
+  for (const feed_prefix_ledger& each : all.front().prefixes) {
+    text += (text.empty() ? "" : ", ") + each.prefix + ": " + std::to_string(each.received) + " " +
+            std::to_string(each.waiting) + " " + std::to_string(each.lost.total());
+  }
+  return text;
+}
 
 }  // namespace
 
@@ -477,6 +501,77 @@ TEST_CASE("the books say what was received, waits, came twice and was lost") {
   CHECK(book.lost.total() == 3);
 }
 
+TEST_CASE("and they say so by prefix: each message is under the longest that was served then") {
+  world at;
+  CHECK(at.reader.subscribe("to"));
+  at.send(1, 1, {joined(9), active("t"), on("top", 1), active("to"), on("top", 2), on("t", 3)});
+  CHECK(by_prefix(at.reader) == "");
+  at.receive();
+  CHECK(by_prefix(at.reader) == "t: 1 1 0");
+  at.receive();
+  CHECK(by_prefix(at.reader) == "t: 1 1 0, to: 1 0 0");
+  at.send(1, 7, {lost(4, 6, 2), inactive("to"), on("top", 7)});
+  CHECK(by_prefix(at.reader) == "t: 1 2 0, to: 1 0 0");
+  at.receive_all();
+  CHECK(by_prefix(at.reader) == "t: 3 0 2, to: 1 0 0");
+  CHECK(at.reader.ledger().front().prefixes.front().lost[loss_reason::away] == 2);
+}
+
+TEST_CASE("what was on its way when a prefix was given up is under it") {
+  world at;
+  at.send(1, 1, {joined(9), active("t"), text(1)});
+  at.receive_all();
+  CHECK(at.reader.unsubscribe("t"));
+  at.send(1, 4, {text(2), lost(3, 3, 1), inactive("t")});
+  at.receive_all();
+  CHECK(by_prefix(at.reader) == "t: 2 0 1");
+  CHECK(at.reader.subscribe("t"));
+  at.send(1, 7, {active("t"), text(4)});
+  at.receive_all();
+  CHECK(by_prefix(at.reader) == "t: 3 0 1");
+}
+
+TEST_CASE("a new link begins without prefixes, and its publisher's books go on") {
+  world at;
+  at.send(1, 1, {joined(9), active("t"), text(1)});
+  at.receive_all();
+  at.send(2, 1, {joined(9, 2), active("t"), text(2)});
+  at.receive_all();
+  CHECK(by_prefix(at.reader) == "t: 2 0 0");
+}
+
+TEST_CASE("a publisher cannot open books that nobody asked for") {
+  world at;
+  feed_entry other = lost(2, 2, 1);
+  other.topic = "other";
+  at.send(1, 1, {joined(9), active("other"), on("other", 1), other, active("t"), text(3)});
+  at.receive_all();
+  CHECK(by_prefix(at.reader) == "t: 1 0 0");
+  CHECK(at.reader.ledger().front().received == 2);
+  CHECK(at.reader.ledger().front().lost.total() == 1);
+}
+
+TEST_CASE("of the prefixes that were given up the last have books still") {
+  world at;
+  at.send(1, 1, {joined(9), active("t")});
+  at.receive_all();
+  std::uint64_t position = 3;
+  for (std::size_t number = 0; number < feed_reader::most_given_up + 100; ++number) {
+    const std::string prefix = "u" + std::to_string(number);
+    CHECK(at.reader.subscribe(prefix));
+    at.send(1, position, {active(prefix), on(prefix, position)});
+    at.receive_all();
+    CHECK(at.reader.unsubscribe(prefix));
+    at.send(1, position + 2, {inactive(prefix)});
+    position += 3;
+  }
+  at.receive_all();
+  const feed_ledger book = at.reader.ledger().front();
+  CHECK(book.prefixes.size() == feed_reader::most_given_up + 1);
+  CHECK(book.received == feed_reader::most_given_up + 100);
+  CHECK_FALSE(at.reader.unsubscribe("u0"));
+}
+
 // Who serves us.
 
 TEST_CASE("a publisher serves a prefix as soon as it said so, whatever waits before") {
@@ -662,6 +757,25 @@ TEST_CASE("a plain publisher's messages come out as publisher 0") {
   CHECK(at.reader.ledger().front().received == 3);
 }
 
+TEST_CASE("a plain publisher's messages are under the longest prefix that matches them") {
+  world at{{.limit = 1}};
+  CHECK(at.reader.subscribe("to"));
+  for (const char* each : {"top", "t", "to"}) {
+    at.reader.take(message{frame{each}}, at.now);
+  }
+  at.receive();
+  CHECK(by_prefix(at.reader) == "t: 0 1 0, to: 1 1 0");
+  at.receive_all();
+  CHECK(at.reader.unsubscribe("to"));
+  at.reader.take(message{frame{"top"}}, at.now);
+  at.receive_all();
+  CHECK(by_prefix(at.reader) == "t: 2 0 0, to: 2 0 0");
+  for (std::size_t count = 0; count < 1 + feed_reader::reserve + 5; ++count) {
+    at.reader.take(message{frame{"top"}}, at.now);
+  }
+  CHECK(by_prefix(at.reader) == "t: 2 1001 5, to: 2 0 0");
+}
+
 TEST_CASE("a copy of what comes by a link is not handed out") {
   world at;
   at.reader.take(message{frame{"topic"}, frame{"body"}, pack_mark({9, 1, 1})}, at.now);
@@ -704,7 +818,7 @@ TEST_CASE("a link that does not begin with joined is nonsense") {
 TEST_CASE("a malformed batch ends its link, and what came before is kept") {
   const std::vector<std::vector<feed_entry>> bad{
       {text(2), joined(9)},      // joined comes first or not at all
-      {text(2), word(kind{8})},  // packed as its kind alone
+      {text(2), word(kind{9})},  // packed as its kind alone
       {text(2), word(kind{255})},
   };
   for (const auto& entries : bad) {

@@ -77,6 +77,22 @@ TEST_CASE("topics that nobody subscribed to do not arrive") {
   CHECK(reader.receive_for(patience)->topic == "sport.chess");
 }
 
+TEST_CASE("a prefix that is given up and wanted again at once is served again") {
+  for (const std::string& where : carriers) {
+    context owner;
+    publisher news{owner};
+    subscriber reader{owner, news.bind(where), {"a"}};
+    for (int round = 0; round < 20; ++round) {
+      REQUIRE(reader.wait_for_publishers(1, patience, "a"));
+      reader.unsubscribe("a");
+      reader.subscribe("a");
+    }
+    REQUIRE(reader.wait_for_publishers(1, patience, "a"));
+    news.publish("a", "x");
+    CHECK(reader.receive_for(patience)->topic == "a");
+  }
+}
+
 TEST_CASE("subscriptions come and go while the subscriber runs") {
   context owner;
   publisher news{owner};

@@ -37,6 +37,9 @@ class loss_counts {
   void add(loss_reason reason, std::uint64_t count) noexcept {
     counts_[static_cast<std::size_t>(reason)] += count;
   }
+  void remove(loss_reason reason, std::uint64_t count) noexcept {
+    counts_[static_cast<std::size_t>(reason)] -= count;
+  }
   [[nodiscard]] std::uint64_t total() const noexcept {
     return std::accumulate(counts_.begin(), counts_.end(), std::uint64_t{0});
   }
@@ -85,13 +88,25 @@ struct publisher_statistics {
   std::uint64_t nonsense = 0;          // from subscribers, not understood
 };
 
+// Of one prefix of one publisher, as its subscriber keeps the books. A message is under the prefix
+// under which the publisher booked it; one of a plain publisher under the longest that matched when
+// it was received.
+struct feed_prefix_ledger {
+  std::string prefix;
+  std::uint64_t received = 0;  // handed to the program
+  std::uint64_t waiting = 0;   // for the program to receive
+  loss_counts lost;            // as the publisher told
+};
+
 // What a subscriber knows of one publisher.
 struct feed_ledger {
   std::uint64_t publisher = 0;  // publisher::id(); 0: all plain publishers together
-  std::uint64_t received = 0;   // handed to the program
-  std::uint64_t waiting = 0;    // for the program to receive
-  std::uint64_t repeated = 0;   // came twice, and were handed out once
-  loss_counts lost;             // as the publisher told
+  std::uint64_t received = 0;
+  std::uint64_t waiting = 0;
+  std::uint64_t repeated = 0;  // came twice, and were handed out once
+  loss_counts lost;
+  // Also the last thousand that were given up, by prefix. What came under none is above only.
+  std::vector<feed_prefix_ledger> prefixes;
 };
 
 }  // namespace parley
