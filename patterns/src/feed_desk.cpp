@@ -261,8 +261,12 @@ void feed_desk::take_subscription(bool comes, std::string_view topic) {
     return;
   }
   demand_changed_ = true;
+  if (said->what == feed_subscription::kind::prefix) {
+    // Our subscribers subscribe to the prefix itself too, for plain publishers.
+    count_plain(said->prefix, comes ? -1 : 1);
+  }
   const std::uint64_t who = said->wishes.subscriber;
-  if (words_.size() >= most_subscribers && !words_.contains(who)) {
+  if (words_.size() >= most_subscribers && !words_.contains(who) && !links_.contains(who)) {
     ++counts_.nonsense;
     return;
   }
@@ -279,8 +283,6 @@ void feed_desk::take_subscription(bool comes, std::string_view topic) {
       }
       break;
     case feed_subscription::kind::prefix:
-      // Our subscribers subscribe to the prefix itself too, for plain publishers.
-      count_plain(said->prefix, comes ? -1 : 1);
       if (said->prefix.size() > longest_prefix ||
           words.added.size() + words.removed.size() >= most_prefixes) {
         ++counts_.nonsense;

@@ -748,6 +748,62 @@ TEST_CASE("who leaves before it heard of its link is forgotten too") {
   CHECK(at.desk.ledger().empty());
 }
 
+// As docs/pub_sub.md says: ZeroMQ does not tell who subscribed.
+TEST_CASE("who claims a plain subscription that is not its own hides one of that very prefix") {
+  desk_at_work at;
+  at.say('\1', "a");
+  at.say('\1', "ab");
+  at.say('\1', "b");
+  at.say('\1', prefix_topic(66, "a"));
+  at.flush();
+  const auto copies = [&](const char* topic) {
+    at.plain.clear();
+    at.publish(topic, "x");
+    at.flush();
+    return at.plain.size();
+  };
+  CHECK(copies("a") == 0);
+  CHECK(copies("ab") == 1);
+  CHECK(copies("b") == 1);
+  at.say('\0', prefix_topic(66, "a"));
+  at.flush();
+  CHECK(copies("a") == 1);
+}
+
+TEST_CASE("more who begin to say that they are subscribers than can be known change nothing") {
+  desk_at_work at;
+  at.connect(wishes(1), {"a"});
+  const auto flood = [&](char what) {
+    for (std::uint64_t id = 1000; id < 1000 + 65'536 + 10; ++id) {
+      at.say(what, wishes_topic(wishes(id)));
+    }
+    at.flush();
+  };
+  flood('\1');
+  CHECK(at.desk.statistics().nonsense == 10);
+  at.say('\1', "a");  // a plain one
+  at.add(2, "a");     // that one is not known
+  at.flush();
+  CHECK(at.desk.subscribers("a") == 2);
+  // Who was there before may change its mind, and go.
+  at.add(1, "b");
+  at.flush();
+  CHECK(at.desk.subscribers("b") == 1);
+  at.disconnect(wishes(1), {"a", "b"});
+  CHECK(at.desk.subscribers("a") == 1);
+  CHECK_FALSE(at.desk.ledger().front().is_here);
+  flood('\0');
+  at.remove(2, "a");
+  at.flush();
+  CHECK(at.desk.subscribers("a") == 1);
+  at.say('\0', "a");
+  CHECK(at.desk.subscribers("a") == 0);
+  at.connect(wishes(1), {"a"});
+  at.publish("a", "1");
+  at.flush();
+  CHECK(at.plain.empty());
+}
+
 TEST_CASE("nonsense from subscribers is counted, and harms nobody") {
   desk_at_work at;
   at.connect(wishes(1), {"a"});
