@@ -14,7 +14,10 @@ std::size_t bytes_of(const peer_event& event) {
   return bytes;
 }
 
-// Who is here must be known even if what is said is too much.
+// Who is here must be known even if what is said is too much; but not each time that one comes and
+// goes.
+constexpr std::size_t most_presence = 16;
+
 bool is_presence(const peer_event& event) {
   return event.what == peer_event::kind::enter || event.what == peer_event::kind::exit;
 }
@@ -22,7 +25,7 @@ bool is_presence(const peer_event& event) {
 }  // namespace
 
 bool event_queue::has_room(const share& of, const peer_event& event, std::size_t bytes) const {
-  if (is_presence(event)) {
+  if (is_presence(event) && of.presence < most_presence) {
     return events_.size() < 2 * limit_ && bytes_ < 2 * limit_bytes_;
   }
   return of.count + events_.size() < limit_ &&
@@ -31,6 +34,7 @@ bool event_queue::has_room(const share& of, const peer_event& event, std::size_t
 
 void event_queue::add(peer_event&& event, share& of, std::size_t bytes) {
   ++of.count;
+  of.presence += is_presence(event) ? 1 : 0;
   of.bytes += bytes;
   bytes_ += bytes;
   events_.push_back(std::move(event));
@@ -64,6 +68,7 @@ std::optional<peer_event> event_queue::pop() {
   bytes_ -= bytes;
   const auto of = shares_.find(event.peer);
   of->second.bytes -= bytes;
+  of->second.presence -= is_presence(event) ? 1 : 0;
   if (--of->second.count == 0) {
     if (of->second.lost > 0) {
       // Nothing more of it may come: tell it now.

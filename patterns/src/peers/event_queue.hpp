@@ -28,6 +28,7 @@ class event_queue {
  private:
   struct share {
     std::size_t count = 0;
+    std::size_t presence = 0;  // of them that say it entered or left
     std::size_t bytes = 0;
     std::uint64_t lost = 0;  // not told yet
   };

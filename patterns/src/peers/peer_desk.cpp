@@ -19,6 +19,8 @@ using kind = zre_message::kind;
 
 // Who greets without being asked, or was asked to, within this; else the address is another's.
 constexpr auto greeting_time = 3s;
+// pyre greets anew at our next beacon.
+constexpr auto held_time = 5s;
 // A beacon that says farewell overtakes what was said before it by TCP.
 constexpr auto farewell_time = 1s;
 // How long a wrong address is left alone.
@@ -32,6 +34,8 @@ constexpr std::size_t most_unproven = 256;
 constexpr std::size_t most_unproven_of_host = 32;
 constexpr std::size_t most_places = 8;
 constexpr std::size_t most_groups = 1000;
+// Of what is said: zyre counts 65,534, 65,535, 0, and pyre 65,534, 0.
+constexpr std::uint16_t last_number = 0xffff;
 
 // Peers of Parley say so in their HELLO: they understand GOODBYE.
 constexpr std::string_view parley_header = "X-PARLEY";
@@ -113,15 +117,17 @@ std::size_t peer_desk::heard_at(const std::string& host, bool proven) const {
   }));
 }
 
+// Of those that are here; whoever has only been heard of takes no place of theirs.
+bool peer_desk::is_full(const std::string& host) const {
+  return heard_at({}, true) >= most_peers_ ||
+         heard_at(host, true) >= std::max<std::size_t>(most_peers_ / 4, 1);
+}
+
 // Null: there are too many.
 peer_desk::peer* peer_desk::take_in(const peer_id& who, const std::string& host, bool is_proven,
                                     time_point now) {
-  const bool is_full =
-      peers_.size() >= most_peers_ ||
-      (is_proven ? heard_at(host, true) >= std::max<std::size_t>(most_peers_ / 4, 1)
-                 : heard_at({}, false) >= most_unproven ||
-                       heard_at(host, false) >= most_unproven_of_host);
-  if (is_full) {
+  if (is_full(host) || (!is_proven && (heard_at({}, false) >= most_unproven ||
+                                       heard_at(host, false) >= most_unproven_of_host))) {
     ++statistics_.not_greeted;
     return nullptr;
   }
@@ -130,6 +136,7 @@ peer_desk::peer* peer_desk::take_in(const peer_id& who, const std::string& host,
   peer& made = peers_.emplace(who, peer{.id = who, .link = link, .host = host}).first->second;
   made.since = now;
   made.heard = now;
+  made.answered = now;
   return &made;
 }
 
@@ -165,6 +172,7 @@ void peer_desk::add_places_of(peer& to, const std::string& endpoint, const std::
 void peer_desk::dial(peer& to, time_point now) {
   to.dialled = now;
   for (place& each : to.places) {
+    each.does_answer = false;
     if (!each.is_probed && each.wrong_until <= now) {
       each.is_probed = true;
       steps_.push_back({peer_step::kind::probe, to.link, each.where});
@@ -183,19 +191,23 @@ void peer_desk::probed(peer_link link, const peer_place& where, probe_answer how
     return;
   }
   found->is_probed = false;
-  if (how == probe_answer::answered) {
+  found->does_answer = how == probe_answer::answered;
+  if (found->does_answer) {
     found->own_host = own_host;
-    if (!of->is_open) {
-      open(*of, *found, now);
-    }
-    return;
   }
   if (of->is_open) {
     // Its connection to us ended before, and it takes no other: it is not there any more. If it
-    // only keeps silent, the network may be at fault: time will tell.
+    // only keeps silent, the network may be at fault: time will tell, or another of its addresses.
     if (of->open_at == where && how == probe_answer::refused) {
       lose(*of, peer_exit::link_lost);
+    } else if (has_moved(*of)) {
+      tell_exit(*of, peer_exit::link_lost);
+      begin_anew(*of, now);
     }
+    return;
+  }
+  if (found->does_answer) {
+    open(*of, *found, now);
     return;
   }
   const bool is_trying = std::ranges::any_of(of->places, &place::is_probed);
@@ -204,11 +216,20 @@ void peer_desk::probed(peer_link link, const peer_place& where, probe_answer how
   }
 }
 
+// The address that its link leads to keeps silent, and another one of it answers.
+bool peer_desk::has_moved(const peer& who) {
+  const auto used = std::ranges::find(who.places, who.open_at, &place::where);
+  return used != who.places.end() && !used->is_probed && !used->does_answer &&
+         std::ranges::any_of(who.places, &place::does_answer);
+}
+
 void peer_desk::open(peer& to, const place& at, time_point now) {
   to.is_open = true;
   to.open_at = at.where;
   to.since = now;
+  to.answered = now;
   to.last_said = 0;
+  to.pings = 0;
   steps_.push_back({peer_step::kind::open, to.link, at.where});
   zre_message hello{.what = kind::hello};
   hello.endpoint = peer_place{at.own_host, port_}.str();
@@ -216,22 +237,38 @@ void peer_desk::open(peer& to, const place& at, time_point now) {
   hello.status = status_;
   hello.name = name_;
   hello.headers = headers_;
-  auto kept = std::exchange(to.kept, {});
+  auto kept = take_kept(to);
   say(to, std::move(hello));
   for (unsaid& each : kept) {
     say(to, std::move(each.head), each.content);
   }
 }
 
-void peer_desk::begin_anew(peer& to, time_point now) {
-  if (to.is_open) {
-    to.is_open = false;
-    steps_.push_back({peer_step::kind::close, to.link});
+// What was said on it may be lost; what is held back was not said.
+void peer_desk::shut(peer& to) {
+  if (std::exchange(to.is_open, false)) {
+    steps_.push_back({peer_step::kind::drop, to.link});
   }
+  if (std::exchange(to.is_held, false)) {
+    std::erase_if(to.kept, [](const unsaid& each) {
+      return !each.head.has_content();  // our HELLO says as much
+    });
+  } else {
+    static_cast<void>(take_kept(to));
+  }
+  to.answers_until = never;
+}
+
+std::deque<peer_desk::unsaid> peer_desk::take_kept(peer& of) {
+  of.kept_bytes = 0;
+  return std::exchange(of.kept, {});
+}
+
+void peer_desk::begin_anew(peer& to, time_point now) {
+  shut(to);
   to.is_here = false;
   to.is_evasive = false;
   to.groups.clear();
-  to.kept.clear();
   to.since = now;
   dial(to, now);
 }
@@ -261,6 +298,7 @@ void peer_desk::heard_beacon(const beacon& heard, const std::string& host, time_
     if (where.port == of->open_at.port &&
         std::ranges::any_of(of->places, [&](const place& each) { return each.where == where; })) {
       of->heard = now;
+      of->answered = where == of->open_at ? now : of->answered;
       if (std::exchange(of->is_evasive, false)) {
         tell(*of, peer_event::kind::returned);
       }
@@ -296,7 +334,11 @@ void peer_desk::heard(const peer_id& from, const std::string& host, message&& sa
     begin_anew(*of, now);
     return;
   }
-  of->wraps_early = of->wraps_early || (of->last_heard == 0xfffe && head.sequence == 0);
+  if (head.sequence == last_number) {
+    of->counting = numbering::with_last;
+  } else if (head.sequence == 0 && of->last_heard != last_number) {
+    of->counting = numbering::without_last;
+  }
   of->last_heard = head.sequence;
   of->heard = now;
   if (std::exchange(of->is_evasive, false)) {
@@ -314,6 +356,9 @@ void peer_desk::heard(const peer_id& from, const std::string& host, message&& sa
     case kind::ping:
       say(*of, {.what = kind::ping_ok});
       break;
+    case kind::ping_ok:
+      hear_answer(*of, now);
+      break;
     case kind::goodbye:
       lose(*of, peer_exit::left);
       break;
@@ -322,10 +367,22 @@ void peer_desk::heard(const peer_id& from, const std::string& host, message&& sa
   }
 }
 
-// zyre counts 65,534, 65,535, 0, and pyre 65,534, 0.
 bool peer_desk::is_next(peer& from, std::uint16_t sequence) const {
   return sequence == static_cast<std::uint16_t>(from.last_heard + 1) ||
-         (from.last_heard == 0xfffe && sequence == 0);
+         (from.last_heard == last_number - 1 && sequence == 0);
+}
+
+void peer_desk::hear_answer(peer& from, time_point now) {
+  from.answered = now;
+  from.answers_until = never;
+  from.pings -= from.pings > 0 ? 1 : 0;
+  if (from.is_held && from.pings == 0) {
+    from.is_held = false;
+    from.counting = numbering::with_last;
+    for (unsaid& each : take_kept(from)) {
+      say(from, std::move(each.head), each.content);
+    }
+  }
 }
 
 void peer_desk::hear_hello(const peer_id& from, const std::string& host, zre_message&& hello,
@@ -340,22 +397,30 @@ void peer_desk::hear_hello(const peer_id& from, const std::string& host, zre_mes
     if (of == nullptr) {
       return;
     }
+  } else if (!of->is_here && is_full(of->host)) {
+    ++statistics_.not_greeted;
+    lose(*of, peer_exit::unreachable);
+    return;
   }
-  if (of->is_here) {
-    // It has forgotten us, or is another one with the same id: it does not know our numbers.
+  // Of two greetings that cross, or that answer each other, neither may ask for a third.
+  const bool was_here = of->is_here;
+  const bool is_crossing =
+      was_here && of->is_open && !of->is_held && now - of->since < greeting_time;
+  if (was_here) {
     tell_exit(*of, peer_exit::restarted);
-    if (of->is_open) {
-      of->is_open = false;
-      steps_.push_back({peer_step::kind::close, of->link});
-    }
     of->groups.clear();
-    of->kept.clear();
+  }
+  if (was_here && !is_crossing) {
+    // It has forgotten us, or is another one with the same id: it does not know our numbers.
+    of->counting = of->is_held ? numbering::without_last : of->counting;
+    shut(*of);
   }
   of->is_here = true;
   of->is_evasive = false;
   of->leaves_at = never;
   of->since = of->is_open ? of->since : now;
   of->heard = now;
+  of->answered = now;
   of->last_heard = hello.sequence;
   of->name = std::move(hello.name);
   of->headers = std::move(hello.headers);
@@ -371,6 +436,10 @@ void peer_desk::hear_hello(const peer_id& from, const std::string& host, zre_mes
   }
   if (!of->is_open) {
     dial(*of, now);
+  }
+  if (was_here) {
+    ping(*of);  // whether it knows us, and counts as we do, it says if asked
+    of->answers_until = is_crossing ? now + greeting_time : never;
   }
 }
 
@@ -411,9 +480,12 @@ void peer_desk::hung_up(const peer_id& who, time_point now) {
   }
   if (of->leaves_at != never) {
     lose(*of, peer_exit::left);
-  } else if (of->is_open) {
+    return;
+  }
+  if (of->is_open) {
     dial(*of, now);
   }
+  ping(*of);  // its answer has a number: is anything missing?
 }
 
 void peer_desk::stuck(peer_link link) {
@@ -423,21 +495,40 @@ void peer_desk::stuck(peer_link link) {
 }
 
 void peer_desk::say(peer& to, zre_message head, const message& content) {
-  if (!to.is_open) {
+  if (!to.is_open || to.is_held) {
+    to.kept_bytes += content.bytes();
     to.kept.push_back({std::move(head), content});
     return;
   }
-  // As zyre does, unless the peer was heard to do as pyre does.
+  if (to.last_said == last_number - 1 && to.counting == numbering::unknown && !to.is_parley) {
+    // pyre breaks the link at this number, and loses all that follows: be it a question, and the
+    // rest wait for what comes of it, an answer or a greeting.
+    to.is_held = true;
+    send(to, {.what = kind::ping});
+    say(to, std::move(head), content);
+    return;
+  }
+  send(to, std::move(head), content);
+}
+
+void peer_desk::send(peer& to, zre_message head, const message& content) {
   ++to.last_said;
-  if (to.wraps_early && to.last_said == 0xffff) {
+  if (to.last_said == last_number && to.counting == numbering::without_last) {
     to.last_said = 0;
   }
+  to.pings += head.what == kind::ping ? 1 : 0;
   head.sequence = to.last_said;
   message said{frame{write_zre(head)}};
   for (const frame& each : content) {
     said.push_back(each);
   }
   steps_.push_back({peer_step::kind::send, to.link, {}, std::move(said)});
+}
+
+void peer_desk::ping(peer& who) {
+  if (!who.is_held) {  // it has been asked
+    say(who, {.what = kind::ping});
+  }
 }
 
 void peer_desk::whisper(const peer_id& to, const message& content) {
@@ -577,17 +668,31 @@ peer_desk::time_point peer_desk::look_at_life(peer& at, time_point now) {
     begin_anew(at, now);
     return now + dial_interval;
   }
-  const auto silent = now - at.heard;
-  if (silent >= expired_) {
-    lose(at, peer_exit::timed_out);
+  if (at.is_held && at.answers_until == never) {
+    at.answers_until = now + held_time;
+  }
+  if (at.answers_until <= now) {
+    tell_exit(at, peer_exit::out_of_step);  // it does not take what we say
+    begin_anew(at, now);
+    return now + dial_interval;
+  }
+  return std::min(at.answers_until, look_at_silence(at, now));
+}
+
+// As above. It may be heard, and yet nothing reach it: what it says comes by another address.
+peer_desk::time_point peer_desk::look_at_silence(peer& at, time_point now) {
+  const auto unanswered = now - at.answered;
+  if (unanswered >= expired_) {
+    lose(at, now - at.heard >= expired_ ? peer_exit::timed_out : peer_exit::unreachable);
     return never;
   }
-  if (silent < evasive_) {
-    return at.heard + evasive_;
+  if (unanswered < evasive_) {
+    return at.answered + evasive_;
   }
   if (now - at.asked >= evasive_) {
     at.asked = now;
-    say(at, {.what = kind::ping});
+    ping(at);
+    dial(at, now);  // does it answer elsewhere?
   }
   const auto is_evasive_at = at.heard + evasive_ + evasive_ / 2;
   if (!at.is_evasive && now >= is_evasive_at) {
@@ -595,7 +700,7 @@ peer_desk::time_point peer_desk::look_at_life(peer& at, time_point now) {
     tell(at, peer_event::kind::evasive);
   }
   return std::min(
-      {at.heard + expired_, at.asked + evasive_, at.is_evasive ? never : is_evasive_at});
+      {at.answered + expired_, at.asked + evasive_, at.is_evasive ? never : is_evasive_at});
 }
 
 peer_link peer_desk::link_of(const peer_id& who) const {
@@ -605,12 +710,18 @@ peer_link peer_desk::link_of(const peer_id& who) const {
 
 bool peer_desk::is_open(peer_link link) const {
   const auto found = by_link_.find(link);
-  return found != by_link_.end() && peers_.at(found->second).is_open;
+  return found != by_link_.end() && peers_.at(found->second).is_open &&
+         !peers_.at(found->second).is_held;
 }
 
 std::size_t peer_desk::kept(peer_link link) const {
   const auto found = by_link_.find(link);
   return found == by_link_.end() ? 0 : peers_.at(found->second).kept.size();
+}
+
+std::size_t peer_desk::kept_bytes(peer_link link) const {
+  const auto found = by_link_.find(link);
+  return found == by_link_.end() ? 0 : peers_.at(found->second).kept_bytes;
 }
 
 std::vector<peer_id> peer_desk::here(std::string_view group) const {

@@ -50,6 +50,7 @@ struct peer_step {
     open,   // the link leads there from now on; what was sent on it before is forgotten
     send,
     close,  // what was sent may still leave
+    drop,   // what was sent is forgotten
   };
   kind what;
   peer_link link;
@@ -96,9 +97,10 @@ class peer_desk {
 
   // The link of a peer that is here; 0: it is not.
   [[nodiscard]] peer_link link_of(const peer_id& who) const;
-  // The link leads somewhere; if not, what is said is kept, so far this many messages.
+  // The link leads somewhere; if not, what is said is kept, so far this many messages and bytes.
   [[nodiscard]] bool is_open(peer_link link) const;
   [[nodiscard]] std::size_t kept(peer_link link) const;
+  [[nodiscard]] std::size_t kept_bytes(peer_link link) const;
   [[nodiscard]] std::vector<peer_id> here(std::string_view group = {}) const;
   [[nodiscard]] std::size_t count_here(std::string_view group = {}) const;
   [[nodiscard]] std::optional<peer_status> status(const peer_id& who) const;
@@ -114,8 +116,11 @@ class peer_desk {
     peer_place where;
     std::string own_host{};    // the address of ours that it answered
     bool is_probed = false;    // under way
+    bool does_answer = false;  // since it was probed last
     time_point wrong_until{};  // it did not answer, or not as this peer
   };
+  // Which number follows 65,534 in what it says, and takes.
+  enum class numbering : std::uint8_t { unknown, with_last, without_last };
   struct unsaid {
     zre_message head;
     message content;
@@ -131,16 +136,21 @@ class peer_desk {
     bool is_here = false;
     bool is_open = false;
     bool is_parley = false;
-    bool wraps_early = false;  // counts as pyre does
+    numbering counting = numbering::unknown;
+    bool is_held = false;  // it is asked whether it takes number 65,535; what is said waits
     std::vector<place> places{};
     peer_place open_at{};
     std::uint16_t last_said = 0;
     std::uint16_t last_heard = 0;
     std::deque<unsaid> kept{};  // before the link is open; HELLO goes first
-    time_point since{};         // that it has been dialled, or greeted
+    std::size_t kept_bytes = 0;
+    std::size_t pings = 0;  // without an answer yet
+    time_point since{};     // that it has been dialled, or greeted
     time_point dialled{};
     time_point heard{};
+    time_point answered{};  // or heard from where its link leads
     time_point asked{};
+    time_point answers_until = never;  // or it is greeted anew
     bool is_evasive = false;
     time_point leaves_at = never;  // it said so
   };
@@ -156,18 +166,26 @@ class peer_desk {
   void open(peer& to, const place& at, time_point now);
   // Its link begins anew, with our HELLO.
   void begin_anew(peer& to, time_point now);
+  void shut(peer& to);
+  [[nodiscard]] static std::deque<unsaid> take_kept(peer& of);
+  [[nodiscard]] static bool has_moved(const peer& who);
+  void hear_answer(peer& from, time_point now);
   void hear_hello(const peer_id& from, const std::string& host, zre_message&& hello,
                   time_point now);
   void hear_groups(peer& from, const zre_message& changed);
   void hear_content(peer& from, const zre_message& head, message&& said);
   [[nodiscard]] bool is_next(peer& from, std::uint16_t sequence) const;
   void say(peer& to, zre_message head, const message& content = {});
+  void send(peer& to, zre_message head, const message& content = {});
+  void ping(peer& who);
   void tell(const peer& of, peer_event::kind what, std::string_view group = {});
   void tell_exit(peer& of, peer_exit reason);
   void lose(peer& which, peer_exit reason);
+  [[nodiscard]] bool is_full(const std::string& host) const;
   [[nodiscard]] std::size_t heard_at(const std::string& host, bool proven) const;
   [[nodiscard]] time_point look_at(peer& at, time_point now);
   [[nodiscard]] time_point look_at_life(peer& at, time_point now);
+  [[nodiscard]] time_point look_at_silence(peer& at, time_point now);
 
   const peer_id own_;
   const std::string name_;

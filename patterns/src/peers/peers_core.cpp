@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <zmq.hpp>
+
 namespace parley::detail {
 namespace {
 
@@ -269,12 +271,19 @@ void peers_core::take(peer_step&& step, time_point now) {
     case peer_step::kind::close:
       lines_.erase(step.link);
       break;
+    case peer_step::kind::drop:
+      if (const auto line = lines_.find(step.link); line != lines_.end()) {
+        // Or it connects once more, and takes the peer's ear away from its successor.
+        line->second.native().set(zmq::sockopt::linger, 0);
+        lines_.erase(line);
+      }
+      break;
   }
 }
 
 bool peers_core::takes(peer_link link) const {
   if (!desk_.is_open(link)) {
-    return desk_.kept(link) < options_.limit;
+    return desk_.kept(link) < options_.limit && desk_.kept_bytes(link) < options_.limit_bytes;
   }
   const auto line = lines_.find(link);
   return line != lines_.end() && line->second.can_send();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "peers/event_queue.hpp"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -95,4 +96,18 @@ TEST_CASE("who enters and exits is heard even when too much was said") {
     queue.push({.what = kind::enter, .peer = loud});
   }
   CHECK(take_all(queue).size() < 25);
+}
+
+TEST_CASE("a peer that comes and goes all the time leaves room for what others say") {
+  event_queue queue{100, 1'000'000};
+  for (int count = 0; count < 1000; ++count) {
+    queue.push({.what = count % 2 == 0 ? kind::enter : kind::exit, .peer = loud});
+  }
+  queue.push(whisper(quiet));
+  queue.push({.what = kind::exit, .peer = quiet});
+  const auto all = take_all(queue);
+  CHECK(all.size() < 60);
+  CHECK(whispers(all) == 1);
+  CHECK(std::ranges::any_of(
+      all, [](const auto& each) { return each.what == kind::exit && each.peer == quiet; }));
 }
