@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -68,7 +69,58 @@ struct channel {
   }
 };
 
-// A shell and what it started. Gone when this is.
+extern "C" void kill_group(int) { ::kill(0, SIGKILL); }
+
+// A process that does nothing, the first of a process group. The kernel tells it when this program
+// is killed; then it takes the whole group along.
+class watchman {
+ public:
+  watchman() {
+    const pid_t parent = ::getpid();
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      watch(parent);
+    }
+    if (pid_ < 0) {
+      throw std::system_error{errno, std::generic_category(), "cannot run a command"};
+    }
+    ::setpgid(pid_, pid_);  // whoever of us is first
+  }
+  watchman(const watchman&) = delete;
+  watchman& operator=(const watchman&) = delete;
+  ~watchman() {
+    ::kill(pid_, SIGKILL);
+    while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+
+  [[nodiscard]] pid_t group() const noexcept { return pid_; }
+
+ private:
+  // In a child of a program with threads: nothing in here allocates or takes a lock.
+  [[noreturn]] static void watch(pid_t parent) {
+    ::setpgid(0, 0);
+    ::close_range(0, UINT_MAX, 0);
+    const int parent_died = SIGRTMAX;
+    struct sigaction what {};
+    what.sa_handler = kill_group;
+    ::sigaction(parent_died, &what, nullptr);
+    sigset_t mask;
+    sigfillset(&mask);  // what the group is sent, by itself perhaps, is for the others
+    sigdelset(&mask, parent_died);
+    ::sigprocmask(SIG_SETMASK, &mask, nullptr);
+    ::prctl(PR_SET_PDEATHSIG, parent_died);
+    while (::getppid() == parent) {
+      ::pause();
+    }
+    ::kill(0, SIGKILL);
+    ::_exit(0);
+  }
+
+  pid_t pid_;
+};
+
+// A shell and what it started. Gone when this is, and when this program is killed.
 class process {
  public:
   process(const std::string& line, const std::vector<std::string>& environment, const channel& in,
@@ -89,6 +141,7 @@ class process {
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &pipe);
+    posix_spawnattr_setpgroup(&attributes, watchman_.group());
     posix_spawnattr_setflags(
         &attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
 
@@ -115,7 +168,7 @@ class process {
   process& operator=(const process&) = delete;
   ~process() {
     if (!reaped_) {
-      ::kill(-pid_, SIGKILL);
+      ::kill(-watchman_.group(), SIGKILL);
       static_cast<void>(reap());
     }
   }
@@ -133,6 +186,7 @@ class process {
   }
 
  private:
+  const watchman watchman_;
   pid_t pid_ = -1;
   bool reaped_ = false;
   descriptor ended_;

@@ -4,7 +4,8 @@
 // request on its stdin; what it writes to stdout is the answer. Its stderr goes on to ours.
 //
 // Threads: any number may run it at once. Bounded: in time, and to 64 MiB of answer; a command that
-// goes beyond is killed, with all that it started (its process group).
+// goes beyond is killed, with all that it started (its process group); so is one whose program was
+// killed.
 #pragma once
 
 #include "args.hpp"

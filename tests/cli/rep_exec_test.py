@@ -1,18 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
 import os
 import signal
-import time
 import unittest
 
-from program import PATIENCE, ProgramTest
-
-
-def is_running(pid):
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+from program import ProgramTest
 
 
 class Test(ProgramTest):
@@ -28,11 +19,6 @@ class Test(ProgramTest):
 
     def assert_error(self, command, reason, *arguments):
         self.assert_json_lines(self.reply(command, "", *arguments), {"frames": ["error", reason]})
-
-    def assert_gone(self, pid):
-        end = time.monotonic() + PATIENCE
-        while is_running(pid):
-            self.assertLess(time.monotonic(), end, "the command runs on")
 
     def test_the_command_reads_the_request_and_writes_the_reply(self):
         self.assert_json_lines(self.reply("tr a-z A-Z", "shout\nthis"), {"body": "SHOUT\nTHIS"})
@@ -87,6 +73,17 @@ class Test(ProgramTest):
         pid = int(server.line("err"))
         self.assertEqual(server.stop(signal.SIGTERM).code, 0)
         self.assert_gone(pid)
+
+    def test_a_killed_rep_takes_its_command_along_with_all_that_it_started(self):
+        server, there = self.serving("sleep 1000 & echo $! $$ >&2; sleep 1000; true")
+        self.start_parley("req", there, "x")
+        pids = server.line("err").split()
+        server.process.kill()
+        for pid in pids:
+            self.assert_gone(int(pid))
+
+    def test_a_command_may_end_its_own_process_group(self):
+        self.assert_json_lines(self.reply("trap '' TERM; kill 0; echo done"), {"body": "done"})
 
     def test_signals_are_to_the_command_what_they_are_in_a_shell(self):
         server, there = self.serving("yes | head -1")

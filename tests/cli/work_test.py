@@ -83,6 +83,14 @@ class Test(ProgramTest):
         self.assert_done(source.finish())
         self.assertEqual(sorted(json.loads(second.line())["result"] for _ in range(2)), ["x", "y"])
 
+    def test_the_command_of_a_killed_worker_goes_with_it(self):
+        _, there = self.push("x")
+        worker = self.work(there, "sleep 1000 & echo $! $$ >&2; sleep 1000; true")
+        pids = worker.line("err").split()
+        worker.process.kill()
+        for pid in pids:
+            self.assert_gone(int(pid))
+
     def test_once_does_not_do_a_task_that_comes_again(self):
         directory = self.directory()
         journal, once, saved = (os.path.join(directory, name) for name in ("tasks.db", "done.db", "saved"))

@@ -7,6 +7,7 @@ import queue
 import signal
 import subprocess
 import threading
+import time
 import unittest
 from typing import NamedTuple
 
@@ -96,6 +97,14 @@ class Program:
                     pass
 
 
+def is_running(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 class ProgramTest(unittest.TestCase):
     """Tests of programs; what they start is gone when they end."""
 
@@ -120,6 +129,11 @@ class ProgramTest(unittest.TestCase):
 
     def assert_done(self, result, out=""):
         self.assertEqual((result.code, result.out), (0, out), f"stderr:\n{result.err}")
+
+    def assert_gone(self, pid):
+        end = time.monotonic() + PATIENCE
+        while is_running(pid):
+            self.assertLess(time.monotonic(), end, "the command runs on")
 
     def assert_fails(self, result, code, reason):
         self.assertEqual((result.code, result.out), (code, ""), f"stderr:\n{result.err}")
