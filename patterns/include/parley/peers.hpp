@@ -46,6 +46,12 @@ struct peers_options {
   std::vector<std::string> interfaces{};
   std::chrono::milliseconds interval{1000};
 
+  // Where beacons do not reach (a VPN, containers, a cloud): peers that are seeds, at known
+  // addresses. Names among them are looked up once, by the constructor.
+  std::vector<endpoint> seeds{};
+  // Is a seed for others, here; none: it is not. Speaks czmq's zgossip, as zyre does.
+  std::optional<endpoint> gossip{};
+
   // A peer that is not heard for so long is asked; one that is silent for half as long again is
   // evasive; and one that is silent for `expired` is gone.
   std::chrono::milliseconds evasive{5000};
@@ -158,6 +164,8 @@ class peers {
   // Who offers it now, this process included.
   [[nodiscard]] std::vector<endpoint> services(const endpoint& name) const;
 
+  // Where it is a seed for others; none: it is not.
+  [[nodiscard]] std::optional<endpoint> gossip() const;
   [[nodiscard]] std::vector<interface_status> interfaces() const;
   [[nodiscard]] peers_statistics statistics() const;
 

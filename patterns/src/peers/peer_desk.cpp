@@ -3,11 +3,8 @@
 
 #include "service_table.hpp"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <cassert>
-#include <charconv>
 #include <optional>
 #include <utility>
 
@@ -40,47 +37,7 @@ constexpr std::uint16_t last_number = 0xffff;
 // Peers of Parley say so in their HELLO: they understand GOODBYE.
 constexpr std::string_view parley_header = "X-PARLEY";
 
-struct tcp_address {
-  std::string host;
-  std::uint16_t port;
-};
-
-// Of "tcp://host:port" or "tcp://[host]:port".
-std::optional<tcp_address> parse_tcp(std::string_view text) {
-  constexpr std::string_view scheme = "tcp://";
-  const auto colon = text.rfind(':');
-  if (!text.starts_with(scheme) || colon < scheme.size()) {
-    return std::nullopt;
-  }
-  const std::string_view digits = text.substr(colon + 1);
-  std::uint16_t port = 0;
-  if (const auto [end, code] = std::from_chars(digits.begin(), digits.end(), port);
-      code != std::errc{} || end != digits.end() || port == 0) {
-    return std::nullopt;
-  }
-  std::string_view host = text.substr(scheme.size(), colon - scheme.size());
-  if (host.starts_with('[') && host.ends_with(']')) {
-    host = host.substr(1, host.size() - 2);
-  }
-  return tcp_address{std::string{host}, port};
-}
-
-bool is_loopback(const std::string& host) { return host.starts_with("127.") || host == "::1"; }
-
-// Names are not looked up: that takes time, and they are the names of somebody else's network.
-// zyre on all interfaces gives the name of its host.
-bool is_numerical(const std::string& host) {
-  in6_addr octets{};
-  return ::inet_pton(AF_INET, host.c_str(), &octets) == 1 ||
-         ::inet_pton(AF_INET6, host.c_str(), &octets) == 1;
-}
-
 }  // namespace
-
-std::string peer_place::str() const {
-  const bool is_ipv6 = host.find(':') != std::string::npos;
-  return "tcp://" + (is_ipv6 ? '[' + host + ']' : host) + ':' + std::to_string(port);
-}
 
 peer_desk::peer_desk(const peer_id& own, std::string name, std::uint16_t port,
                      const peers_options& options)
@@ -156,16 +113,16 @@ void peer_desk::add_place(peer& to, const peer_place& where) {
 
 // The address that its connection came from, with the port that it names; then what it says.
 void peer_desk::add_places_of(peer& to, const std::string& endpoint, const std::string& host) {
-  const auto named = parse_tcp(endpoint);
+  const auto named = peer_place::parse(endpoint);
   if (!named) {
     return;
   }
+  const peer_place from{host, named->port};
   if (!host.empty()) {
-    add_place(to, {host, named->port});
+    add_place(to, from);
   }
-  // Everybody has a loopback of his own.
-  if (is_numerical(named->host) && (!is_loopback(named->host) || is_loopback(host))) {
-    add_place(to, {named->host, named->port});
+  if (named->is_numerical() && (!named->is_loopback() || from.is_loopback())) {
+    add_place(to, *named);
   }
 }
 
@@ -305,6 +262,23 @@ void peer_desk::heard_beacon(const beacon& heard, const std::string& host, time_
     }
     add_place(*of, where);
     return;
+  }
+  add_place(*of, where);
+  if (!of->is_open) {
+    dial(*of, now);
+  }
+}
+
+void peer_desk::heard_of(const peer_id& who, const peer_place& where, time_point now) {
+  if (who == own_ || !where.is_numerical()) {
+    return;
+  }
+  peer* of = find(who);
+  if (of == nullptr) {
+    of = take_in(who, where.host, false, now);
+    if (of == nullptr) {
+      return;
+    }
   }
   add_place(*of, where);
   if (!of->is_open) {
@@ -744,6 +718,18 @@ std::string peer_desk::host_of(const peer_id& who) const {
   return of->is_open          ? of->open_at.host
          : of->places.empty() ? std::string{}
                               : of->places.back().where.host;
+}
+
+std::vector<peer_place> peer_desk::places_of(const peer_id& who) const {
+  std::vector<peer_place> all;
+  if (const peer* const of = find(who); of != nullptr && of->is_here) {
+    for (const place& each : of->places) {
+      if (!each.where.is_loopback()) {
+        all.push_back(each.where);
+      }
+    }
+  }
+  return all;
 }
 
 std::optional<peer_status> peer_desk::status(const peer_id& who) const {

@@ -16,6 +16,7 @@
 #include <parley/peers.hpp>
 
 #include "beacon.hpp"
+#include "peer_place.hpp"
 #include "zre_wire.hpp"
 
 #include <chrono>
@@ -30,16 +31,6 @@
 #include <vector>
 
 namespace parley::detail {
-
-// Where a mailbox may be: a numerical address and a port.
-struct peer_place {
-  std::string host{};
-  std::uint16_t port = 0;
-
-  // As an endpoint.
-  [[nodiscard]] std::string str() const;
-  friend bool operator==(const peer_place&, const peer_place&) = default;
-};
 
 // One peer's link; none is used twice.
 using peer_link = std::uint32_t;
@@ -73,6 +64,8 @@ class peer_desk {
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
   void heard_beacon(const beacon& heard, const std::string& host, time_point now);
+  // From a third one, which says nothing of whether it lives.
+  void heard_of(const peer_id& who, const peer_place& where, time_point now);
   // From the mailbox, and from which address.
   void heard(const peer_id& from, const std::string& host, message&& said, time_point now);
   void heard_nonsense() noexcept { ++statistics_.nonsense; }
@@ -106,6 +99,8 @@ class peer_desk {
   [[nodiscard]] std::optional<peer_status> status(const peer_id& who) const;
   // Where it is, as far as is known; empty: it is not here.
   [[nodiscard]] std::string host_of(const peer_id& who) const;
+  // Where others may reach it.
+  [[nodiscard]] std::vector<peer_place> places_of(const peer_id& who) const;
   [[nodiscard]] const peers_statistics& statistics() const noexcept { return statistics_; }
 
   [[nodiscard]] std::vector<peer_step> take_steps() { return std::exchange(steps_, {}); }

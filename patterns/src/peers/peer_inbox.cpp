@@ -3,7 +3,8 @@
 
 #include <parley/endpoint.hpp>
 #include <parley/error.hpp>
-#include <parley/zmq_frame.hpp>
+
+#include "routed_message.hpp"
 
 #include <array>
 #include <cstring>
@@ -22,18 +23,6 @@ socket_options inbox_options(const peers_options& options) {
   made.max_frame_bytes = options.max_frame_bytes;
   made.linger = std::chrono::milliseconds{0};
   return made;
-}
-
-// An IPv4 address is one, on whatever socket it came.
-std::string host_of(zmq::message_t& part) {
-  std::string_view host;
-  try {
-    host = part.gets("Peer-Address");
-  } catch (const zmq::error_t&) {
-    return {};
-  }
-  constexpr std::string_view mapped = "::ffff:";
-  return std::string{host.starts_with(mapped) ? host.substr(mapped.size()) : host};
 }
 
 }  // namespace
@@ -62,37 +51,20 @@ peer_inbox::peer_inbox(context& owner, const peers_options& options)
 peer_inbox::~peer_inbox() { zmq_socket_monitor(native_->handle(), nullptr, 0); }
 
 std::optional<peer_inbox::arrival> peer_inbox::receive() {
-  for (;;) {
-    zmq::message_t address;
-    if (!native_->recv(address, zmq::recv_flags::dontwait)) {
-      return std::nullopt;
-    }
-    arrival came;
-    int connection = -1;
-    bool has_more = address.more();
-    while (has_more) {
-      zmq::message_t part;
-      static_cast<void>(native_->recv(part));
-      has_more = part.more();
-      if (came.said.empty()) {
-        came.host = host_of(part);
-        connection = zmq_msg_get(part.handle(), ZMQ_SRCFD);
-      }
-      came.said.push_back(from_zmq(std::move(part)));
-    }
-    const std::string_view bytes{address.data<char>(), address.size()};
+  while (auto came = receive_routed(*native_)) {
+    const std::string_view address = came->address;
     const auto from =
-        bytes.starts_with(address_mark) ? peer_id::from_bytes(bytes.substr(1)) : std::nullopt;
+        address.starts_with(address_mark) ? peer_id::from_bytes(address.substr(1)) : std::nullopt;
     if (!from) {
       ++nameless_;
       continue;
     }
-    came.from = *from;
-    if (connection >= 0) {
-      connections_.insert_or_assign(connection, *from);
+    if (came->connection >= 0) {
+      connections_.insert_or_assign(came->connection, *from);
     }
-    return came;
+    return arrival{*from, std::move(came->host), std::move(came->said)};
   }
+  return std::nullopt;
 }
 
 std::optional<peer_id> peer_inbox::hung_up() {

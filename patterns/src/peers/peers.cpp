@@ -107,6 +107,8 @@ std::vector<endpoint> peers::services(const endpoint& name) const {
   return state_->names->all(name.address());
 }
 
+std::optional<endpoint> peers::gossip() const { return state_->core.gossip_endpoint(); }
+
 std::vector<interface_status> peers::interfaces() const { return state_->core.interfaces(); }
 
 peers_statistics peers::statistics() const { return state_->core.statistics(); }

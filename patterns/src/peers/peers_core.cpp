@@ -67,6 +67,10 @@ peers_core::peers_core(context& owner, const peers_options& options)
   if (options_.port != 0) {
     beacons_.emplace(options_.port, options_.interfaces);
   }
+  if (!options_.seeds.empty() || options_.gossip) {
+    gossip_.emplace(context_, id_, inbox_.port(),
+                    gossip::options{options_.seeds, options_.gossip, 4 * options_.most_peers});
+  }
   lookout_ = names_->look_out([this](const std::string& name, const endpoint& where,
                                      bool is_there) { announced(name, where, is_there); });
   thread_ = std::thread{[this] { work(); }};
@@ -103,6 +107,9 @@ void peers_core::serve() {
   if (beacons_) {
     std::ranges::copy_if(beacons_->fds(), std::back_inserter(fds), [](int fd) { return fd >= 0; });
   }
+  if (gossip_) {
+    std::ranges::copy(gossip_->fds(), std::back_inserter(fds));
+  }
   for (;;) {
     time_point until;
     std::vector<service_table::change> changes;
@@ -112,12 +119,16 @@ void peers_core::serve() {
         return;
       }
       const auto now = clock::now();
-      const bool has_more = hear(now);
+      bool has_more = hear(now);
+      has_more = hear_gossip(now) || has_more;
       send_beacons(now);
       until = desk_.tick(now);
       carry_out(now);
       changes = services_.take_changes(now);
+      // Who sends may have taken away what a descriptor was to tell.
+      has_more = has_more || (gossip_ && gossip_->has_news());
       until = std::min({until, probes_.due(), services_.due(),
+                        gossip_ ? gossip_->due() : time_point::max(),
                         has_more   ? now
                         : beacons_ ? next_beacon_
                                    : time_point::max()});
@@ -174,6 +185,31 @@ bool peers_core::hear(time_point now) {
   return has_more;
 }
 
+bool peers_core::hear_gossip(time_point now) {
+  if (!gossip_) {
+    return false;
+  }
+  std::vector<gossip_fact> heard;
+  const bool has_more = gossip_->look(heard, now);
+  for (const gossip_fact& each : heard) {
+    desk_.heard_of(each.who, each.where, now);
+  }
+  if (now >= next_gossip_) {
+    next_gossip_ = now + 10s;
+    for (const peer_id& each : desk_.here()) {
+      tell_of(each, now);
+    }
+  }
+  return has_more;
+}
+
+// Who was met, by beacons for instance: those who ask us do not hear them.
+void peers_core::tell_of(const peer_id& who, time_point now) {
+  for (const peer_place& each : desk_.places_of(who)) {
+    gossip_->know({who, each}, now);
+  }
+}
+
 void peers_core::send_beacons(time_point now) {
   if (!beacons_) {
     return;
@@ -222,6 +258,8 @@ void peers_core::sort(peer_event&& event, time_point now) {
   }
   if (event.what == peer_event::kind::exit) {
     services_.remove_all(event.peer, now);
+  } else if (event.what == peer_event::kind::enter && gossip_) {
+    tell_of(event.peer, now);
   }
   events_.push(std::move(event));
 }
@@ -379,6 +417,11 @@ bool peers_core::wait_for_peers(std::size_t count, time_point deadline,
       lock, deadline, [&] { return is_closed_ || desk_.count_here(group) >= count; });
   check_open();
   return is_so;
+}
+
+std::optional<endpoint> peers_core::gossip_endpoint() const {
+  const std::lock_guard lock{mutex_};
+  return gossip_ ? gossip_->bound() : std::nullopt;
 }
 
 std::vector<interface_status> peers_core::interfaces() const {

@@ -11,6 +11,7 @@
 
 #include "beacon_sockets.hpp"
 #include "event_queue.hpp"
+#include "gossip.hpp"
 #include "network_interfaces.hpp"
 #include "peer_desk.hpp"
 #include "peer_inbox.hpp"
@@ -62,6 +63,7 @@ class peers_core {
   }
   [[nodiscard]] bool wait_for_peers(std::size_t count, time_point deadline,
                                     std::string_view group) const;
+  [[nodiscard]] std::optional<endpoint> gossip_endpoint() const;
   [[nodiscard]] std::vector<interface_status> interfaces() const;
   [[nodiscard]] peers_statistics statistics() const;
 
@@ -72,6 +74,8 @@ class peers_core {
   void work() noexcept;
   void serve();
   [[nodiscard]] bool hear(time_point now);
+  [[nodiscard]] bool hear_gossip(time_point now);
+  void tell_of(const peer_id& who, time_point now);
   void send_beacons(time_point now);
   void carry_out(time_point now);
   void sort(peer_event&& event, time_point now);
@@ -93,6 +97,7 @@ class peers_core {
   context context_;
   peer_inbox inbox_;
   std::optional<beacon_sockets> beacons_;
+  std::optional<gossip> gossip_;
   interface_watch interface_watch_;
   tcp_probes probes_;
   peer_desk desk_;
@@ -103,6 +108,7 @@ class peers_core {
   bool is_told_ = false;  // events_fd_ is readable
   std::uint64_t received_ = 0;
   time_point next_beacon_{};
+  time_point next_gossip_{};  // of those who are here
   bool is_closed_ = false;
 
   // Both ways, and not under the lock: whom it tells may wait for us.

@@ -3,7 +3,7 @@
 
 #include <parley/error.hpp>
 
-#include <arpa/inet.h>
+#include "peer_place.hpp"
 
 #include <algorithm>
 
@@ -13,17 +13,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto patience = 3s;
-
-std::string address_of(const std::string& host, std::uint16_t port) {
-  const bool is_ipv6 = host.find(':') != std::string::npos;
-  return "tcp://" + (is_ipv6 ? '[' + host + ']' : host) + ':' + std::to_string(port);
-}
-
-bool is_numerical(const std::string& host) {
-  in6_addr octets{};
-  return ::inet_pton(AF_INET, host.c_str(), &octets) == 1 ||
-         ::inet_pton(AF_INET6, host.c_str(), &octets) == 1;
-}
 
 struct offered {
   std::string name;
@@ -41,10 +30,11 @@ std::optional<offered> parse(std::string_view group, const std::string& host) {
     const endpoint where{group.substr(space + 1)};
     const bool is_anywhere = where.address() == "*";
     if (name.kind() != transport::service || where.kind() != transport::tcp || where.port() == 0 ||
-        !(is_anywhere || is_numerical(where.address()))) {
+        !(is_anywhere || peer_place{where.address(), where.port()}.is_numerical())) {
       return std::nullopt;
     }
-    return offered{name.address(), is_anywhere ? endpoint{address_of(host, where.port())} : where};
+    return offered{name.address(),
+                   is_anywhere ? endpoint{peer_place{host, where.port()}.str()} : where};
   } catch (const error&) {
     return std::nullopt;
   }
@@ -55,7 +45,7 @@ std::optional<offered> parse(std::string_view group, const std::string& host) {
 std::string service_group(const std::string& name, const endpoint& bound) {
   const bool is_anywhere = bound.address() == "0.0.0.0" || bound.address() == "::";
   return std::string{service_group_prefix} + name + ' ' +
-         (is_anywhere ? address_of("*", bound.port()) : bound.str());
+         (is_anywhere ? peer_place{"*", bound.port()}.str() : bound.str());
 }
 
 void service_table::add(const peer_id& of, std::string_view group, const std::string& host) {

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// Takes part in gossip, as czmq's zgossip does: tells seeds where we are, hears from them where
+// others are, and is a seed for others if it has an endpoint. One thread.
+//
+// A seed passes on what is new to it, to all who asked it and to its own seeds. What it was told is
+// told again every so often, and forgotten if it was not: so a seed may be restarted.
+#pragma once
+
+#include <parley/context.hpp>
+#include <parley/endpoint.hpp>
+#include <parley/socket.hpp>
+
+#include "gossip_wire.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace parley::detail {
+
+class gossip {
+ public:
+  using time_point = std::chrono::steady_clock::time_point;
+
+  struct options {
+    std::vector<endpoint> seeds{};
+    std::optional<endpoint> bound{};
+    std::size_t most_facts = 4000;
+  };
+  // The port of our own mailbox. Looks up the names of seeds, which may take its time. Throws
+  // error: cannot_bind.
+  gossip(context& owner, const peer_id& own, std::uint16_t port, const options& chosen);
+
+  [[nodiscard]] std::vector<int> fds() const;
+  // Hears what there is, most_at_once at a time, and says what is due. True: there may be more.
+  [[nodiscard]] bool look(std::vector<gossip_fact>& heard, time_point now);
+  // What came since it was looked for; before one sleeps.
+  [[nodiscard]] bool has_news() const;
+  [[nodiscard]] time_point due() const noexcept { return next_; }
+  // A peer that was met otherwise.
+  void know(const gossip_fact& fact, time_point now);
+  // Where we take part in it; none: we are nobody's seed.
+  [[nodiscard]] const std::optional<endpoint>& bound() const noexcept { return bound_; }
+
+ private:
+  struct seed {
+    std::string host;  // numerical
+    socket line;
+  };
+  struct known {
+    gossip_fact fact;
+    time_point until;
+  };
+  [[nodiscard]] bool learn(const gossip_fact& fact, time_point now);
+  void pass_on(const gossip_fact& fact, const std::string& but_not_to = {});
+  void hear_guest(const std::string& address, const std::string& host, std::string_view frame,
+                  std::vector<gossip_fact>& heard, time_point now);
+  void greet(const std::string& address, const std::string& host);
+  // False: it is gone.
+  bool tell(const std::string& guest, const gossip_message& what);
+  [[nodiscard]] gossip_message self_towards(const std::string& host) const;
+
+  const peer_id own_;
+  const std::uint16_t port_;
+  const std::size_t most_facts_;
+  std::vector<seed> seeds_;
+  std::optional<socket> router_;
+  std::optional<endpoint> bound_;
+  std::vector<std::string> guests_;
+  std::vector<known> facts_;
+  time_point next_{};
+};
+
+}  // namespace parley::detail
