@@ -41,8 +41,11 @@ peers_options guest(std::string name, const endpoint& of) {
 
 TEST_CASE("gossip is octet by octet what czmq's zgossip says") {
   CHECK(write_gossip({.what = kind::hello}) == "\xAA\xA0\x01\x01"s);
-  const std::string published = "\xAA\xA0\x02\x01"s + "\x20" + "000102030405060708090A0B0C0D0E0F" +
-                                "\x00\x00\x00\x14"s + "tcp://10.0.0.7:49152" + "\x00\x00\x00\x00"s;
+  std::string published = "\xAA\xA0\x02\x01\x20"s;
+  published += "000102030405060708090A0B0C0D0E0F";
+  published += "\x00\x00\x00\x14"s;
+  published += "tcp://10.0.0.7:49152";
+  published += "\x00\x00\x00\x00"s;
   CHECK(write_gossip(message_of({someone, {"10.0.0.7", 49152}})) == published);
   const auto read = read_gossip(published);
   REQUIRE(read.has_value());
