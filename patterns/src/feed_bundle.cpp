@@ -23,6 +23,21 @@ feed_bundle::feed_bundle(const feed_entry& told)
   bytes.append(packed);
 }
 
+feed_bundle::~feed_bundle() {
+  if (counted_in_ != nullptr) {
+    counted_in_->fetch_sub(counted_, std::memory_order_relaxed);
+  }
+}
+
+// Relaxed, both: a sum, by which nothing else is told.
+void feed_bundle::count_in(const sum& all) {
+  if (counted_in_ == nullptr) {
+    counted_in_ = all;
+    counted_ = cost(0, size());
+    all->fetch_add(counted_, std::memory_order_relaxed);
+  }
+}
+
 bool feed_bundle::has_room_for(std::size_t topic_size, std::size_t body_size) const noexcept {
   constexpr std::size_t most_besides = 40;
   return parts.empty() ||
@@ -100,6 +115,9 @@ feed_range feed_range::alone() const {
   const feed_ref made{new feed_bundle{of->is_urgent, first(), bytes, size()}};
   made->at = of->at;
   made->add(*this);
+  if (of->counted_in_ != nullptr) {
+    made->count_in(of->counted_in_);
+  }
   return {made, 0, made->size()};
 }
 

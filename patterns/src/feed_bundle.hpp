@@ -13,10 +13,12 @@
 #include "feed_wire.hpp"
 #include "packed_bytes.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -41,6 +43,7 @@ struct feed_bundle : frame::body {
   feed_bundle(bool urgent, std::uint64_t first, std::size_t bytes, std::size_t parts);
   // One thing to be told.
   explicit feed_bundle(const feed_entry& told);
+  ~feed_bundle();
 
   [[nodiscard]] bool is_message() const noexcept { return what == feed_entry::kind::message; }
   [[nodiscard]] std::uint32_t size() const noexcept {
@@ -55,6 +58,9 @@ struct feed_bundle : frame::body {
   void add(const struct feed_range& some);
   // No more is added: gives back what is not needed.
   void fit();
+  // Its bytes are in that sum from now on, until its end, on whatever thread that is.
+  using sum = std::shared_ptr<std::atomic<std::size_t>>;
+  void count_in(const sum& all);
 
   [[nodiscard]] std::uint64_t sequence(std::uint32_t index) const noexcept {
     return message_sequence(bytes.data() + parts[index].begin);
@@ -85,7 +91,12 @@ struct feed_bundle : frame::body {
   frame following;
 
  private:
+  friend struct feed_range;
+
   void begin_part(std::string_view its_topic);
+
+  sum counted_in_;
+  std::size_t counted_ = 0;
 };
 
 // An owner.

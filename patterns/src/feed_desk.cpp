@@ -51,9 +51,12 @@ std::uint32_t feed_desk::publish(const feed_ref& from, std::uint32_t begin, bool
     return from->size();
   }
   from->at = now;
+  from->count_in(held_);
+  share_way();
   for (feed_range rest{from, begin, from->size()}; rest.size() > 0; begin = rest.begin) {
     std::uint32_t room = rest.size();
     if (waits) {
+      room = is_too_much() && is_full() ? 0 : room;
       for (const auto& [subscriber, link] : links_) {
         if (link->is_here() && !link->is_cut_off()) {
           room = std::min(room, link->room_for(rest));
@@ -66,6 +69,7 @@ std::uint32_t feed_desk::publish(const feed_ref& from, std::uint32_t begin, bool
     feed_range some = publish_some({from, rest.begin, rest.begin + room});
     rest.begin = some.end;
     share_out(some);
+    make_room();
     if (!from->is_urgent && options_.history > 0) {
       remember(some, now);
     }
@@ -118,7 +122,9 @@ void feed_desk::send_plain(const feed_range& which, std::uint64_t topic_sequence
 
 void feed_desk::keep_last(known_topic& topic, const feed_range& message) {
   if (options_.last_value) {
+    last_bytes_ -= topic.last.of ? topic.last.cost() : 0;
     topic.last = message.alone();
+    last_bytes_ += topic.last.cost();
   }
 }
 
@@ -142,6 +148,34 @@ void feed_desk::share_out(const feed_range& messages) {
   copied_ = {};
 }
 
+// All together have more than they may.
+bool feed_desk::is_too_much() const noexcept {
+  return held_->load(std::memory_order_relaxed) >
+         options_.total_bytes + history_bytes_ + last_bytes_;
+}
+
+// What may be on the way to each; 0: one message.
+void feed_desk::share_way() noexcept {
+  way_bytes_ = is_too_much()
+                   ? 0
+                   : std::min(options_.limit_bytes / 2,
+                              options_.total_bytes / 2 / std::max<std::size_t>(links_.size(), 1));
+}
+
+// Of who has most waiting, half of that is dropped. If nothing waits, they have what is on its way
+// to them, which is bounded by itself.
+void feed_desk::make_room() {
+  while (is_too_much()) {
+    const auto most =
+        std::max_element(links_.begin(), links_.end(), [](const auto& left, const auto& right) {
+          return left.second->waiting_bytes() < right.second->waiting_bytes();
+        });
+    if (most == links_.end() || !most->second->drop_half()) {
+      return;
+    }
+  }
+}
+
 // A little of a bundle would keep all of it. The next link mostly has chosen the same.
 void feed_desk::copy_chosen(std::size_t bytes) {
   const auto is_same = [](const feed_range& left, const feed_range& right) {
@@ -156,6 +190,7 @@ void feed_desk::copy_chosen(std::size_t bytes) {
     for (const feed_range& each : chosen_) {
       copied_->add(each);
     }
+    copied_->count_in(held_);
   }
   std::uint32_t begin = 0;
   for (feed_link::share& each : chosen_) {
@@ -184,6 +219,7 @@ feed_desk::known_topic& feed_desk::make_topic(std::string_view name) {
 void feed_desk::forget_oldest_topic() {
   const auto oldest = topics_.find(topics_by_age_.front());
   const std::uint32_t slot = oldest->second.slot;
+  last_bytes_ -= oldest->second.last.of ? oldest->second.last.cost() : 0;
   topics_by_age_.pop_front();
   topics_.erase(oldest);
   free_slots_.push_back(slot);
@@ -359,7 +395,7 @@ bool feed_desk::settle(std::uint64_t subscriber, subscriber_words& words, time_p
   if (link != nullptr) {
     regain(*link, words, now);
   } else if (links_.size() < most_subscribers) {
-    auto made = std::make_unique<feed_link>(options_, *words.wishes, ids_.next());
+    auto made = std::make_unique<feed_link>(options_, way_bytes_, *words.wishes, ids_.next());
     feed_link& opened = *made;
     links_.emplace(subscriber, std::move(made));
     opened.count_connections(words.connections);
@@ -622,8 +658,11 @@ message feed_desk::beat(const feed_link& link) const {
 // Asking.
 
 bool feed_desk::is_full() const noexcept {
-  return std::any_of(links_.begin(), links_.end(), [](const auto& each) {
-    return each.second->is_here() && !each.second->is_cut_off() && each.second->is_full();
+  const bool is_over = is_too_much();
+  return std::any_of(links_.begin(), links_.end(), [is_over](const auto& each) {
+    const feed_link& link = *each.second;
+    return link.is_here() && !link.is_cut_off() &&
+           (link.is_full() || (is_over && link.waiting_bytes() > 0));
   });
 }
 

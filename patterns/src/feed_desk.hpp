@@ -14,6 +14,7 @@
 #include "feed_wire.hpp"
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -121,6 +122,9 @@ class feed_desk {
 
   [[nodiscard]] feed_range publish_some(feed_range messages);
   void share_out(const feed_range& messages);
+  [[nodiscard]] bool is_too_much() const noexcept;
+  void make_room();
+  void share_way() noexcept;
   void copy_chosen(std::size_t bytes);
   void send_plain(const feed_range& which, std::uint64_t topic_sequence);
   void keep_last(known_topic& topic, const feed_range& message);
@@ -156,6 +160,11 @@ class feed_desk {
   std::list<std::string_view> topics_by_age_;  // the one that was silent longest first
   std::vector<std::uint32_t> free_slots_;
 
+  // Bytes of all that was published and is still kept, or on its way; each once, whoever has it.
+  feed_bundle::sum held_ = std::make_shared<std::atomic<std::size_t>>(0);
+  std::size_t last_bytes_ = 0;  // of the last values
+  std::size_t way_bytes_ = 0;   // that may be on the way to each subscriber, beside one message
+
   std::deque<feed_range> history_;
   std::size_t history_count_ = 0;  // messages
   std::size_t history_bytes_ = 0;
@@ -183,6 +192,7 @@ void feed_desk::flush(time_point now, Send&& send) {
     send(std::move(each));
   }
   plain_out_.clear();
+  share_way();
   for (const auto& [subscriber, link] : links_) {
     link->fill_row(now);
   }

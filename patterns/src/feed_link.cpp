@@ -34,8 +34,9 @@ constexpr std::size_t worth_a_batch = feed_bundle::most_bytes / 4;
 
 }  // namespace
 
-feed_link::feed_link(const publisher_options& options, const feed_wishes& wishes, std::uint64_t id)
-    : options_{options}, wishes_{wishes}, id_{id} {
+feed_link::feed_link(const publisher_options& options, const std::size_t& way_bytes,
+                     const feed_wishes& wishes, std::uint64_t id)
+    : options_{options}, way_bytes_{way_bytes}, wishes_{wishes}, id_{id} {
   regain_connection(wishes);
 }
 
@@ -284,6 +285,18 @@ void feed_link::drop_oldest(lane& from, loss_reason reason) {
   }
 }
 
+bool feed_link::drop_half() {
+  lane& from = usual_.bytes >= urgent_.bytes ? usual_ : urgent_;
+  if (from.messages == 0) {
+    return false;
+  }
+  const std::size_t left = from.bytes / 2;
+  do {
+    drop_oldest(from, is_here_ ? loss_reason::lagged : loss_reason::away);
+  } while (from.messages > 0 && from.bytes > left);
+  return true;
+}
+
 // Notes.
 
 void feed_link::note(losses& where, const share& messages, loss_reason reason) {
@@ -469,7 +482,12 @@ bool feed_link::send_again(std::uint64_t position, time_point now) {
 // The row.
 
 bool feed_link::has_room() const noexcept {
-  return entries_ < window_ && (entries_ == 0 || row_bytes_ < wishes_.limit_bytes);
+  return entries_ < window_ && (entries_ == 0 || row_bytes_ < most_row_bytes());
+}
+
+// A subscriber may wish for any number.
+std::size_t feed_link::most_row_bytes() const noexcept {
+  return static_cast<std::size_t>(std::min<std::uint64_t>(wishes_.limit_bytes, way_bytes_));
 }
 
 std::uint32_t feed_link::room_in_row(const feed_range& messages) const noexcept {
@@ -478,8 +496,9 @@ std::uint32_t feed_link::room_in_row(const feed_range& messages) const noexcept 
   }
   auto count =
       static_cast<std::uint32_t>(std::min<std::size_t>(messages.size(), window_ - entries_));
-  while (count > 1 && row_bytes_ + messages.of->cost(messages.begin, messages.begin + count - 1) >=
-                          wishes_.limit_bytes) {
+  const std::size_t most = most_row_bytes();
+  while (count > 1 &&
+         row_bytes_ + messages.of->cost(messages.begin, messages.begin + count - 1) >= most) {
     --count;
   }
   return count;

@@ -31,8 +31,9 @@ class feed_link {
  public:
   using time_point = feed_bundle::time_point;
 
-  // id: of the link.
-  feed_link(const publisher_options& options, const feed_wishes& wishes, std::uint64_t id);
+  // way_bytes: may be on the way to it; may change. id: of the link.
+  feed_link(const publisher_options& options, const std::size_t& way_bytes,
+            const feed_wishes& wishes, std::uint64_t id);
   feed_link(const feed_link&) = delete;
   feed_link& operator=(const feed_link&) = delete;
 
@@ -80,6 +81,10 @@ class feed_link {
   // The slot of a topic is another's from now on.
   void forget_topic(std::uint32_t topic) noexcept;
 
+  // Bytes that wait for room in the row.
+  [[nodiscard]] std::size_t waiting_bytes() const noexcept { return urgent_.bytes + usual_.bytes; }
+  // The older half of these, at least. False: there are none.
+  bool drop_half();
   // Whether it has as much before it as there may be.
   [[nodiscard]] bool is_full() const noexcept;
 
@@ -171,6 +176,7 @@ class feed_link {
   void tell(losses& notes, lane& to);
   [[nodiscard]] bool supersede(lane& in, share& message);
   [[nodiscard]] bool has_room() const noexcept;
+  [[nodiscard]] std::size_t most_row_bytes() const noexcept;
   [[nodiscard]] std::uint32_t room_in_row(const feed_range& messages) const noexcept;
   void raise_greatest(bool is_urgent, std::uint64_t number) noexcept;
   void enter_row(share&& next);
@@ -183,6 +189,7 @@ class feed_link {
                            bool is_urgent) const;
 
   const publisher_options& options_;
+  const std::size_t& way_bytes_;
   feed_wishes wishes_;
   std::uint64_t id_;
   std::size_t window_ = 0;

@@ -41,7 +41,8 @@ const publisher_options& checked(const publisher_options& options) {
       throw config_error{std::string{"publisher_options."} + what};
     }
   };
-  check(options.limit >= 1 && options.limit_bytes >= 1, "limit and limit_bytes must be at least 1");
+  check(options.limit >= 1 && options.limit_bytes >= 1 && options.total_bytes >= 1,
+        "limit, limit_bytes and total_bytes must be at least 1");
   check(options.limit <= std::numeric_limits<int>::max(), "limit must be below 2^31");
   check(options.heartbeat >= std::chrono::milliseconds{10}, "heartbeat must be at least 10 ms");
   check(options.topics >= 1, "topics must be at least 1");

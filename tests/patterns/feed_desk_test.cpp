@@ -748,6 +748,139 @@ TEST_CASE("who leaves before it heard of its link is forgotten too") {
   CHECK(at.desk.ledger().empty());
 }
 
+// Bounds over all subscribers.
+
+TEST_CASE("what a subscriber wishes to have on its way is bounded by the publisher") {
+  publisher_options options;
+  options.limit_bytes = 10'000;
+  desk_at_work at{options};
+  feed_wishes greedy = wishes(1);
+  greedy.limit_bytes = std::uint64_t{1} << 60;
+  at.connect(greedy, {"a"});
+  at.received(1);
+  static_cast<void>(at.said());
+  for (int count = 0; count < 20; ++count) {
+    at.publish("a", std::string(1000, 'x'));
+  }
+  at.flush();
+  CHECK(at.inboxes[1].told.size() == 5);
+}
+
+TEST_CASE("all subscribers together have no more than total_bytes, and the slowest lose first") {
+  for (const lag_policy policy :
+       {lag_policy::drop_oldest, lag_policy::drop_newest, lag_policy::newest_by_topic}) {
+    publisher_options options;
+    options.when_lagging = policy;
+    options.total_bytes = 100'000;
+    desk_at_work at{options};
+    const auto topic = [](std::uint64_t who) { return "t" + std::to_string(who) + "."; };
+    constexpr std::uint64_t readers = 10;  // each of a topic of its own; the first one receives
+    for (std::uint64_t who = 1; who <= readers; ++who) {
+      at.connect(wishes(who), {topic(who)});
+      at.received(who);
+    }
+    for (int count = 0; count < 200; ++count) {
+      for (std::uint64_t who = 1; who <= readers; ++who) {
+        at.publish(topic(who) + std::to_string(count), std::string(1000, 'x'));
+      }
+      at.flush();
+      at.received(1);
+    }
+    CHECK(at.books(1).delivered == 200);
+    std::size_t kept = 0;
+    for (std::uint64_t who = 2; who <= readers; ++who) {
+      const prefix_ledger book = at.books(who);
+      CHECK(book.published == 200);
+      CHECK(book.dropped[loss_reason::lagged] > 100);
+      kept += 1000 * book.queued;
+    }
+    CHECK(kept <= options.total_bytes);
+    CHECK(kept > options.total_bytes / 4);
+    // They hear of it, and have the rest.
+    for (int round = 0; round < 100; ++round) {
+      for (std::uint64_t who = 1; who <= readers; ++who) {
+        at.received(who);
+      }
+    }
+    for (std::uint64_t who = 1; who <= readers; ++who) {
+      CHECK(at.books(who).queued == 0);
+      CHECK(at.books(who).delivered > 0);
+    }
+  }
+}
+
+TEST_CASE("nor have those who come one after the other and receive nothing") {
+  publisher_options options;
+  options.total_bytes = 100'000;
+  desk_at_work at{options};
+  constexpr std::uint64_t readers = 60;
+  for (std::uint64_t who = 1; who <= readers; ++who) {
+    const std::string topic = "t" + std::to_string(who) + ".";
+    at.connect(wishes(who), {topic});
+    at.received(who);
+    for (int count = 0; count < 100; ++count) {
+      at.publish(topic, std::string(1000, 'x'));
+      at.flush();
+    }
+  }
+  std::size_t kept = 0;
+  for (std::uint64_t who = 1; who <= readers; ++who) {
+    kept += 1000 * at.books(who).queued;
+  }
+  CHECK(kept <= options.total_bytes + 1000 * readers);
+}
+
+TEST_CASE("what several subscribers are to get counts once, and the memory does not") {
+  publisher_options options = remembering(100, true);
+  options.total_bytes = 120'000;
+  desk_at_work at{options};
+  for (std::uint64_t who = 1; who <= 10; ++who) {
+    at.connect(wishes(who), {"a"});
+  }
+  for (int count = 0; count < 100; ++count) {
+    at.publish("a", std::string(1000, 'x'));
+    at.flush();
+  }
+  for (std::uint64_t who = 1; who <= 10; ++who) {
+    CHECK(at.books(who).dropped.total() == 0);
+    CHECK(at.books(who).queued == 100);
+  }
+}
+
+TEST_CASE("who is to wait for slow subscribers waits when all together have too much") {
+  publisher_options options;
+  options.when_lagging = lag_policy::wait;
+  options.total_bytes = 10'000;
+  desk_at_work at{options};
+  at.connect(wishes(1), {"a"});
+  at.connect(wishes(2), {"b"});
+  at.received(1);
+  at.received(2);
+  feed_ref one;  // the last one, which may wait
+  const auto publish = [&](const std::string& topic) {
+    one = feed_ref{new feed_bundle{false, at.sequence + 1, 0, 0}};
+    one->add(topic, frame{std::string(1000, 'x')});
+    const bool is_published = at.desk.publish(one, 0, true, at.now) == 1;
+    at.sequence += is_published ? 1 : 0;
+    at.flush();
+    return is_published;
+  };
+  int published = 0;
+  while (published < 100 && publish(published % 2 == 0 ? "a" : "b")) {
+    ++published;
+  }
+  CHECK(published >= 9);
+  CHECK(published < 15);
+  CHECK(at.desk.is_full());
+  CHECK(at.books(1).dropped.total() + at.books(2).dropped.total() == 0);
+  for (int round = 0; round < 3; ++round) {
+    at.received(1);
+    at.received(2);
+  }
+  CHECK_FALSE(at.desk.is_full());
+  CHECK(publish("a"));
+}
+
 // As docs/pub_sub.md says: ZeroMQ does not tell who subscribed.
 TEST_CASE("who claims a plain subscription that is not its own hides one of that very prefix") {
   desk_at_work at;

@@ -48,6 +48,10 @@ struct publisher_options {
   // How long a subscriber whose connection was lost is waited for, with all that is kept for it.
   std::chrono::milliseconds away{30'000};
 
+  // Kept for all subscribers together, in bytes; what several are to get counts once. Whoever has
+  // most before it loses of that first, whatever the policy.
+  std::size_t total_bytes = std::size_t{1} << 30;
+
   // Memory, for who joins later: so many messages, bytes and time back (0: however old).
   std::size_t history = 0;
   std::size_t history_bytes = std::size_t{64} << 20;
