@@ -38,3 +38,24 @@ TEST_CASE("the topic that was silent longest is forgotten when there are too man
   CHECK(is_good);
   CHECK(seen.is_new(1, "silent", 1, false));
 }
+
+TEST_CASE("topics with long names are forgotten sooner") {
+  origins seen;
+  const auto name = [](std::size_t number) {
+    return std::to_string(number) + std::string(60'000, 'x');
+  };
+  constexpr std::size_t fit = origins::most_bytes / 61'000;
+  bool is_good = true;
+  for (std::size_t number = 0; number < fit; ++number) {
+    is_good = is_good && seen.is_new(1, name(number), 1, false);
+  }
+  for (std::size_t number = 0; number < fit; ++number) {
+    is_good = is_good && !seen.is_new(1, name(number), 1, false);
+  }
+  CHECK(is_good);
+  for (std::size_t number = fit; number < 2 * fit; ++number) {
+    is_good = is_good && seen.is_new(1, name(number), 1, false);
+  }
+  CHECK(is_good);
+  CHECK(seen.is_new(1, name(0), 1, false));
+}
