@@ -168,8 +168,9 @@ void peer_desk::probed(peer_link link, const peer_place& where, probe_answer how
     return;
   }
   const bool is_trying = std::ranges::any_of(of->places, &place::is_probed);
-  if (!is_trying && !of->is_here) {
-    lose(*of, peer_exit::unreachable);  // its next beacon is another chance
+  if (!is_trying && (!of->is_here || of->has_hung_up)) {
+    // Its next beacon is another chance.
+    lose(*of, of->is_here ? peer_exit::link_lost : peer_exit::unreachable);
   }
 }
 
@@ -315,6 +316,7 @@ void peer_desk::heard(const peer_id& from, const std::string& host, message&& sa
   }
   of->last_heard = head.sequence;
   of->heard = now;
+  of->has_hung_up = false;
   if (std::exchange(of->is_evasive, false)) {
     tell(*of, peer_event::kind::returned);
   }
@@ -390,6 +392,7 @@ void peer_desk::hear_hello(const peer_id& from, const std::string& host, zre_mes
     shut(*of);
   }
   of->is_here = true;
+  of->has_hung_up = false;
   of->is_evasive = false;
   of->leaves_at = never;
   of->since = of->is_open ? of->since : now;
@@ -456,9 +459,8 @@ void peer_desk::hung_up(const peer_id& who, time_point now) {
     lose(*of, peer_exit::left);
     return;
   }
-  if (of->is_open) {
-    dial(*of, now);
-  }
+  of->has_hung_up = true;
+  dial(*of, now);
   ping(*of);  // its answer has a number: is anything missing?
 }
 

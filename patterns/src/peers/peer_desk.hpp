@@ -147,6 +147,7 @@ class peer_desk {
     time_point asked{};
     time_point answers_until = never;  // or it is greeted anew
     bool is_evasive = false;
+    bool has_hung_up = false;      // and was not heard since
     time_point leaves_at = never;  // it said so
   };
 

@@ -653,6 +653,16 @@ TEST_CASE("a connection that ended and an address that refuses mean that the pee
   }
 }
 
+TEST_CASE("a peer that is killed right after its greeting is gone at once, too") {
+  network lan;
+  stranger ada;
+  lan.hello_of(ada);
+  lan.desk.hung_up(ada.id, lan.now);
+  lan.carry_out();
+  lan.answer(ada, probe_answer::refused);
+  CHECK(lan.news() == "enter, exit link lost");
+}
+
 TEST_CASE("a peer whose address keeps silent and that answers at another is greeted there") {
   network lan;
   stranger ada;
@@ -788,6 +798,13 @@ TEST_CASE("so many groups of one peer, and no more") {
     lan.hear(ada, head);
   }
   CHECK(lan.events.size() == 1000);
+  CHECK(lan.desk.status(ada.id)->groups.size() == 1000);
+  lan.pass(4s);
+  std::vector<std::string> many;
+  for (int count = 0; count < 2000; ++count) {
+    many.push_back(std::to_string(count));
+  }
+  lan.hello_of(ada, many);
   CHECK(lan.desk.status(ada.id)->groups.size() == 1000);
   CHECK(lan.desk.statistics().nonsense == 0);
 }
