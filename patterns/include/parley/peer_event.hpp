@@ -30,22 +30,28 @@ enum class peer_exit : std::uint8_t {
 struct peer_event {
   enum class kind : std::uint8_t {
     enter,
-    exit,      // reason
-    join,      // group
-    leave,     // group
-    evasive,   // it is silent, and does not answer
-    returned,  // it was evasive, and is heard again
-    whisper,   // content, to us alone
-    shout,     // content, to a group that we are in
-    lost,      // count messages of it were thrown away: the program did not receive for long
+    exit,       // reason
+    join,       // group
+    leave,      // group
+    evasive,    // it is silent, and does not answer
+    returned,   // it was evasive, and is heard again
+    whisper,    // content, to us alone
+    shout,      // content, to a group that we are in
+    lost,       // count messages of it were thrown away: the program did not receive for long
+    letter,     // content, to us, kept until we took it: number is the sender's for it
+    delivered,  // our letters to identity up to number have been taken
+    read,       // our letter number was read by identity
   };
   kind what = kind::enter;
   peer_id peer{};
   std::string name{};
-  std::string address{};  // enter: where it is, as an endpoint
+  std::string identity{};  // enter, letter, delivered, read: see peers_options
+  std::string address{};   // enter: where it is, as an endpoint
   std::string group{};
   peer_exit reason = peer_exit::left;
   std::uint64_t count = 0;
+  std::uint64_t number = 0;                      // letter, delivered, read
+  std::uint64_t session = 0;                     // letter: the sender's, whose number it is
   std::map<std::string, std::string> headers{};  // enter
   message content{};                             // a frame at least
 

@@ -22,6 +22,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <optional>
@@ -38,6 +39,17 @@ inline constexpr std::uint16_t zre_port = 5670;
 struct peers_options {
   std::string name{};                            // empty: the first six digits of its id
   std::map<std::string, std::string> headers{};  // what others may know of it
+
+  // Who it is to those who write letters to it, the same each time that it starts: a name that
+  // nobody else has, for example an address of e-mail. At most 200 octets; empty: its id, which is
+  // another one each time.
+  std::string identity{};
+  // The file in which letters outlive the program: those not delivered, and which ones came; empty:
+  // they do not. SQLite's.
+  std::filesystem::path journal{};
+  // Letters kept for each receiver: so many, and bytes.
+  std::size_t letters = 1000;
+  std::size_t letters_bytes = std::size_t{16} << 20;
 
   // Where it makes itself known and listens for others: on all interfaces, or on those with one of
   // these names or addresses. Programs on another port are another network. 0: does not make itself
@@ -75,6 +87,7 @@ struct peer_status {
   peer_id id;
   std::string name;
   std::string address;  // the one that answered
+  std::string identity;
   std::vector<std::string> groups;
   std::map<std::string, std::string> headers;
   bool is_evasive = false;
@@ -135,6 +148,20 @@ class peers {
     return shout_message(group, to_body(body));
   }
   std::size_t shout_message(std::string_view group, message content);
+
+  // To whoever has that identity, now or when he comes: kept until his program received it, in
+  // order, and once unless he or we lost the journal, or have none. Returns its number, 1, 2, ...
+  // for him; the events `delivered` and `read` come back to it. Only peers of Parley take letters.
+  // With a journal, it is on the disk. Throws overloaded: as many wait for him as may; disk_full...
+  template<class T>
+  std::uint64_t send_letter(const std::string& identity, const T& body) {
+    return send_letter_message(identity, to_body(body));
+  }
+  std::uint64_t send_letter_message(const std::string& identity, message content);
+  // Tells the sender; kept as a letter is.
+  void mark_read(const peer_event& letter);
+  // Letters that he has not taken yet.
+  [[nodiscard]] std::size_t letters_waiting(const std::string& identity) const;
 
   // Throws closed.
   [[nodiscard]] peer_event receive();

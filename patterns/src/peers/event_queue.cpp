@@ -58,6 +58,18 @@ void event_queue::push(peer_event&& event) {
   add(std::move(event), of, bytes);
 }
 
+bool event_queue::offer(peer_event&& event) {
+  share& of = shares_[event.peer];
+  const std::size_t bytes = bytes_of(event);
+  const bool fits = has_room(of, event, bytes);
+  if (fits) {
+    push(std::move(event));
+  } else if (of.count == 0) {
+    shares_.erase(event.peer);
+  }
+  return fits;
+}
+
 std::optional<peer_event> event_queue::pop() {
   if (events_.empty()) {
     return std::nullopt;

@@ -21,6 +21,8 @@ class event_queue {
       : limit_{limit}, limit_bytes_{limit_bytes} {}
 
   void push(peer_event&& event);
+  // False: there is no room, and nothing is lost.
+  [[nodiscard]] bool offer(peer_event&& event);
   [[nodiscard]] std::optional<peer_event> pop();
   [[nodiscard]] bool empty() const noexcept { return events_.empty(); }
   [[nodiscard]] std::uint64_t lost() const noexcept { return lost_; }

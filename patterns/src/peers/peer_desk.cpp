@@ -34,9 +34,6 @@ constexpr std::size_t most_groups = 1000;
 // Of what is said: zyre counts 65,534, 65,535, 0, and pyre 65,534, 0.
 constexpr std::uint16_t last_number = 0xffff;
 
-// Peers of Parley say so in their HELLO: they understand GOODBYE.
-constexpr std::string_view parley_header = "X-PARLEY";
-
 }  // namespace
 
 peer_desk::peer_desk(const peer_id& own, std::string name, std::uint16_t port,
@@ -563,11 +560,17 @@ void peer_desk::close() {
   }
 }
 
+std::string peer_desk::identity_of(const peer& of) {
+  const auto named = of.headers.find(std::string{identity_header});
+  return named == of.headers.end() || named->second.empty() ? of.id.str() : named->second;
+}
+
 void peer_desk::tell(const peer& of, peer_event::kind what, std::string_view group) {
   peer_event event{.what = what, .peer = of.id, .name = of.name};
   event.group = group;
   if (what == peer_event::kind::enter) {
     event.headers = of.headers;
+    event.identity = identity_of(of);
     event.address = of.is_open          ? of.open_at.str()
                     : of.places.empty() ? std::string{}
                                         : of.places.back().where.str();
@@ -739,8 +742,9 @@ std::optional<peer_status> peer_desk::status(const peer_id& who) const {
   if (of == nullptr || !of->is_here) {
     return std::nullopt;
   }
-  peer_status now{of->id, of->name,    of->is_open ? of->open_at.str() : std::string{},
-                  {},     of->headers, of->is_evasive};
+  peer_status now{of->id,           of->name, of->is_open ? of->open_at.str() : std::string{},
+                  identity_of(*of), {},       of->headers,
+                  of->is_evasive};
   std::ranges::copy_if(of->groups, std::back_inserter(now.groups), [](const std::string& group) {
     return !group.starts_with(service_group_prefix);
   });

@@ -35,6 +35,11 @@ namespace parley::detail {
 // One peer's link; none is used twice.
 using peer_link = std::uint32_t;
 
+// Peers of Parley say so in their HELLO: they understand GOODBYE, and letters.
+inline constexpr std::string_view parley_header = "X-PARLEY";
+// And this, if they have one that is not their id.
+inline constexpr std::string_view identity_header = "X-PARLEY-IDENTITY";
+
 struct peer_step {
   enum class kind : std::uint8_t {
     probe,  // see whether anybody answers there
@@ -174,6 +179,7 @@ class peer_desk {
   void say(peer& to, zre_message head, const message& content = {});
   void send(peer& to, zre_message head, const message& content = {});
   void ping(peer& who);
+  [[nodiscard]] static std::string identity_of(const peer& of);
   void tell(const peer& of, peer_event::kind what, std::string_view group = {});
   void tell_exit(peer& of, peer_exit reason);
   void lose(peer& which, peer_exit reason);

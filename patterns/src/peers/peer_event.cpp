@@ -44,6 +44,12 @@ std::string_view to_string(peer_event::kind what) noexcept {
       return "shout";
     case kind::lost:
       return "lost";
+    case kind::letter:
+      return "letter";
+    case kind::delivered:
+      return "delivered";
+    case kind::read:
+      return "read";
   }
   return "unknown";
 }

@@ -46,6 +46,16 @@ std::size_t peers::shout_message(std::string_view group, message content) {
   return state_->core.shout(group, content);
 }
 
+std::uint64_t peers::send_letter_message(const std::string& identity, message content) {
+  return state_->core.send_letter(identity, std::move(content));
+}
+
+void peers::mark_read(const peer_event& letter) { state_->core.mark_read(letter); }
+
+std::size_t peers::letters_waiting(const std::string& identity) const {
+  return state_->core.letters_waiting(identity);
+}
+
 peer_event peers::receive() {
   return *state_->core.receive_until(detail::peers_core::time_point::max());
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "peers_core.hpp"
 
+#include "call_ids.hpp"
+
 #include <parley/error.hpp>
 
 #include <sys/eventfd.h>
@@ -22,6 +24,10 @@ constexpr int most_at_once = 1000;
 // Of its leave: a datagram may be lost.
 constexpr int farewells = 3;
 
+constexpr std::size_t longest_identity = 200;
+// How often a peer that takes nothing is tried with its letters.
+constexpr auto late_interval = 100ms;
+
 void check(const peers_options& options) {
   const auto refuse = [](const char* why) { throw config_error{std::string{"peers: "} + why}; };
   if (options.name.size() > longest_zre_text) {
@@ -31,6 +37,9 @@ void check(const peers_options& options) {
     if (name.empty() || name.size() > longest_zre_text || value.size() > 0xffff) {
       refuse("the name of a header has 1 to 255 octets, its value 65,535 at most");
     }
+  }
+  if (options.identity.size() > longest_identity) {
+    refuse("an identity has 200 octets at most");
   }
   if (options.interval <= 0ms || options.evasive <= 0ms || options.expired <= options.evasive) {
     refuse("the interval is positive, and a peer is evasive before it is gone");
@@ -49,6 +58,13 @@ void check_group(std::string_view group) {
   }
 }
 
+peers_options with_identity(peers_options options) {
+  if (!options.identity.empty()) {
+    options.headers[std::string{identity_header}] = options.identity;
+  }
+  return options;
+}
+
 std::string name_of(const peers_options& options, const peer_id& id) {
   return options.name.empty() ? id.str().substr(0, 6) : options.name;
 }
@@ -61,9 +77,17 @@ peers_core::peers_core(context& owner, const peers_options& options)
       events_fd_{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)},
       context_{owner},
       inbox_{context_, options_},
-      desk_{id_, name_of(options_, id_), inbox_.port(), options_},
+      desk_{id_, name_of(options_, id_), inbox_.port(), with_identity(options_)},
       events_{options_.limit, options_.limit_bytes},
+      journal_{options_.journal.empty()
+                   ? std::nullopt
+                   : std::optional<letter_journal>{std::in_place, options_.journal}},
+      letters_{journal_ ? journal_->session() : call_ids{}.next(), options_.letters,
+               options_.letters_bytes},
       names_{context_.names()} {
+  if (journal_) {
+    journal_->restore(letters_);
+  }
   if (options_.port != 0) {
     beacons_.emplace(options_.port, options_.interfaces);
   }
@@ -124,10 +148,12 @@ void peers_core::serve() {
       send_beacons(now);
       until = desk_.tick(now);
       carry_out(now);
+      send_late_letters(now);
       changes = services_.take_changes(now);
       // Who sends may have taken away what a descriptor was to tell.
       has_more = has_more || (gossip_ && gossip_->has_news());
-      until = std::min({until, probes_.due(), services_.due(),
+      until = std::min({until, probes_.due(), services_.due(), letters_.due(),
+                        late_.empty() ? time_point::max() : now + late_interval,
                         gossip_ ? gossip_->due() : time_point::max(),
                         has_more   ? now
                         : beacons_ ? next_beacon_
@@ -223,19 +249,24 @@ void peers_core::send_beacons(time_point now) {
   }
 }
 
-void peers_core::carry_out(time_point now) {
+void peers_core::take_steps(time_point now) {
   // A step that fails makes others.
   for (auto steps = desk_.take_steps(); !steps.empty(); steps = desk_.take_steps()) {
     for (peer_step& each : steps) {
       take(std::move(each), now);
     }
   }
-  auto news = desk_.take_events();
-  if (news.empty()) {
-    return;
-  }
-  for (peer_event& each : news) {
-    sort(std::move(each), now);
+}
+
+void peers_core::carry_out(time_point now) {
+  take_steps(now);
+  // What is heard may be answered.
+  for (auto news = desk_.take_events(); !news.empty(); news = desk_.take_events()) {
+    for (peer_event& each : news) {
+      sort(std::move(each), now);
+    }
+    take_steps(now);
+    changed_.notify_all();
   }
   if (services_.due() <= now) {
     waker_.wake();  // whose thread it is to tell
@@ -243,7 +274,6 @@ void peers_core::carry_out(time_point now) {
   if (!events_.empty() && !std::exchange(is_told_, true)) {
     static_cast<void>(::eventfd_write(events_fd_, 1));
   }
-  changed_.notify_all();
 }
 
 // Services are not the program's groups.
@@ -256,12 +286,212 @@ void peers_core::sort(peer_event&& event, time_point now) {
     }
     return;
   }
+  if (event.what == peer_event::kind::whisper && hear_letter(event, now)) {
+    return;
+  }
   if (event.what == peer_event::kind::exit) {
     services_.remove_all(event.peer, now);
-  } else if (event.what == peer_event::kind::enter && gossip_) {
+    if (const auto gone = identities_.extract(event.peer)) {
+      if (const auto at = by_identity_.find(gone.mapped());
+          at != by_identity_.end() && at->second == event.peer) {
+        by_identity_.erase(at);
+      }
+    }
+  }
+  if (event.what == peer_event::kind::enter) {
+    if (event.headers.contains(std::string{parley_header})) {
+      greet(event);
+      send_letters(event.identity, now);
+    }
+  }
+  if (event.what == peer_event::kind::enter && gossip_) {
     tell_of(event.peer, now);
   }
   events_.push(std::move(event));
+}
+
+// Letters.
+
+void peers_core::greet(const peer_event& entered) {
+  identities_.insert_or_assign(entered.peer, entered.identity);
+  by_identity_.insert_or_assign(entered.identity, entered.peer);
+  letters_.begin_anew(entered.identity);
+}
+
+void peers_core::send_letters(const std::string& to, time_point now) {
+  late_.erase(to);
+  const auto here = by_identity_.find(to);
+  if (here == by_identity_.end()) {
+    return;
+  }
+  const peer_id who = here->second;
+  while (const letter_book::letter* const next = letters_.next(to)) {
+    const peer_link link = desk_.link_of(who);
+    if (link == 0) {
+      return;
+    }
+    if (!takes(link)) {
+      late_.insert(to);
+      return;
+    }
+    message said = next->content;
+    if (said.empty()) {
+      said.push_back(frame{});
+    }
+    said.push_back(frame{write_letter_mark(next->mark)});
+    letters_.sent(to, now);
+    desk_.whisper(who, said);
+    take_steps(now);
+  }
+}
+
+void peers_core::send_late_letters(time_point now) {
+  for (const std::string& each : letters_.tick(now)) {
+    late_.insert(each);
+  }
+  for (const std::string& each : std::set{late_}) {
+    send_letters(each, now);
+  }
+}
+
+// If he takes nothing just now, he asks again by sending the letter again.
+void peers_core::answer(const peer_id& to, const letter_mark& said) {
+  if (const peer_link link = desk_.link_of(to); link != 0 && takes(link)) {
+    message content{frame{}};
+    content.push_back(frame{write_letter_mark(said)});
+    desk_.whisper(to, content);
+  }
+}
+
+bool peers_core::hear_letter(peer_event& came, time_point now) {
+  const auto known = identities_.find(came.peer);
+  const auto mark = known == identities_.end() || came.content.size() < 2
+                        ? std::nullopt
+                        : read_letter_mark(came.content.back().view());
+  if (!mark) {
+    return false;
+  }
+  came.identity = known->second;
+  came.number = mark->number;
+  if (mark->what == letter_mark::kind::received || mark->what == letter_mark::kind::again) {
+    const auto delivered = letters_.received(came.identity, *mark, now);
+    if (journal_ && mark->session == letters_.session()) {
+      try {
+        journal_->received(came.identity, mark->number);
+      } catch (const error&) {
+        // He is sent it again when we start anew, and knows that he has it.
+      }
+    }
+    if (!delivered.empty()) {
+      came.what = peer_event::kind::delivered;
+      came.number = delivered.back();
+      came.content.clear();
+      events_.push(std::move(came));
+    }
+    send_letters(known->second, now);
+    return true;
+  }
+  if (!letters_.is_next(came.identity, *mark)) {
+    letters_.refused(came.identity, *mark);  // if it is behind one that was
+    if (const auto answered = letters_.known(came.identity, *mark)) {
+      answer(came.peer, *answered);
+    }
+    return true;
+  }
+  const bool is_read = mark->what == letter_mark::kind::read;
+  came.what = is_read ? peer_event::kind::read : peer_event::kind::letter;
+  came.number = is_read ? mark->about : mark->number;
+  came.session = mark->session;
+  came.content.drop_back();
+  const std::string from = came.identity;
+  const peer_id peer = came.peer;
+  if (is_read) {
+    came.content.clear();
+  }
+  if (!events_.offer(std::move(came))) {
+    letters_.refused(from, *mark);
+    return true;
+  }
+  letters_.offered(from, *mark);
+  if (is_read) {
+    take_letter(peer, from, *mark);
+  }
+  return true;
+}
+
+// The program has it, and room for others.
+void peers_core::take_letters(const peer_event& event) {
+  if (event.what == peer_event::kind::letter) {
+    take_letter(event.peer, event.identity,
+                {letter_mark::kind::letter, event.session, event.number, 0});
+  }
+  if (const auto known = identities_.find(event.peer); known != identities_.end()) {
+    if (const auto again = letters_.again(known->second)) {
+      answer(event.peer, *again);
+    }
+  }
+  carry_out(clock::now());
+}
+
+void peers_core::take_letter(const peer_id& peer, const std::string& from,
+                             const letter_mark& which) {
+  const letter_mark answered = letters_.taken(from, which);
+  if (journal_) {
+    try {
+      journal_->taken(from, which);
+    } catch (const error&) {
+      // If we start anew before the next one it may come twice.
+    }
+  }
+  answer(peer, answered);
+}
+
+void peers_core::keep(const std::string& to, const letter_book::letter* written) {
+  if (written == nullptr) {
+    throw overloaded{"letters for " + to, 0ms};
+  }
+  if (journal_) {
+    try {
+      journal_->add(to, *written);
+    } catch (...) {
+      letters_.take_back(to);
+      throw;
+    }
+  }
+}
+
+std::uint64_t peers_core::send_letter(const std::string& identity, message content) {
+  if (identity.empty() || identity.size() > longest_identity) {
+    throw config_error{"an identity has 1 to 200 octets"};
+  }
+  const std::lock_guard lock{mutex_};
+  check_open();
+  const letter_book::letter* const written = letters_.write(identity, std::move(content));
+  keep(identity, written);
+  const std::uint64_t number = written->mark.number;
+  const auto now = clock::now();
+  send_letters(identity, now);
+  carry_out(now);
+  waker_.wake();
+  return number;
+}
+
+void peers_core::mark_read(const peer_event& letter) {
+  if (letter.what != peer_event::kind::letter) {
+    return;
+  }
+  const std::lock_guard lock{mutex_};
+  check_open();
+  keep(letter.identity, letters_.write_read(letter.identity, letter.number));
+  const auto now = clock::now();
+  send_letters(letter.identity, now);
+  carry_out(now);
+  waker_.wake();
+}
+
+std::size_t peers_core::letters_waiting(const std::string& identity) const {
+  const std::lock_guard lock{mutex_};
+  return letters_.waiting(identity);
 }
 
 void peers_core::announced(const std::string& name, const endpoint& where, bool is_there) {
@@ -288,7 +518,9 @@ void peers_core::take(peer_step&& step, time_point now) {
       try {
         socket_options options;
         options.routing_id = '\x01' + std::string{id_.view()};
-        options.send_limit = static_cast<int>(std::min<std::size_t>(options_.limit, 1'000'000));
+        // What nobody waits for (joins, answers) must find room beside what was said.
+        options.send_limit =
+            static_cast<int>(std::clamp<std::size_t>(options_.limit, 1000, 1'000'000));
         options.send_limit_bytes = options_.limit_bytes;
         options.linger = options_.linger;
         socket line{context_, socket_kind::dealer, options};
@@ -397,6 +629,8 @@ std::optional<peer_event> peers_core::receive_until(time_point deadline,
   auto event = events_.pop();
   if (!event) {
     check_open();
+  } else if (!is_closed_) {
+    take_letters(*event);
   }
   if (events_.empty() && !is_closed_ && std::exchange(is_told_, false)) {
     eventfd_t count = 0;

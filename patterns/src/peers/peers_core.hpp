@@ -12,6 +12,8 @@
 #include "beacon_sockets.hpp"
 #include "event_queue.hpp"
 #include "gossip.hpp"
+#include "letter_book.hpp"
+#include "letter_journal.hpp"
 #include "network_interfaces.hpp"
 #include "peer_desk.hpp"
 #include "peer_inbox.hpp"
@@ -24,6 +26,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -49,6 +52,10 @@ class peers_core {
   void leave(std::string_view group);
   [[nodiscard]] bool whisper(const peer_id& to, const message& content);
   [[nodiscard]] std::size_t shout(std::string_view group, const message& content);
+
+  std::uint64_t send_letter(const std::string& identity, message content);
+  void mark_read(const peer_event& letter);
+  [[nodiscard]] std::size_t letters_waiting(const std::string& identity) const;
 
   // Nothing: the deadline passed, or somebody asked for the end. Throws closed.
   [[nodiscard]] std::optional<peer_event> receive_until(time_point deadline,
@@ -78,9 +85,19 @@ class peers_core {
   void tell_of(const peer_id& who, time_point now);
   void send_beacons(time_point now);
   void carry_out(time_point now);
+  void take_steps(time_point now);
   void sort(peer_event&& event, time_point now);
   void announced(const std::string& name, const endpoint& where, bool is_there);
   void post(const std::vector<service_table::change>& changes);
+  void greet(const peer_event& entered);
+  void send_letters(const std::string& to, time_point now);
+  void send_late_letters(time_point now);
+  // True: it was one, or about one.
+  [[nodiscard]] bool hear_letter(peer_event& came, time_point now);
+  void answer(const peer_id& to, const letter_mark& said);
+  void take_letters(const peer_event& event);
+  void take_letter(const peer_id& peer, const std::string& from, const letter_mark& which);
+  void keep(const std::string& to, const letter_book::letter* written);
   void take(peer_step&& step, time_point now);
   [[nodiscard]] bool takes(peer_link link) const;
   // False: it is not here, or takes nothing until then.
@@ -104,6 +121,11 @@ class peers_core {
   std::unordered_map<peer_link, socket> lines_;
   std::vector<peer_id> hung_up_;  // to be told when all that they said is read
   event_queue events_;
+  std::optional<letter_journal> journal_;
+  letter_book letters_;
+  std::unordered_map<peer_id, std::string> identities_;   // of those who are here
+  std::unordered_map<std::string, peer_id> by_identity_;  // who came last
+  std::set<std::string> late_;                            // some of theirs could not be sent
   service_table services_;
   bool is_told_ = false;  // events_fd_ is readable
   std::uint64_t received_ = 0;
