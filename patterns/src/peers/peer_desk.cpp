@@ -616,7 +616,8 @@ peer_desk::time_point peer_desk::look_at(peer& at, time_point now) {
     lose(at, peer_exit::left);
     return never;
   }
-  return std::min(at.leaves_at, look_at_life(at, now));
+  const auto leaves_at = at.leaves_at;
+  return std::min(leaves_at, look_at_life(at, now));
 }
 
 // As above.
@@ -655,14 +656,15 @@ peer_desk::time_point peer_desk::look_at_life(peer& at, time_point now) {
     begin_anew(at, now);
     return now + dial_interval;
   }
-  return std::min(at.answers_until, look_at_silence(at, now));
+  const auto answers_until = at.answers_until;
+  return std::min(answers_until, look_at_silence(at, now));
 }
 
 // As above. It may be heard, and yet nothing reach it: what it says comes by another address.
 peer_desk::time_point peer_desk::look_at_silence(peer& at, time_point now) {
   const auto unanswered = now - at.answered;
   if (unanswered >= expired_) {
-    lose(at, now - at.heard >= expired_ ? peer_exit::timed_out : peer_exit::unreachable);
+    lose(at, at.is_evasive ? peer_exit::timed_out : peer_exit::unreachable);
     return never;
   }
   if (unanswered < evasive_) {

@@ -540,6 +540,17 @@ TEST_CASE("who is silent is asked, then evasive, then gone") {
   }
 }
 
+TEST_CASE("who was heard last by another address than its link has timed out all the same") {
+  network lan;
+  stranger ada;
+  lan.meet(ada);
+  lan.heard_beacon(ada, "172.16.0.2", ada.port);
+  lan.pass(1s);
+  lan.heard_beacon(ada, "172.16.0.2", ada.port);
+  lan.pass(30s);
+  CHECK(lan.news() == "evasive, exit timed out");
+}
+
 TEST_CASE("a host name in HELLO is not looked up: where it came from is right (trap 9)") {
   network lan;
   stranger ada;
