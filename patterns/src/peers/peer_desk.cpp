@@ -16,8 +16,6 @@ using kind = zre_message::kind;
 
 // Who greets without being asked, or was asked to, within this; else the address is another's.
 constexpr auto greeting_time = 3s;
-// pyre greets anew at our next beacon.
-constexpr auto held_time = 5s;
 // A beacon that says farewell overtakes what was said before it by TCP.
 constexpr auto farewell_time = 1s;
 // How long a wrong address is left alone.
@@ -649,7 +647,7 @@ peer_desk::time_point peer_desk::look_at_life(peer& at, time_point now) {
     return now + dial_interval;
   }
   if (at.is_held && at.answers_until == never) {
-    at.answers_until = now + held_time;
+    at.answers_until = now + expired_;  // it may have much to read before
   }
   if (at.answers_until <= now) {
     tell_exit(at, peer_exit::out_of_step);  // it does not take what we say
