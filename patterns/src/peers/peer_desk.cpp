@@ -493,6 +493,9 @@ void peer_desk::send(peer& to, zre_message head, const message& content) {
   for (const frame& each : content) {
     said.push_back(each);
   }
+  if (head.has_content() && content.empty()) {
+    said.push_back(frame{});  // pyre does not answer any more after a message without content
+  }
   steps_.push_back({peer_step::kind::send, to.link, {}, std::move(said)});
 }
 

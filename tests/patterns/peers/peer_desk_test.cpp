@@ -839,6 +839,19 @@ TEST_CASE("a shout to a group that we are not in is not heard; without content i
   CHECK(lan.events.front().content.front().view().empty());
 }
 
+TEST_CASE("what is said has a frame of content at least (trap 13)") {
+  network lan;
+  stranger ada;
+  lan.meet(ada);
+  lan.desk.whisper(ada.id, {});
+  lan.desk.shout(ada.id, "lobby", {});
+  lan.carry_out();
+  for (const auto& each : lan.sent) {
+    CHECK(each.content == message{frame{}});
+  }
+  CHECK(lan.sent.size() == 2);
+}
+
 TEST_CASE("our own beacon and messages under our own name are not heard") {
   const auto own = peer_id::random();
   peer_desk desk{own, "own", own_port, {}};
