@@ -301,7 +301,6 @@ void task_desk::lost(link which, time_point now) {
 }
 
 void task_desk::part(peer& from, parting how, std::string_view why, time_point now) {
-  std::vector<task_slot> unbegun;
   // The first that it may have begun without having said so.
   bool lacks_suspect = how == parting::lost;
   while (!from.tasks.empty()) {
@@ -317,12 +316,8 @@ void task_desk::part(peer& from, parting how, std::string_view why, time_point n
     if (is_to_blame) {
       fail(which, why, now);
     } else {
-      unbegun.push_back(which);
+      give_back(which);
     }
-  }
-  // In front, in the order in which it got them.
-  for (; !unbegun.empty(); unbegun.pop_back()) {
-    give_back(unbegun.back());
   }
   queue_.close_lane(std::exchange(from.lane, nullptr));
   std::erase(workers_, &from);

@@ -12,7 +12,7 @@
 // that counts for the tasks that it was known to have begun. The first one after them is a suspect:
 // it may have killed the worker before that could say so, or the worker was dead before it came. If
 // it is the suspect again when the next worker is lost, that counts too. The others wait again at
-// once, in front. One suspect at a time, though workers have several threads: so a task that kills
+// once. One suspect at a time, though workers have several threads: so a task that kills
 // comes to be tried apart from those that are done beside it.
 #pragma once
 

@@ -12,7 +12,7 @@ void task_queue::add(task_slot which, time_point now) {
     ages_.add(which, static_cast<slot_heap::key>(record.number));
   }
   if (record.more == nullptr) {
-    enter_lane(which, record, false);
+    enter_lane(which, record);
     return;
   }
   task_extras& more = *record.more;
@@ -31,14 +31,14 @@ void task_queue::add(task_slot which, time_point now) {
     }
     key.first = which;
   }
-  enter(which, record, now);
+  enter(which, record, true, now);
 }
 
-void task_queue::enter(task_slot which, task_record& record, time_point now) {
+void task_queue::enter(task_slot which, task_record& record, bool is_new, time_point now) {
   if (record.more->not_before > now) {
     delay(which, record, record.more->not_before);
   } else {
-    enter_lane(which, record, false);
+    is_new ? enter_lane(which, record) : enter_again(which, record);
     set_timer(which, record.more->deadline);
   }
 }
@@ -59,7 +59,7 @@ void task_queue::set_timer(task_slot which, time_point at) {
 
 void task_queue::put_back(task_slot which) {
   task_record& record = tasks_[which];
-  enter_lane(which, record, true);
+  enter_again(which, record);
   if (record.more != nullptr) {
     set_timer(which, record.more->deadline);
   }
@@ -80,6 +80,7 @@ void task_queue::remove(task_slot which) noexcept {
   task_record& record = tasks_[which];
   switch (record.where) {
     case place::ready:
+    case place::again:
       leave_lane(which, record);
       break;
     case place::behind:
@@ -112,7 +113,7 @@ void task_queue::forget(task_slot which, time_point now) {
       key->behind.remove(tasks_, next);
       --behind_;
       timers_.remove(next);
-      enter(next, tasks_[next], now);
+      enter(next, tasks_[next], false, now);
     }
   }
   close_lane(std::exchange(record.more->lane, nullptr));
@@ -137,16 +138,6 @@ void task_queue::close_lane(task_lane* lane) noexcept {
   }
 }
 
-task_slot task_queue::next_of_two(const task_lane& lane) const noexcept {
-  const std::size_t priority = lane.highest();
-  const task_slot own = lane.lists[priority].first;
-  if (anybody_.filled == 0 || anybody_.highest() < priority) {
-    return own;
-  }
-  const task_slot other = anybody_.lists[anybody_.highest()].first;
-  return anybody_.highest() > priority || tasks_[other].number < tasks_[own].number ? other : own;
-}
-
 task_slot task_queue::pass(time_point now) {
   while (next_pass() <= now) {
     const task_slot which = timers_.first();
@@ -158,7 +149,7 @@ task_slot task_queue::pass(time_point now) {
     assert(record.where == place::delayed);
     timers_.remove(which);
     --delayed_;
-    enter_lane(which, record, false);
+    enter_again(which, record);
     set_timer(which, deadline);
   }
   return no_slot;

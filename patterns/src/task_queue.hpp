@@ -3,9 +3,10 @@
 // The tasks of a source that wait: for a worker, for another one of their key, or for their time.
 //
 // A task for a worker's name is in the lane of that name, any other in the lane for anybody. In a
-// lane higher priorities go first; of one priority, who got there first. Of the tasks of a key only
-// the first can be in a lane; it stands for all of them until it ends, also while a worker has it
-// and while it waits to be tried again. No clock. One thread at a time.
+// lane higher priorities go first; of one priority, smaller numbers, whatever they had to wait for
+// before. Of the tasks of a key only the first can be in a lane; it stands for all of them until it
+// ends, also while a worker has it and while it waits to be tried again. No clock. One thread at a
+// time.
 #pragma once
 
 #include "slot_heap.hpp"
@@ -27,9 +28,12 @@ namespace parley::detail {
 inline constexpr std::size_t task_priorities = 10;
 
 struct task_lane {
+  // New ones, in the order of their numbers by themselves.
   std::array<task_list, task_priorities> lists;
   std::uint32_t filled = 0;  // a bit for each list that is not empty
-  std::size_t users = 0;     // tasks, also those at workers, and workers of that name
+  // Those that come to the lane later than others of larger numbers, by rank.
+  std::map<std::uint64_t, task_slot> again;
+  std::size_t users = 0;  // tasks, also those at workers, and workers of that name
   std::string_view name{};
 
   // Requires: filled != 0.
@@ -53,7 +57,7 @@ class task_queue {
 
   // A new one.
   void add(task_slot which, time_point now);
-  // One that was taken, to be the next of its priority; or not before its time.
+  // One that was taken; or not before its time.
   void put_back(task_slot which);
   void put_off(task_slot which, time_point until);
   // It leaves for a worker. Requires: it is `next` for somebody.
@@ -77,10 +81,8 @@ class task_queue {
   void close_lane(task_lane* lane) noexcept;
   // What comes next for the worker of that lane; no_slot: nothing.
   [[nodiscard]] task_slot next(const task_lane* lane) const noexcept {
-    if (lane == nullptr || lane->filled == 0) {
-      return anybody_.filled == 0 ? no_slot : anybody_.lists[anybody_.highest()].first;
-    }
-    return next_of_two(*lane);
+    const task_slot for_anybody = first_of(anybody_);
+    return lane == nullptr ? for_anybody : earlier(first_of(*lane), for_anybody);
   }
   // no_slot: none waits.
   [[nodiscard]] task_slot oldest() const noexcept {
@@ -108,16 +110,40 @@ class task_queue {
   [[nodiscard]] task_lane& lane_of(const task_record& record) noexcept {
     return record.more != nullptr && record.more->lane != nullptr ? *record.more->lane : anybody_;
   }
-  void enter_lane(task_slot which, task_record& record, bool in_front) noexcept {
+  // Smaller goes first. Numbers are counted from 1, and do not get that far.
+  [[nodiscard]] static std::uint64_t rank(const task_record& record) noexcept {
+    return (task_priorities - 1 - record.priority) << 59 | record.number;
+  }
+  [[nodiscard]] task_slot first_of(const task_lane& lane) const noexcept {
+    const task_slot first = lane.filled == 0 ? no_slot : lane.lists[lane.highest()].first;
+    return lane.again.empty() ? first : earlier(first, lane.again.begin()->second);
+  }
+  [[nodiscard]] task_slot earlier(task_slot left, task_slot right) const noexcept {
+    if (left == no_slot || right == no_slot) {
+      return left == no_slot ? right : left;
+    }
+    return rank(tasks_[left]) < rank(tasks_[right]) ? left : right;
+  }
+  void enter_lane(task_slot which, task_record& record) noexcept {
     task_lane& lane = lane_of(record);
-    task_list& list = lane.lists[record.priority];
-    in_front ? list.push_front(tasks_, which) : list.push_back(tasks_, which);
+    lane.lists[record.priority].push_back(tasks_, which);
     lane.filled |= 1U << record.priority;
     record.where = place::ready;
     ++ready_;
   }
+  void enter_again(task_slot which, task_record& record) {
+    lane_of(record).again.emplace(rank(record), which);
+    record.where = place::again;
+    ++ready_;
+  }
   void leave_lane(task_slot which, task_record& record) noexcept {
     task_lane& lane = lane_of(record);
+    if (record.where == place::again) [[unlikely]] {
+      lane.again.erase(rank(record));
+      record.where = place::nowhere;
+      --ready_;
+      return;
+    }
     task_list& list = lane.lists[record.priority];
     list.remove(tasks_, which);
     if (list.empty()) {
@@ -126,10 +152,9 @@ class task_queue {
     record.where = place::nowhere;
     --ready_;
   }
-  void enter(task_slot which, task_record& record, time_point now);
+  void enter(task_slot which, task_record& record, bool is_new, time_point now);
   void delay(task_slot which, task_record& record, time_point until);
   void set_timer(task_slot which, time_point at);
-  [[nodiscard]] task_slot next_of_two(const task_lane& lane) const noexcept;
 
   task_slab& tasks_;
   const bool knows_oldest_;

@@ -40,6 +40,7 @@ struct task_record {
   enum class place : std::uint8_t {
     nowhere,
     ready,    // in a lane
+    again,    // there too, not for the first time, or after it had to wait
     behind,   // another one of its key
     delayed,  // until its time
     working,  // at a worker
@@ -121,13 +122,6 @@ struct task_list {
     record.previous = last;
     (last == no_slot ? first : tasks[last].next) = which;
     last = which;
-  }
-  void push_front(task_slab& tasks, task_slot which) noexcept {
-    task_record& record = tasks[which];
-    record.next = first;
-    record.previous = no_slot;
-    (first == no_slot ? last : tasks[first].previous) = which;
-    first = which;
   }
   void remove(task_slab& tasks, task_slot which) noexcept {
     const task_record& record = tasks[which];

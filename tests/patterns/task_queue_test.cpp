@@ -101,7 +101,7 @@ TEST_CASE("tasks of a higher priority go first") {
   CHECK(waiting.all() == numbers{2, 4, 3, 1});
 }
 
-TEST_CASE("a task that is put back is the next of its priority") {
+TEST_CASE("a task that is put back has its place by priority and number again") {
   waiting_tasks waiting;
   const task_slot first = waiting.add_usual(1);
   waiting.add_usual(2);
@@ -111,6 +111,49 @@ TEST_CASE("a task that is put back is the next of its priority") {
   waiting.add(4, {.priority = 1});
   waiting.queue.put_back(first);
   CHECK(waiting.all() == numbers{4, 1, 2});
+}
+
+TEST_CASE("whatever tasks had to wait for, they go by priority and number") {
+  waiting_tasks waiting;
+  const task_slot failed = waiting.add_usual(1);
+  const task_slot given_back = waiting.add_usual(2);
+  const task_slot first_of_key = waiting.add(3, {.key = "k"});
+  CHECK(waiting.all() == numbers{1, 2, 3});
+  waiting.add(4, {.delay = 10ms});
+  waiting.add(5, {.key = "k"});
+  waiting.add_usual(6);
+  waiting.add(7, {.priority = 1, .delay = 10ms});
+  waiting.add_usual(8);
+  waiting.queue.put_off(failed, waiting.now + 10ms);
+  CHECK(waiting.pass(10ms) == numbers{});
+  waiting.queue.put_back(given_back);
+  waiting.end(first_of_key);
+  CHECK(waiting.queue.ready() == 7);
+  CHECK(waiting.all() == numbers{7, 1, 2, 4, 5, 6, 8});
+}
+
+TEST_CASE("a task for a name that is put back goes by priority and number among all others") {
+  waiting_tasks waiting;
+  task_lane* const ada = waiting.queue.open_lane("ada");
+  const task_slot back = waiting.add(2, {.to = "ada"});
+  CHECK(waiting.take(ada) == back);
+  waiting.add_usual(1);
+  waiting.add(3, {.to = "ada"});
+  waiting.add_usual(4);
+  waiting.add(5, {.to = "ada", .priority = 1});
+  waiting.queue.put_back(back);
+  CHECK(waiting.all(ada) == numbers{5, 1, 2, 3, 4});
+}
+
+TEST_CASE("a task that was put back can be removed") {
+  waiting_tasks waiting;
+  const task_slot back = waiting.add_usual(1);
+  CHECK(waiting.take() == back);
+  waiting.queue.put_back(back);
+  waiting.queue.remove(back);
+  waiting.end(back);
+  CHECK(waiting.queue.ready() == 0);
+  CHECK(waiting.all() == numbers{});
 }
 
 TEST_CASE("a task for a name is next for that name alone") {
