@@ -35,7 +35,9 @@ socket& link_set::router() {
 socket& link_set::plain() {
   if (!plain_) {
     socket_options chosen = options_;
-    chosen.only_connected = true;  // else a task would wait for a peer that never comes
+    // Else a task would wait for a peer that never comes. Not for who receives: libzmq then throws
+    // away what was received and not yet read when the connection goes.
+    chosen.only_connected = plain_kind_ == socket_kind::push;
     plain_.emplace(context_, plain_kind_, chosen);
     watch(plain_events_, plain_);
     plain_link_ = ++last_;
@@ -58,9 +60,8 @@ void link_set::connect(const endpoint& where) {
 }
 
 void link_set::disconnect(const endpoint& where) {
-  const auto known = std::find_if(own_.begin(), own_.end(), [&](link each) {
-    return peers_.at(each).own->where() == where;
-  });
+  const auto known = std::find_if(own_.begin(), own_.end(),
+                                  [&](link each) { return peers_.at(each).own->where() == where; });
   if (known == own_.end()) {
     return;
   }

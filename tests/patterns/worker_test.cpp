@@ -638,6 +638,25 @@ TEST_CASE("plain PUSH sockets give tasks that nobody hears of") {
   CHECK(here.statistics().done == 500);
 }
 
+TEST_CASE("what a plain PUSH socket sent before it went is received") {
+  context owner;
+  for (int round = 0; round < 50; ++round) {
+    worker here{owner, quiet()};
+    {
+      parley::socket plain{owner, socket_kind::push};
+      here.connect_plain(plain.bind(fresh("tcp")));
+      for (int count = 0; count < 3; ++count) {
+        plain.send(message{"task"});
+      }
+    }
+    for (int count = 0; count < 3; ++count) {
+      auto got = here.receive_for(patience);
+      REQUIRE(got);
+      got->done();
+    }
+  }
+}
+
 TEST_CASE("with once a task that was done is not done again, by any worker that shares the file") {
   const support::temporary_directory place;
   auto options = quiet();
