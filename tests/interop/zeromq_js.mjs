@@ -8,6 +8,9 @@
 // And publish-subscribe:
 //   subscribe ENDPOINT PREFIX COUNT    prints [topic, body, hexadecimal mark] of each message
 //   publish TOPIC BODY                 publishes it again and again
+// And plain pipelines, PLACE being where to connect to, or nothing, to bind:
+//   push COUNT [PLACE]    sends "task 1", "task 2", ...
+//   pull COUNT [PLACE]    prints what it receives
 // A caller prints [error, result] for each of its calls, in their order. A server says where it is
 // bound, and ends when its stdin does.
 import { setTimeout } from "node:timers/promises";
@@ -37,6 +40,11 @@ function answer(body) {
 async function bind(socket) {
   await socket.bind("tcp://127.0.0.1:*");
   console.error(`bound ${socket.lastEndpoint}`);
+}
+
+async function bindOrConnect(socket, place) {
+  if (place) socket.connect(place);
+  else await bind(socket);
 }
 
 const scenarios = {
@@ -113,6 +121,25 @@ const scenarios = {
       await socket.send([topic, body]);
       await setTimeout(10);
     }
+  },
+
+  async push(count, place) {
+    const socket = new zmq.Push({ linger: 20_000, sendTimeout: 20_000 });
+    await bindOrConnect(socket, place);
+    for (let number = 1; number <= Number(count); number++) await socket.send(`task ${number}`);
+    socket.close();
+    await new Promise(() => {}); // what was sent leaves; the end of stdin is ours
+  },
+
+  async pull(count, place) {
+    const socket = new zmq.Pull({ receiveTimeout: 20_000 });
+    await bindOrConnect(socket, place);
+    for (let left = Number(count); left > 0; left--) {
+      const [body, ...rest] = await socket.receive();
+      if (rest.length !== 0) throw new Error("more than a body");
+      console.log(String(body));
+    }
+    socket.close();
   },
 };
 

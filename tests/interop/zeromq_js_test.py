@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""zeromq.js on both sides of our calls and of publish-subscribe. ./dev deps installs it."""
+"""zeromq.js on both sides of our calls, publish-subscribe and pipelines. ./dev deps installs it."""
 
 import json
 import os
@@ -68,6 +68,46 @@ class Test(ProgramTest):
     def test_our_subscriber_reads_a_zeromq_js_publisher(self):
         there = self.zeromq_js("publish", "news", "Grüße").bound()
         self.assert_done(self.parley("sub", there, "new", "--count", 2), "news\tGrüße\n" * 2)
+
+    def tasks(self, count):
+        return [f"task {number}" for number in range(1, count + 1)]
+
+    def test_our_worker_takes_the_tasks_of_a_zeromq_js_push(self):
+        for binds in (True, False):
+            with self.subTest(binds=binds):
+                count = 2000
+                arguments = ["--plain", "--count", count]
+                if binds:
+                    worker = self.start_parley("pull", "bind:tcp://127.0.0.1:0", *arguments)
+                    self.zeromq_js("push", count, worker.bound())
+                else:
+                    there = self.zeromq_js("push", count).bound()
+                    worker = self.start_parley("pull", "connect:" + there, *arguments)
+                result = worker.finish()
+                self.assertEqual(result.code, 0, result.err)
+                self.assertEqual(result.out.splitlines(), self.tasks(count))
+
+    def test_a_zeromq_js_pull_takes_the_tasks_of_our_source(self):
+        for binds in (True, False):
+            with self.subTest(binds=binds):
+                tasks = self.tasks(500)
+                if binds:
+                    source = self.start_parley("push", "--plain", "bind:tcp://127.0.0.1:0", *tasks)
+                    worker = self.zeromq_js("pull", len(tasks), source.bound())
+                else:
+                    worker = self.zeromq_js("pull", len(tasks))
+                    source = self.start_parley("push", "--plain", "connect:" + worker.bound(), *tasks)
+                self.assert_done(source.finish())
+                result = worker.finish()
+                self.assertEqual(result.code, 0, result.err)
+                self.assertEqual(result.out.splitlines(), tasks)
+
+    def test_work_runs_a_command_for_each_task_of_a_zeromq_js_push(self):
+        there = self.zeromq_js("push", 3).bound()
+        worker = self.start_parley("work", there, "--plain", "--count", 3, "--json", "--exec",
+                                   "tr a-z A-Z")
+        results = [json.loads(line)["result"] for line in worker.finish().out.splitlines()]
+        self.assertEqual(results, ["TASK 1", "TASK 2", "TASK 3"])
 
 
 if __name__ == "__main__":
