@@ -25,7 +25,7 @@ CREATE TABLE done (
                                    "remove it, and its -wal, to begin anew"};
 
 // Others may have the file: for as long as one flush takes, or one handler.
-constexpr std::chrono::seconds busy_timeout{5};
+constexpr std::chrono::seconds notes_busy_timeout{5};
 constexpr std::chrono::seconds shared_busy_timeout{30};
 
 const std::filesystem::path& make(const std::filesystem::path& file) {
@@ -54,7 +54,7 @@ done_journal::done_journal(const std::filesystem::path& file, std::size_t limit)
       readers_{make(file), database::access::write},
       find_{readers_.prepare("SELECT 1 FROM done WHERE source = ? AND number = ?")},
       gathering_{std::make_shared<batch>()},
-      leaders_{file, busy_timeout} {
+      leaders_{file, notes_busy_timeout} {
   assert(limit > 0);
 }
 

@@ -749,7 +749,7 @@ TEST_CASE("the first task that a worker may have begun counts as tried when the 
 
 TEST_CASE(
     "of those that several threads do at the same time, the one that kills workers is found") {
-  const std::uint64_t poison = GENERATE(1, 2, 3, 5, 8);
+  const std::uint64_t poison = GENERATE(as<std::uint64_t>{}, 1, 2, 3, 5, 8);
   constexpr std::size_t threads = 3;
   office all;
   all.add_usual(8);

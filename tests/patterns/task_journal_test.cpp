@@ -353,8 +353,8 @@ TEST_CASE("what a failed write was to do is not done, and the next one may succe
 }
 
 TEST_CASE("a journal that filled its disk is emptied by what is done, and takes tasks again") {
-  const std::size_t disk_bytes = GENERATE(800, 3000, 12'000) * 1024;
-  const std::size_t body_bytes = GENERATE(50, 2000, 40'000);
+  const std::size_t disk_bytes = GENERATE(as<std::size_t>{}, 800, 3000, 12'000) * 1024;
+  const std::size_t body_bytes = GENERATE(as<std::size_t>{}, 50, 2000, 40'000);
   const bool at_once = GENERATE(false, true);
   CAPTURE(disk_bytes, body_bytes, at_once);
   on_small_disk(disk_bytes, [&](const std::filesystem::path& disk) -> std::string {
