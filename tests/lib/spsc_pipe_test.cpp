@@ -96,6 +96,27 @@ TEST_CASE("order survives the wrap-around, whatever the fill") {
   CHECK(pipe.popped() == static_cast<std::uint64_t>(next_out));
 }
 
+TEST_CASE("a push touches no item that waits to be popped, whatever the fill") {
+  using item = std::array<int, 16>;  // a cache line
+  for (int waiting = 0; waiting < 32; ++waiting) {
+    spsc_pipe<item> pipe{32};
+    int next = 0, expected = 0;
+    const auto pop = [&] {
+      item all;
+      all.fill(expected++);
+      REQUIRE(pipe.try_pop() == all);
+    };
+    for (int i = 0; i < 200; ++i) {
+      item all;
+      all.fill(next++);
+      REQUIRE(pipe.try_push(all) == push_result::pushed);
+      if (next - expected > waiting) pop();
+    }
+    while (expected != next)
+      pop();
+  }
+}
+
 TEST_CASE("try_push refuses when full and leaves the item with the caller") {
   spsc_pipe<std::unique_ptr<int>> pipe{1};
   REQUIRE(pipe.try_push(std::make_unique<int>(1)) == push_result::pushed);

@@ -149,6 +149,7 @@ class spsc_pipe {
   find_room() noexcept;  // pushed: there is room for one
   [[nodiscard, gnu::noinline]] push_result wait_for_room(detail::steady_point deadline,
                                                          const std::stop_token& stop);
+  [[gnu::always_inline]] void claim_lines() noexcept;
   template<class U>
   [[gnu::always_inline]] void push_one(U&& item);
   void publish(index write) noexcept;
@@ -285,11 +286,32 @@ push_result spsc_pipe<T>::wait_for_room(detail::steady_point deadline,
   return find_room();
 }
 
+// Now and then, takes the cache lines of the next slots away from the reader, all at once. It has
+// left them shared: a store to such a line waits until the other core gives it up, and the stores
+// behind wait too, as they take effect in order. So each item would wait for its own lines; in a
+// row, the core asks for all of them together. Nearly twice as many items of 64 bytes come through.
+// Stores, for a prefetch does not take a line that the core may already read. They go to bytes that
+// hold nothing: slots in [write_, seen_read_ + capacity), which the reader has given back.
+template<class T>
+inline void spsc_pipe<T>::claim_lines() noexcept {
+  // Of larger items not all lines may be written: messages of 1 KiB came to 0.7 times as many.
+  if constexpr (sizeof(T) <= detail::cache_line) {
+    constexpr std::size_t bytes = 8 * detail::cache_line;  // fewer lines overlap less
+    constexpr std::size_t run = std::bit_ceil(bytes / sizeof(T));
+    const index write = own_write();
+    if (write % run != 0 || write + run > seen_read_ + capacity()) return;
+    auto* const first = reinterpret_cast<volatile unsigned char*>(slot(write));
+    for (std::size_t at = 0; at < run * sizeof(T); at += detail::cache_line)
+      first[at] = 0;
+  }
+}
+
 template<class T>
 template<class U>
 inline void spsc_pipe<T>::push_one(U&& item) {
   ::new (static_cast<void*>(slot(own_write()))) T(std::forward<U>(item));
   publish(own_write() + 1);
+  claim_lines();  // for the next ones: this one waits for nothing
 }
 
 template<class T>
