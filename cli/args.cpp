@@ -25,14 +25,14 @@ place place::parse(std::string_view text, side usual) {
   return {usual, text};
 }
 
-void network_arg::add_to(CLI::App& command) {
+void network_arg::add_to(CLI::App& command, const std::string& port) {
   command
       .add_option("--interface", interfaces_,
                   "where to look for peers and services, by name or address; may be repeated; "
                   "default: everywhere")
       ->option_text("NAME")
       ->allow_extra_args(false);
-  command.add_option("--beacon-port", port_, "the UDP port of their beacons")
+  command.add_option(port, port_, "the UDP port of their beacons")
       ->option_text("PORT [" + std::to_string(parley::zre_port) + "]")
       ->check(CLI::Range(1, 65535));
 }

@@ -32,7 +32,8 @@ struct place {
 // Where peers are looked for.
 class network_arg {
  public:
-  void add_to(CLI::App& command);
+  // port: what its option is called; --port where there is no other port.
+  void add_to(CLI::App& command, const std::string& port = "--beacon-port");
   [[nodiscard]] parley::peers_options get() const;
 
  private:
@@ -69,6 +70,8 @@ class timeout_arg {
   CLI::Option* add_to(CLI::App& command, const std::string& name, const std::string& meaning,
                       std::optional<double> usual);
 
+  // Where none was given.
+  void set_usual(double seconds) { seconds_ = seconds_.value_or(seconds); }
   // duration::max() without a timeout.
   [[nodiscard]] duration get() const;
   // For linger times: as long as libzmq can wait, without a timeout.

@@ -36,6 +36,8 @@ constexpr std::array commands{
     command{"pull", "take tasks and print them", add_pull},
     command{"work", "run a command for each task", add_work},
     command{"queue", "look into a source's tasks", add_queue},
+    command{"peers", "tell who is on this network", add_peers},
+    command{"chat", "talk to people on this network", add_chat},
 #ifdef PARLEY_WITH_GATEWAYS
     command{"gateway", "let STOMP clients join in", add_gateway},
 #endif

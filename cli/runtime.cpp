@@ -43,6 +43,13 @@ sigset_t ending_signals() {
 runtime::runtime() {
   const sigset_t ending = ending_signals();
   pthread_sigmask(SIG_BLOCK, &ending, nullptr);
+  // For commands that hear of these by a descriptor of their own: they would be lost on any thread
+  // that does not block them. Nobody else misses them.
+  sigset_t of_terminal;
+  sigemptyset(&of_terminal);
+  sigaddset(&of_terminal, SIGWINCH);
+  sigaddset(&of_terminal, SIGCONT);
+  pthread_sigmask(SIG_BLOCK, &of_terminal, nullptr);
   signal_fd_ = checked(::signalfd(-1, &ending, SFD_CLOEXEC));
   stop_fd_ = checked(::eventfd(0, EFD_CLOEXEC));
   nudge_fd_ = checked(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));

@@ -5,8 +5,8 @@ import unittest
 
 from program import ProgramTest
 
-COMMANDS = ["pub", "sub", "forward", "req", "rep", "call", "serve", "push", "pull", "work", "queue", "gateway",
-            "keygen", "version"]
+COMMANDS = ["pub", "sub", "forward", "req", "rep", "call", "serve", "push", "pull", "work", "queue", "peers",
+            "chat", "gateway", "keygen", "version"]
 
 
 class Test(ProgramTest):

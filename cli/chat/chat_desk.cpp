@@ -1,0 +1,484 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "chat/chat_desk.hpp"
+
+#include "chat/visible_text.hpp"
+
+#include <parley/text.hpp>
+
+#include <algorithm>
+
+namespace {
+
+using kind = chat_event::kind;
+using parley::peer_event;
+using parley::peer_id;
+
+// Whoever is found so soon was here before us.
+constexpr auto early = std::chrono::seconds{3};
+constexpr std::size_t longest_room = 255;               // octets; ZRE's
+constexpr std::size_t longest_note = 1000;              // octets
+constexpr std::string_view service_words = "service:";  // a group that is no room
+constexpr std::size_t most_labels = 20;                 // in one line
+
+// Not amid a character.
+std::string cut(std::string_view text, std::size_t most) {
+  if (text.size() <= most) {
+    return std::string{text};
+  }
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0u) == 0x80u) {
+    --most;
+  }
+  return std::string{text.substr(0, most)} + "…";
+}
+
+}  // namespace
+
+chat_desk::chat_desk(const peer_id& own, std::string name, time_point now)
+    : own_{own}, name_{std::move(name)}, early_until_{now + early}, people_{own, name_} {}
+
+void chat_desk::begin(const std::string& room, time_point now) {
+  static_cast<void>(pace_.take(now));
+  rooms_.push_back(room);
+  current_ = room;
+  steps_.push_back({.what = chat_step::kind::join, .room = room});
+  auto event = own(kind::started);
+  event.others = rooms_;
+  tell(std::move(event));
+}
+
+void chat_desk::type(std::string_view typed, time_point now) {
+  if (!parley::detail::is_utf8(typed)) {
+    return mistake("that is no UTF-8, and was not said");
+  }
+  if (typed.size() > longest_text) {
+    return mistake("a line has 65,536 octets at most; that one was not said");
+  }
+  chat_line line = parse_chat_line(typed);
+  switch (line.what) {
+    case chat_line::kind::nothing:
+      return;
+    case chat_line::kind::say:
+      return say(line, now);
+    case chat_line::kind::join:
+      return join(line.to, now);
+    case chat_line::kind::leave:
+      return leave(line.to.empty() ? current_ : line.to, now);
+    case chat_line::kind::rooms:
+      return list_rooms();
+    case chat_line::kind::who:
+      return list_people(line.to);
+    case chat_line::kind::tell:
+      return tell_one(line, now);
+    case chat_line::kind::away:
+      return go_away(line.text.empty() ? "away" : line.text, now);
+    case chat_line::kind::back:
+      return come_back(now);
+    case chat_line::kind::history:
+      return steps_.push_back({.what = chat_step::kind::recall, .text = line.to});
+    case chat_line::kind::help:
+      return help();
+    case chat_line::kind::quit:
+      return steps_.push_back({.what = chat_step::kind::quit});
+    case chat_line::kind::unknown:
+      return mistake("there is no command " + line.to + "; /help lists them");
+    case chat_line::kind::incomplete:
+      return mistake("it is " + line.to + ' ' + line.text);
+  }
+}
+
+void chat_desk::say(const chat_line& line, time_point now) {
+  if (current_.empty()) {
+    return mistake("you are in no room; /join one");
+  }
+  static_cast<void>(pace_.take(now));
+  steps_.push_back({.what = chat_step::kind::shout, .room = current_, .text = line.text});
+}
+
+void chat_desk::tell_one(const chat_line& line, time_point now) {
+  const auto meant = people_.called(line.to);
+  if (meant.empty()) {
+    return mistake("nobody here is called " + line.to + "; /who tells who is here");
+  }
+  if (meant.size() > 1) {
+    std::string all;
+    for (const peer_id& each : meant) {
+      all += (all.empty() ? "" : ", ") + people_.label(each);
+    }
+    return mistake("who of these? " + all);
+  }
+  static_cast<void>(pace_.take(now));
+  const peer_id& to = meant.front();
+  chat_step step{.what = chat_step::kind::whisper, .peer = to, .text = line.text};
+  if (people_.find(to)->has_chat) {
+    asked_.push_back({++last_id_, to, line.text});
+    if (asked_.size() > most_receipts) {
+      asked_.pop_front();
+    }
+    step.content = write_chat(line.text, {.what = chat_mark::kind::ask, .id = last_id_});
+  } else {
+    step.content = line.text;
+  }
+  steps_.push_back(std::move(step));
+}
+
+void chat_desk::join(const std::string& room, time_point now) {
+  if (room.size() > longest_room) {
+    return mistake("the name of a room has 255 octets at most");
+  }
+  current_ = room;
+  if (!is_in(room)) {
+    static_cast<void>(pace_.take(now));
+    rooms_.push_back(room);
+    steps_.push_back({.what = chat_step::kind::join, .room = room});
+    auto event = own(kind::join);
+    event.room = room;
+    event.others = labels_in(room);
+    tell(std::move(event));
+  }
+}
+
+void chat_desk::leave(std::string room, time_point now) {
+  const auto found = std::ranges::find(rooms_, room);
+  if (found == rooms_.end()) {
+    return mistake(room.empty() ? "you are in no room" : "you are not in " + room);
+  }
+  static_cast<void>(pace_.take(now));
+  rooms_.erase(found);
+  if (current_ == room) {
+    current_ = rooms_.empty() ? "" : rooms_.back();
+  }
+  steps_.push_back({.what = chat_step::kind::leave, .room = room});
+  auto event = own(kind::leave);
+  event.room = std::move(room);
+  tell(std::move(event));
+}
+
+void chat_desk::go_away(std::string note, time_point now) {
+  static_cast<void>(pace_.take(now));
+  away_ = cut(note, longest_note);
+  send_away_to_all();
+  auto event = own(kind::away);
+  event.text = *away_;
+  tell(std::move(event));
+}
+
+void chat_desk::come_back(time_point now) {
+  if (!away_) {
+    return mistake("you are not away");
+  }
+  static_cast<void>(pace_.take(now));
+  away_.reset();
+  send_away_to_all();
+  for (const auto& [whom, id] : std::exchange(unread_, {})) {
+    send_mark(whom, {.what = chat_mark::kind::read, .id = id});
+  }
+  tell(own(kind::back));
+}
+
+void chat_desk::list_people(const std::string& room) {
+  const std::size_t before = events_.size();
+  const auto add = [&](chat_event event, std::vector<std::string> rooms) {
+    if (room.empty() || std::ranges::find(rooms, room) != rooms.end()) {
+      event.others = std::move(rooms);
+      tell(std::move(event));
+    }
+  };
+  auto self = own(kind::person);
+  self.away = away_;
+  add(std::move(self), rooms_);
+  for (const auto& [id, who] : people_.all()) {
+    auto event = about(kind::person, id);
+    event.address = who.address;
+    event.away = who.away;
+    add(std::move(event), {who.rooms.begin(), who.rooms.end()});
+  }
+  if (events_.size() == before) {
+    mistake("nobody is in " + room);
+  }
+}
+
+std::set<std::string> chat_desk::all_rooms() const {
+  std::set<std::string> all{rooms_.begin(), rooms_.end()};
+  for (const auto& [id, who] : people_.all()) {
+    all.insert(who.rooms.begin(), who.rooms.end());
+  }
+  return all;
+}
+
+void chat_desk::list_rooms() {
+  for (const std::string& room : all_rooms()) {
+    chat_event event{.what = kind::room, .is_own = is_in(room), .room = room};
+    event.count = event.is_own ? 1 : 0;
+    for (const auto& [id, who] : people_.all()) {
+      event.count += who.rooms.count(room);
+    }
+    tell(std::move(event));
+  }
+}
+
+void chat_desk::help() {
+  for (const chat_command& each : chat_commands()) {
+    std::string text{each.word};
+    text += each.arguments.empty() ? "" : " ";
+    text += each.arguments;
+    text.resize(std::max<std::size_t>(text.size(), 18), ' ');
+    tell({.what = kind::help, .text = text + "  " + std::string{each.summary}});
+  }
+  tell({.what = kind::help, .text = "Tab completes. Anything else is said; // says a slash."});
+}
+
+void chat_desk::mistake(std::string text) {
+  tell({.what = kind::mistake, .text = std::move(text)});
+}
+
+void chat_desk::hear(const peer_event& heard, time_point now) {
+  if (heard.what == peer_event::kind::enter) {
+    return enter(heard);
+  }
+  chat_person* const who = people_.find(heard.peer);
+  if (who == nullptr) {
+    return;
+  }
+  switch (heard.what) {
+    case peer_event::kind::exit:
+      return exit(heard);
+    case peer_event::kind::join:
+    case peer_event::kind::leave:
+      return change_room(*who, heard, now);
+    case peer_event::kind::shout:
+      return hear_shout(heard, now);
+    case peer_event::kind::whisper:
+      return hear_whisper(*who, heard, now);
+    case peer_event::kind::evasive:
+      return tell(about(kind::evasive, heard.peer));
+    case peer_event::kind::returned:
+      return tell(about(kind::returned, heard.peer));
+    case peer_event::kind::lost: {
+      auto event = about(kind::lost, heard.peer);
+      event.count = heard.count;
+      return tell(std::move(event));
+    }
+    case peer_event::kind::enter:
+      return;
+  }
+}
+
+chat_desk::time_point chat_desk::tick(time_point now) {
+  for (const auto& each : mutes_.end(now)) {
+    auto event = about(kind::unmuted, each.who);
+    event.count = each.count;
+    tell(std::move(event));
+  }
+  return mutes_.next_end();
+}
+
+void chat_desk::was_said(const std::string& room, const std::string& text, std::size_t to) {
+  auto event = own(kind::said);
+  event.room = room;
+  event.text = text;
+  event.count = to;
+  tell(std::move(event));
+}
+
+void chat_desk::was_told(const peer_id& to, const std::string& text, bool is_there) {
+  if (!is_there) {
+    return mistake(people_.label(to) + " could not be told: " + text);
+  }
+  talked_to_.insert(to);
+  auto event = about(kind::told, to);
+  event.text = text;
+  if (const chat_person* const who = people_.find(to)) {
+    event.away = who->away;
+  }
+  tell(std::move(event));
+}
+
+void chat_desk::enter(const peer_event& heard) {
+  const auto version = heard.headers.find(std::string{chat_header});
+  const chat_person& who =
+      people_.add({.id = heard.peer,
+                   .name = heard.name,
+                   .address = heard.address,
+                   .has_chat = version != heard.headers.end() && version->second == chat_version});
+  auto event = about(kind::enter, heard.peer);
+  event.address = heard.address;
+  tell(std::move(event));
+  if (away_ && who.has_chat) {
+    send_mark(heard.peer, {.what = chat_mark::kind::away, .note = *away_});
+  }
+}
+
+void chat_desk::exit(const peer_event& heard) {
+  auto event = about(kind::exit, heard.peer);
+  event.reason = heard.reason;
+  tell(std::move(event));
+  people_.remove(heard.peer);
+  talked_to_.erase(heard.peer);
+  static_cast<void>(mutes_.forget(heard.peer));
+  std::erase_if(asked_, [&](const asked& each) { return each.whom == heard.peer; });
+  std::erase_if(unread_, [&](const auto& each) { return each.first == heard.peer; });
+}
+
+void chat_desk::change_room(chat_person& who, const peer_event& heard, time_point now) {
+  if (heard.group.starts_with(service_words)) {
+    return;
+  }
+  const bool joins = heard.what == peer_event::kind::join;
+  joins ? static_cast<void>(who.rooms.insert(heard.group))
+        : static_cast<void>(who.rooms.erase(heard.group));
+  if (!is_in(heard.group) || !is_heard(heard.peer, now)) {
+    return;
+  }
+  auto event = about(joins ? kind::join : kind::leave, heard.peer);
+  event.room = heard.group;
+  event.is_early = now < early_until_;
+  tell(std::move(event));
+}
+
+void chat_desk::hear_shout(const peer_event& heard, time_point now) {
+  const std::string_view text = heard.content.front().view();
+  if (text.empty() || !is_in(heard.group) || !is_heard(heard.peer, now)) {
+    return;
+  }
+  auto event = about(kind::line, heard.peer);
+  event.room = heard.group;
+  event.text = cut(text, longest_text);
+  tell(std::move(event));
+}
+
+void chat_desk::hear_whisper(chat_person& who, const peer_event& heard, time_point now) {
+  const std::string_view text = heard.content.front().view();
+  const auto mark = read_mark(heard.content);
+  if (text.empty()) {
+    if (mark && who.has_chat) {
+      hear_mark(who, *mark, now);
+    }
+    return;
+  }
+  if (!is_heard(heard.peer, now)) {
+    return;
+  }
+  talked_to_.insert(heard.peer);
+  auto event = about(kind::private_line, heard.peer);
+  event.text = cut(text, longest_text);
+  tell(std::move(event));
+  if (!mark || mark->what != chat_mark::kind::ask || !who.has_chat) {
+    return;
+  }
+  if (!away_) {
+    return send_mark(heard.peer, {.what = chat_mark::kind::read, .id = mark->id});
+  }
+  unread_.emplace_back(heard.peer, mark->id);
+  if (unread_.size() > most_receipts) {
+    unread_.pop_front();
+  }
+}
+
+void chat_desk::hear_mark(chat_person& who, const chat_mark& mark, time_point now) {
+  switch (mark.what) {
+    case chat_mark::kind::ask:
+      return;
+    case chat_mark::kind::read: {
+      const auto found = std::ranges::find_if(
+          asked_, [&](const asked& each) { return each.id == mark.id && each.whom == who.id; });
+      if (found != asked_.end()) {
+        auto event = about(kind::read, who.id);
+        event.text = std::move(found->text);
+        asked_.erase(found);
+        tell(std::move(event));
+      }
+      return;
+    }
+    case chat_mark::kind::away: {
+      const auto before = who.away;
+      who.away.reset();
+      if (!mark.note.empty()) {
+        who.away = cut(mark.note, longest_note);
+      }
+      if (who.away != before && is_heard(who.id, now)) {
+        auto event = about(who.away ? kind::away : kind::back, who.id);
+        event.text = who.away.value_or("");
+        tell(std::move(event));
+      }
+      return;
+    }
+    case chat_mark::kind::muted:
+      if (is_heard(who.id, now)) {
+        auto event = about(kind::muted_by, who.id);
+        event.count = mark.seconds;
+        tell(std::move(event));
+      }
+      return;
+  }
+}
+
+bool chat_desk::is_heard(const peer_id& who, time_point now) {
+  const auto verdict = mutes_.hear(who, now);
+  if (verdict == mutes::verdict::muted_now) {
+    tell(about(kind::muted, who));
+    constexpr auto seconds = std::chrono::duration_cast<std::chrono::seconds>(window).count();
+    if (people_.find(who)->has_chat) {
+      send_mark(who, {.what = chat_mark::kind::muted, .seconds = std::uint16_t{seconds}});
+    } else {
+      steps_.push_back({.what = chat_step::kind::whisper,
+                        .peer = who,
+                        .content = "(" + name_ + " does not hear you: that was more than " +
+                                   std::to_string(most_lines) + " lines in " +
+                                   std::to_string(seconds) + " s. Be quiet for as long.)"});
+    }
+  }
+  return verdict == mutes::verdict::heard;
+}
+
+void chat_desk::send_mark(const peer_id& to, const chat_mark& mark) {
+  steps_.push_back({.what = chat_step::kind::whisper, .peer = to, .content = write_chat({}, mark)});
+}
+
+void chat_desk::send_away_to_all() {
+  for (const auto& [id, who] : people_.all()) {
+    if (who.has_chat) {
+      send_mark(id, {.what = chat_mark::kind::away, .note = away_.value_or("")});
+    }
+  }
+}
+
+bool chat_desk::is_in(std::string_view room) const {
+  return std::ranges::find(rooms_, room) != rooms_.end();
+}
+
+bool chat_desk::is_near(const chat_person& who) const {
+  return talked_to_.contains(who.id) ||
+         std::ranges::any_of(rooms_, [&](const auto& room) { return who.rooms.contains(room); });
+}
+
+std::vector<std::string> chat_desk::labels_in(const std::string& room) const {
+  std::vector<std::string> all;
+  for (const auto& [id, who] : people_.all()) {
+    if (who.rooms.contains(room)) {
+      if (all.size() == most_labels) {
+        all.push_back("…");
+        break;
+      }
+      all.push_back(people_.label(id));
+    }
+  }
+  return all;
+}
+
+chat_event chat_desk::about(kind what, const peer_id& who) {
+  chat_event event{.what = what, .peer = who, .label = people_.label(who)};
+  if (const chat_person* const known = people_.find(who)) {
+    event.name = known->name;
+    event.is_near = is_near(*known);
+  }
+  return event;
+}
+
+chat_event chat_desk::own(kind what) const {
+  return {.what = what,
+          .peer = own_,
+          .name = name_,
+          .label = people_.label(own_),
+          .is_own = true,
+          .is_near = true};
+}

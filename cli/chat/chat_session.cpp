@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MPL-2.0
+#include "chat/chat_session.hpp"
+
+#include "chat/visible_text.hpp"
+
+#include <parley/error.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace {
+
+using kind = chat_event::kind;
+using clock = std::chrono::steady_clock;
+
+constexpr std::size_t usual_lines = 20;  // of /history
+constexpr std::size_t most_found = 100;
+constexpr std::size_t lines_to_begin_with = 10;
+
+parley::peers_options with_header(parley::peers_options options) {
+  options.headers.emplace(chat_header, chat_version);
+  return options;
+}
+
+}  // namespace
+
+chat_session::chat_session(parley::context& in, parley::peers_options options, chat_view view,
+                           bool json)
+    : peers_{in, with_header(std::move(options))},
+      desk_{peers_.id(), peers_.name(), clock::now()},
+      view_{view},
+      out_{json} {
+  show_ = [this](const std::vector<std::string>& lines) {
+    for (const std::string& each : lines) {
+      out_.line(each);
+    }
+  };
+}
+
+void chat_session::look_back(const std::string& room) {
+  if (!history_) {
+    return;
+  }
+  try {
+    show(history_->last(lines_to_begin_with, room));
+  } catch (const parley::error& failure) {
+    lose_history(failure);
+  }
+}
+
+void chat_session::begin(const std::string& room) {
+  desk_.begin(room, clock::now());
+  carry_out();
+}
+
+chat_session::time_point chat_session::hear() {
+  // In one go, so that a terminal is drawn once; but not without an end.
+  bool is_news = false;
+  for (int left = 100; left > 0; --left) {
+    const auto heard = peers_.try_receive();
+    if (!heard) {
+      break;
+    }
+    desk_.hear(*heard, clock::now());
+    is_news = true;
+  }
+  const auto next = desk_.tick(clock::now());
+  carry_out();
+  return is_news ? clock::now() : next;
+}
+
+void chat_session::type(std::string_view line) {
+  desk_.type(line, clock::now());
+  carry_out();
+}
+
+void chat_session::tell(chat_event event) {
+  desk_.tell(std::move(event));
+  carry_out();
+}
+
+void chat_session::carry_out() {
+  for (;;) {
+    const auto events = desk_.take_events();
+    auto steps = desk_.take_steps();
+    if (events.empty() && steps.empty()) {
+      return;
+    }
+    show(events);
+    for (chat_step& each : steps) {
+      take(std::move(each));
+    }
+  }
+}
+
+void chat_session::show(const std::vector<chat_event>& events) {
+  const std::int64_t now = chat_time();
+  std::vector<std::string> lines;
+  for (const chat_event& each : events) {
+    if (each.what == kind::line || each.what == kind::private_line) {
+      ++lines_heard_;
+    }
+    if (out_.is_json()) {
+      out_.line(to_json(each, now));
+    } else if (each.what == kind::mistake && !view_.has_time) {
+      say("parley: " + visible(each.text));
+    } else if (std::string line = view_.line(each, now); !line.empty()) {
+      lines.push_back(std::move(line));
+    }
+  }
+  if (!lines.empty()) {
+    show_(lines);
+  }
+  for (const chat_event& each : events) {
+    keep(each);
+  }
+}
+
+void chat_session::keep(const chat_event& event) {
+  if (!history_) {
+    return;
+  }
+  try {
+    history_->add(event, chat_time());
+  } catch (const parley::error& failure) {
+    lose_history(failure);
+  }
+}
+
+void chat_session::lose_history(const parley::error& why) {
+  history_.reset();
+  desk_.tell(
+      {.what = kind::mistake, .text = std::string{"from now on nothing is kept: "} + why.what()});
+}
+
+void chat_session::take(chat_step&& step) {
+  switch (step.what) {
+    case chat_step::kind::join:
+      return peers_.join(step.room);
+    case chat_step::kind::leave:
+      return peers_.leave(step.room);
+    case chat_step::kind::shout:
+      return desk_.was_said(step.room, step.text, peers_.shout(step.room, step.text));
+    case chat_step::kind::whisper: {
+      const bool is_there = peers_.whisper_message(step.peer, std::move(step.content));
+      if (!step.text.empty()) {
+        desk_.was_told(step.peer, step.text, is_there);
+      }
+      return;
+    }
+    case chat_step::kind::recall:
+      return recall(step.text);
+    case chat_step::kind::quit:
+      is_over_ = true;
+      return;
+  }
+}
+
+void chat_session::recall(const std::string& what) {
+  if (!history_) {
+    return desk_.tell({.what = kind::mistake, .text = "nothing is kept here; see --history"});
+  }
+  std::size_t count = usual_lines;
+  const auto* const end = what.data() + what.size();
+  const bool is_count = what.empty() || std::from_chars(what.data(), end, count).ptr == end;
+  try {
+    auto found = is_count ? history_->last(std::min<std::size_t>(count, chat_history::most_lines))
+                          : history_->find(what, most_found);
+    if (found.empty()) {
+      desk_.tell({.what = kind::notice,
+                  .text = "nothing was said yet" + (is_count ? "" : " with " + what)});
+    }
+    for (chat_event& each : found) {
+      desk_.tell(std::move(each));
+    }
+  } catch (const parley::error& failure) {
+    lose_history(failure);
+  }
+}

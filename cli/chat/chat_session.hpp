@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MPL-2.0
+//
+// A chat on its network: what is heard goes to the desk, what the desk says is done, kept and
+// shown. One thread.
+#pragma once
+
+#include "chat/chat_desk.hpp"
+#include "chat/chat_history.hpp"
+#include "chat/chat_view.hpp"
+#include "output.hpp"
+
+#include <parley/context.hpp>
+#include <parley/peers.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+class chat_session {
+ public:
+  using time_point = chat_desk::time_point;
+
+  // The name is that of the options.
+  chat_session(parley::context& in, parley::peers_options options, chat_view view, bool json);
+
+  // Where lines go; until then they go to stdout.
+  void show_at(std::function<void(const std::vector<std::string>&)> show) {
+    show_ = std::move(show);
+  }
+  void keep_in(std::unique_ptr<chat_history> history) { history_ = std::move(history); }
+  // Shows what was said there last.
+  void look_back(const std::string& room);
+  void begin(const std::string& room);
+
+  // Readable: hear may have something. fd of the peers: see there.
+  [[nodiscard]] int fd() const noexcept { return peers_.fd(); }
+  // What is there. Returns when to call it again: at once, if it heard anything.
+  time_point hear();
+  void type(std::string_view line);
+  void tell(chat_event event);
+
+  [[nodiscard]] const chat_desk& desk() const noexcept { return desk_; }
+  [[nodiscard]] std::uint64_t lines_heard() const noexcept { return lines_heard_; }
+  [[nodiscard]] bool is_over() const noexcept { return is_over_; }
+
+ private:
+  void carry_out();
+  void show(const std::vector<chat_event>& events);
+  void keep(const chat_event& event);
+  void take(chat_step&& step);
+  void recall(const std::string& what);
+  void lose_history(const parley::error& why);
+
+  parley::peers peers_;
+  chat_desk desk_;
+  chat_view view_;
+  output out_;
+  std::function<void(const std::vector<std::string>&)> show_;
+  std::unique_ptr<chat_history> history_;  // none: nothing is kept
+  std::uint64_t lines_heard_ = 0;
+  bool is_over_ = false;
+};

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: MPL-2.0
+import json
+import os
+import signal
+import sqlite3
+import stat
+import tempfile
+import unittest
+
+from lan_test import LanTest
+
+
+class Test(LanTest):
+    def test_chats_find_each_other_and_talk(self):
+        ann, bob = self.two_chats()
+        ann.write("hello, Bob\n")
+        line = self.event(bob, "line")
+        self.assertEqual((line["name"], line["room"], line["text"]), ("ann", "lobby", "hello, Bob"))
+        self.assertEqual(self.event(ann, "said")["to"], 1)
+
+    def test_chat_lines_are_plain_without_json(self):
+        ann = self.chat("ann")
+        bob = self.json_chat("bob")
+        self.event(bob, "join", name="ann")
+        bob.write("grüß dich 你好\n/msg ann psst\n")
+        self.assertEqual(ann.line(), "you are ann, in lobby; /help tells what you can type")
+        self.assertRegex(ann.line(), "^bob (is in|entered) lobby$")
+        self.assertEqual(ann.line(), "[lobby] bob: grüß dich 你好")
+        self.assertEqual(ann.line(), "bob, to you alone: psst")
+
+    def test_chat_tells_when_a_private_message_was_read(self):
+        ann, bob = self.two_chats()
+        ann.write("/msg bob lunch?\n")
+        self.assertEqual(self.event(bob, "private")["text"], "lunch?")
+        self.assertEqual(self.event(ann, "told")["text"], "lunch?")
+        self.assertEqual(self.event(ann, "read")["text"], "lunch?")
+
+    def test_chat_reads_nothing_while_its_person_is_away(self):
+        ann, bob = self.two_chats()
+        bob.write("/away at lunch\n")
+        self.assertEqual(self.event(ann, "away")["text"], "at lunch")
+        ann.write("/msg bob are you there?\n")
+        self.event(bob, "private")
+        bob.write("hello to all\n/back\n")
+        self.event(ann, "line")
+        self.assertEqual([json.loads(ann.line())["event"] for _ in range(2)], ["back", "read"])
+
+    def test_chat_tells_who_comes_later_who_is_away(self):
+        ann, bob = self.two_chats()
+        bob.write("/away at lunch\n")
+        self.event(ann, "away", name="bob")
+        carol = self.json_chat("carol")
+        self.assertEqual(self.event(carol, "away")["name"], "bob")
+
+    def test_chat_rooms_are_apart(self):
+        ann, bob = self.two_chats()
+        ann.write("/join garden\nto nobody\n")
+        self.assertEqual(self.event(ann, "said")["to"], 0)
+        bob.write("/join garden\n")
+        self.event(ann, "join", name="bob", room="garden")
+        ann.write("in the garden\n/leave\nin the lobby\n")
+        self.assertEqual(self.event(bob, "line")["room"], "garden")
+        self.assertEqual(self.event(bob, "leave")["room"], "garden")
+        self.assertEqual(self.event(bob, "line")["room"], "lobby")
+        bob.write("/rooms\n")
+        self.assertEqual([(room["room"], room["count"], room["joined"])
+                          for room in (self.event(bob, "room"), self.event(bob, "room"))],
+                         [("garden", 1, True), ("lobby", 2, True)])
+
+    def test_chat_who_tells_everybody_and_their_rooms(self):
+        ann, bob = self.two_chats()
+        bob.write("/join garden\n/away at lunch\n")
+        self.event(ann, "away")
+        ann.write("/who\n")
+        self.assertEqual(self.event(ann, "person")["name"], "ann")
+        person = self.event(ann, "person")
+        self.assertEqual((person["name"], person["rooms"], person["away"]),
+                         ("bob", ["garden", "lobby"], "at lunch"))
+        self.assertRegex(person["address"], r"^tcp://127\.0\.0\.1:")
+
+    def test_chat_says_why_somebody_is_gone(self):
+        ann, bob = self.two_chats()
+        carol = self.json_chat("carol")
+        self.event(ann, "join", name="carol")
+        carol.process.kill()
+        self.assertEqual(self.event(ann, "exit", name="carol")["reason"], "link lost")
+        bob.write("/quit\n")
+        self.assertEqual(self.event(ann, "exit", name="bob")["reason"], "left")
+        self.assertEqual(bob.finish().code, 0)
+
+    def test_chat_that_is_interrupted_says_goodbye_and_ends_with_0(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            ann, bob = self.two_chats()
+            self.assertEqual(ann.stop(number).code, 0)
+            self.assertEqual(self.event(bob, "exit", name="ann")["reason"], "left")
+            bob.close()
+
+    def test_chat_ends_with_its_input_when_all_that_was_said_has_left(self):
+        for _ in range(5):
+            bob = self.json_chat("bob")
+            self.event(bob, "started")
+            result = self.parley("chat", "--name", "disk", *self.lan(), stdin="one\ntwo")
+            self.assertEqual((result.code, result.err), (0, ""))
+            self.assertEqual([self.event(bob, "line")["text"] for _ in range(2)], ["one", "two"])
+            bob.close()
+
+    def test_chat_without_anybody_times_out(self):
+        result = self.parley("chat", *self.lan(), "--timeout", "0.2", stdin="hello\n")
+        self.assertEqual((result.code, result.err),
+                         (2, "parley: fewer than 1 were in lobby within 0.2 s\n"))
+
+    def test_chat_with_wait_0_needs_nobody(self):
+        result = self.parley("chat", *self.lan(), "--wait", 0, stdin="hello\n")
+        self.assertEqual((result.code, result.err), (0, ""))
+
+    def test_chat_ends_after_as_many_lines_as_asked(self):
+        bot = self.chat("bot", "--count", 2)
+        bob = self.json_chat("bob")
+        self.event(bob, "join", name="bot")
+        bot.write("who can deploy?\n")
+        bot.process.stdin.close()
+        self.event(bob, "line")
+        bob.write("I can\n/msg bot me too\n")
+        self.assertEqual(bot.process.wait(20), 0)
+        self.assertEqual([bot.line() for _ in range(4)][2:], ["[lobby] bob: I can", "bob, to you alone: me too"])
+
+    def test_chat_that_hears_nothing_times_out(self):
+        ann = self.chat("ann", "--wait", 0, "--count", 1, "--timeout", "0.2")
+        result = ann.finish()
+        self.assertEqual((result.code, result.err), (2, "parley: nobody said anything within 0.2 s\n"))
+
+    def test_chat_tells_two_people_of_one_name_apart(self):
+        ann, bob = self.two_chats()
+        other = self.json_chat("bob")
+        self.event(ann, "join", name="bob")
+        ann.write("/msg bob hello\n")
+        mistake = self.event(ann, "mistake")["text"]
+        self.assertRegex(mistake, r"^who of these\? bob~[0-9A-F]{4,}, bob~[0-9A-F]{4,}$")
+        own = self.event(other, "started")["peer"]
+        ann.write(f"/msg bob~{own[:6].lower()} hello\n")
+        self.assertEqual(self.event(ann, "told")["peer"], own)
+        self.assertEqual(self.event(other, "private")["text"], "hello")
+
+    def test_chat_escapes_what_a_terminal_would_act_upon(self):
+        ann = self.chat("ann")
+        evil = self.json_chat("\x1b]0;evil\x07")
+        self.event(evil, "join", name="ann")
+        evil.write("\x1b[2J\u202e\u009b1m\tend\n/away \x1b[2J\n/quit\n")
+        evil.finish()
+        while "left" not in ann.line():
+            pass
+        ann.write("/quit\n")
+        printed = ann.finish().out
+        self.assertIn("[lobby] \\x1b]0;evil\\x07: \\x1b[2J\\u202e\\u009b1m\\tend\n", printed)
+        self.assertTrue(all(each >= " " or each == "\n" for each in printed))
+
+    def test_chat_input_that_is_no_text_is_a_mistake(self):
+        ann, bob = self.two_chats()
+        ann.process.stdin.write(b"\xff\xfe\n")
+        ann.write("text\n")
+        self.assertIn("no UTF-8", self.event(ann, "mistake")["text"])
+        self.assertEqual(self.event(bob, "line")["text"], "text")
+
+    def test_chat_mistakes_are_on_stderr_without_json(self):
+        result = self.parley("chat", *self.lan(), "--name", "ann", "--wait", 0, stdin="/shout hi\n/msg zoe hi\n")
+        self.assertEqual(result.err, "parley: there is no command /shout; /help lists them\n"
+                                     "parley: nobody here is called zoe; /who tells who is here\n")
+
+    def test_chat_history_is_kept_in_a_file_and_found_again(self):
+        with tempfile.TemporaryDirectory() as directory:
+            file = os.path.join(directory, "state", "chat.db")
+            bob = self.json_chat("bob")
+            self.event(bob, "started")
+            with_history = ["--name", "ann", "--history", file, *self.lan()]
+            self.parley("chat", *with_history, stdin="Über den Wolken\nsomething else\n")
+            self.assertEqual(stat.S_IMODE(os.stat(file).st_mode), 0o600)
+            found = self.parley("chat", *with_history, "--wait", 0, "--json", stdin="/history über\n")
+            past = [json.loads(line) for line in found.out.splitlines()]
+            past = [event for event in past if event["event"] == "past"]
+            self.assertEqual([(event["was"], event["room"], event["text"]) for event in past],
+                             [("said", "lobby", "Über den Wolken")])
+            lines = self.parley("chat", *with_history, "--wait", 0, stdin="/history 1\n").out.splitlines()
+            self.assertRegex(lines[-1], r"^\d{4}-\d\d-\d\d \d\d:\d\d \[lobby\] ann: something else$")
+            with sqlite3.connect(file) as database:
+                self.assertEqual(database.execute("SELECT count(*) FROM lines").fetchone(), (2,))
+
+    def test_chat_in_a_script_keeps_nothing_unless_told_to(self):
+        with tempfile.TemporaryDirectory() as home:
+            environment = dict(os.environ, HOME=home, XDG_STATE_HOME=home)
+            ann = self.chat("ann", "--wait", 0, env=environment)
+            ann.write("/history\n")
+            self.assertIn("nothing is kept here", ann.finish().err)
+            self.assertEqual(os.listdir(home), [])
+
+    def test_chat_with_a_history_that_is_none_is_a_usage_error(self):
+        result = self.parley("chat", *self.lan(), "--history", "/dev/null", stdin="")
+        self.assertEqual(result.code, 1)
+        self.assertIn("/dev/null", result.err)
+
+    def test_chat_without_readers_of_its_stdout_ends(self):
+        shell = self.start("sh", "-c", '"$0" chat "$@" | head -1', os.environ["PARLEY_PROGRAM"], *self.lan(),
+                           "--name", "ann")
+        self.assertEqual(shell.line(), "you are ann, in lobby; /help tells what you can type")
+        self.assertEqual(shell.process.wait(20), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

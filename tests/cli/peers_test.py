@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MPL-2.0
+import json
+import signal
+import unittest
+
+from lan_test import LanTest
+
+
+class Test(LanTest):
+    def test_peers_tells_who_is_here(self):
+        chat = self.json_chat("ann\t\x1b[1m", "--room", "garden", "--wait", 0)
+        own = self.event(chat, "started")["peer"]
+        result = self.parley("peers", *self.lan(), "--count", 1, "--timeout", 20)
+        self.assertEqual((result.code, result.err), (0, ""))
+        name, peer, address, groups, headers = result.out.rstrip("\n").split("\t")
+        self.assertEqual((name, peer, groups), (r"ann\t\x1b[1m", own, "garden"))
+        self.assertRegex(address, r"^tcp://127\.0\.0\.1:\d+$")
+        self.assertIn("X-PARLEY-CHAT=1", headers.split(" "))
+
+    def test_peers_as_json(self):
+        chat = self.json_chat("ann", "--wait", 0)
+        own = self.event(chat, "started")["peer"]
+        found = json.loads(self.parley("peers", *self.lan(), "--count", 1, "--timeout", 20, "--json").out)
+        self.assertEqual((found["name"], found["peer"], found["groups"], found["headers"]["X-PARLEY-CHAT"]),
+                         ("ann", own, ["lobby"], "1"))
+
+    def test_peers_where_nobody_is_ends_with_0_and_says_so(self):
+        result = self.parley("peers", *self.lan(), "--timeout", "0.2")
+        self.assertEqual((result.code, result.out, result.err),
+                         (0, "", "parley: nobody was found within 0.2 s\n"))
+
+    def test_peers_where_too_few_are_ends_with_2(self):
+        result = self.parley("peers", *self.lan(), "--count", 1, "--timeout", "0.2")
+        self.assertEqual((result.code, result.err),
+                         (2, "parley: fewer than 1 were found within 0.2 s\n"))
+
+    def test_peers_watch_prints_what_happens(self):
+        watch = self.start_parley("peers", "--watch", *self.lan(), "--name", "watch")
+        chat = self.chat("ann", "--wait", 0)
+        self.assertRegex(watch.line(), r"^enter\tann\t[0-9A-F]{32}\ttcp://127\.0\.0\.1:\d+\t.*X-PARLEY=")
+        self.assertRegex(watch.line(), r"^join\tann\t[0-9A-F]{32}\tlobby$")
+        chat.write("/quit\n")
+        self.assertRegex(watch.line(), r"^exit\tann\t[0-9A-F]{32}\tleft$")
+        self.assertEqual(watch.stop(signal.SIGINT).code, 0)
+
+    def test_peers_watch_as_json_prints_what_was_whispered(self):
+        watch = self.start_parley("peers", "--watch", *self.lan(), "--name", "watch", "--json", "--count", 3)
+        chat = self.chat("ann", "--wait", 0)
+        self.assertEqual(self.event(watch, "enter")["name"], "ann")
+        self.assertEqual(self.event(watch, "join")["group"], "lobby")
+        chat.write("/msg watch hello\n")
+        whisper = self.event(watch, "whisper")
+        self.assertEqual((whisper["name"], whisper["body"]), ("ann", "hello"))
+        self.assertEqual(watch.finish().code, 0)
+
+    def test_peers_watch_where_nothing_happens_times_out(self):
+        result = self.parley("peers", "--watch", *self.lan(), "--timeout", "0.2")
+        self.assertEqual((result.code, result.err), (2, "parley: nothing happened within 0.2 s\n"))
+
+    def test_peers_on_an_interface_that_is_not_there_finds_nobody(self):
+        result = self.parley("peers", "--interface", "nosuch0", "--port", self.port, "--timeout", "0.2")
+        self.assertEqual(result.out, "")
+
+
+if __name__ == "__main__":
+    unittest.main()
