@@ -99,12 +99,10 @@ chat_history::chat_history(const std::filesystem::path& file, std::string own_na
 }
 
 std::filesystem::path chat_history::usual_file() {
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets them
   const char* const state = std::getenv("XDG_STATE_HOME");
   if (state != nullptr && *state == '/') {
     return std::filesystem::path{state} / "parley" / "chat.db";
   }
-  // NOLINTNEXTLINE(concurrency-mt-unsafe)
   const char* const home = std::getenv("HOME");
   return home == nullptr || *home == '\0'
              ? std::filesystem::path{}

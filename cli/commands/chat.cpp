@@ -48,18 +48,15 @@ struct chat_args {
 };
 
 bool is_set(const char* name) {
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets it
   const char* const value = std::getenv(name);
   return value != nullptr && *value != '\0';
 }
 
 bool is_dumb_terminal() {
-  // NOLINTNEXTLINE(concurrency-mt-unsafe)
   return !is_set("TERM") || std::string_view{std::getenv("TERM")} == "dumb";
 }
 
 std::string name_of_account() {
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): one thread asks
   const passwd* const account = ::getpwuid(::geteuid());
   return account != nullptr ? account->pw_name : "";
 }
@@ -260,8 +257,16 @@ std::unique_ptr<chat_history> opened_history(const chat_args& args, bool is_at_t
   }
 }
 
+// Who closes the window leaves, too; unless he said before that it means nothing.
+void leave_with_the_terminal() {
+  if (::signal(SIGHUP, [](int) { ::kill(::getpid(), SIGTERM); }) == SIG_IGN) {
+    ::signal(SIGHUP, SIG_IGN);
+  }
+}
+
 exit_code chat(runtime& run, chat_args args) {
   use_utf8();
+  leave_with_the_terminal();
   if (args.name.empty()) {
     args.name = name_of_account();
   }

@@ -122,6 +122,11 @@ class Test(LanTest):
             self.type(name, "echoed", "Enter")  # by the terminal, and by cat
             self.sees(name, "ended with 0", "echoed", "echoed")
 
+    def test_chat_at_a_terminal_that_is_closed_says_goodbye(self):
+        self.two_people()
+        self.tmux("kill-session", "-t", "ann")
+        self.sees("bob", "00:00 ann left", "lobby>")
+
     def test_chat_at_a_terminal_that_changes_its_size_stays_whole(self):
         self.two_people()
         self.type("ann", "some text that takes two rows when there is less room for it")
