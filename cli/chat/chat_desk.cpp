@@ -258,10 +258,10 @@ void chat_desk::hear(const peer_event& heard, time_point now) {
       event.count = heard.count;
       return tell(std::move(event));
     }
-    case peer_event::kind::letter:  // nobody writes any in the chat
+    case peer_event::kind::enter:
+    case peer_event::kind::letter:  // none are written to who has no identity
     case peer_event::kind::delivered:
     case peer_event::kind::read:
-    case peer_event::kind::enter:
       return;
   }
 }
