@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MPL-2.0
 //
-// A task that a worker has, and what such tasks are kept in.
+// Tasks that a worker has, and what they are kept in.
 //
-// One that waits is the tray's, one that was taken belongs to the program's `task`; the tray knows
-// it still, until it has ended. Objects are used again: a worker makes as many as it ever has at
-// once.
+// Those that wait are the tray's, as they came: in runs. One that was taken belongs to the
+// program's `task`; the tray knows it still, until it has ended. Objects are used again: a worker
+// makes as many as it ever has at once.
 #pragma once
 
 #include <parley/frame.hpp>
 #include <parley/task.hpp>
 
+#include "task_set.hpp"
 #include "task_wire.hpp"
 
 #include <atomic>
@@ -20,11 +21,30 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace parley::detail {
 
 struct task_peer;
+
+// Tasks of one source that came together and wait; each that is not usual is alone.
+struct task_run {
+  frame bodies;  // packed, if it has more than one
+  std::uint32_t count = 1;
+  task_set left = 0;        // those that wait
+  std::string_view unread;  // of bodies, from that of index `next_body` on
+  std::uint32_t next_body = 0;
+  // Of the first; the others' follow.
+  task_id id;
+  task_ticket ticket = 0;
+  std::uint32_t attempt = 1;
+  std::string key;
+  std::chrono::steady_clock::time_point deadline{};  // to begin it
+  task_peer* from = nullptr;
+  task_run* next = nullptr;
+  task_run* previous = nullptr;
+};
 
 struct held_task {
   using time_point = std::chrono::steady_clock::time_point;
@@ -39,48 +59,50 @@ struct held_task {
   bool is_answered = false;
 
   // The tray's.
-  enum class place : std::uint8_t { nowhere, waiting, begun, told };
+  enum class place : std::uint8_t { nowhere, begun, told };
   frame body;                               // until it is taken
   std::stop_source stop{std::nostopstate};  // made when somebody asks for it
   bool should_stop = false;
   place at = place::nowhere;  // told: its source knows that it has begun; nowhere: it has ended
   task_peer* from = nullptr;  // who waits for its answer, if anybody
   task_ticket ticket = 0;
-  time_point deadline = time_point::max();  // to begin it
   time_point began{};
   time_point lease = time_point::max();
   held_task* next = nullptr;
   held_task* previous = nullptr;
 };
 
-// Tasks in a row; each is in one row at most.
-class task_row {
+// Things in a row; each is in one row at most.
+template<class Task>
+class row_of {
  public:
-  [[nodiscard]] held_task* first() const noexcept { return first_; }
-  [[nodiscard]] held_task* last() const noexcept { return last_; }
+  [[nodiscard]] Task* first() const noexcept { return first_; }
+  [[nodiscard]] Task* last() const noexcept { return last_; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
   // Behind `before`; null: in front.
-  void insert(held_task* before, held_task& added) noexcept {
-    held_task* const after = before != nullptr ? before->next : first_;
+  void insert(Task* before, Task& added) noexcept {
+    Task* const after = before != nullptr ? before->next : first_;
     added.previous = before;
     added.next = after;
     (before != nullptr ? before->next : first_) = &added;
     (after != nullptr ? after->previous : last_) = &added;
     ++size_;
   }
-  void push_back(held_task& added) noexcept { insert(last_, added); }
-  void remove(held_task& which) noexcept {
+  void push_back(Task& added) noexcept { insert(last_, added); }
+  void remove(Task& which) noexcept {
     (which.previous != nullptr ? which.previous->next : first_) = which.next;
     (which.next != nullptr ? which.next->previous : last_) = which.previous;
     --size_;
   }
 
  private:
-  held_task* first_ = nullptr;
-  held_task* last_ = nullptr;
+  Task* first_ = nullptr;
+  Task* last_ = nullptr;
   std::size_t size_ = 0;
 };
+
+using task_row = row_of<held_task>;
 
 // Objects to be used again. take: one thread at a time; give: any.
 class task_pool {

@@ -117,7 +117,7 @@ bool source_core::has_room(std::size_t bytes) const {
   if (is_closing_ || options_.when_full == full_policy::drop_oldest) {
     return true;
   }
-  const std::size_t held = held_ + drafts_.size();
+  const std::size_t held = held_ + draft_count_;
   return held == 0 ||
          (held < options_.limit && held_bytes_ + draft_bytes_ + bytes <= options_.limit_bytes);
 }
@@ -151,14 +151,35 @@ std::optional<task_id> source_core::push(task_draft&& draft, time_point deadline
   }
   draft.number = next_++;
   const task_id id{id_, draft.number};
-  draft_bytes_ += bytes;
-  drafts_.push_back(std::move(draft));
+  leave(std::move(draft));
   if (sleeps_) {
     sleeps_ = false;
     lock.unlock();
     waker_.wake();
   }
   return id;
+}
+
+// With the lock on the drafts. Usual tasks with numbers in a row go together.
+void source_core::leave(task_draft&& draft) {
+  const std::size_t bytes = draft.body.size();
+  ++draft_count_;
+  draft_bytes_ += bytes;
+  if (draft.options != nullptr || draft.when_ended || draft.attempts > 0 || bytes > most_packed) {
+    drafts_.push_back(std::move(draft));
+    return;
+  }
+  task_draft* last = drafts_.empty() ? nullptr : &drafts_.back();
+  if (last == nullptr || !last->pack || !last->pack->has_room_for(bytes) ||
+      last->number + last->pack->count != draft.number) {
+    if (last != nullptr && last->pack) {
+      usual_bytes_ = last->pack->bytes.size();
+    }
+    last = &drafts_.emplace_back();
+    last->number = draft.number;
+    last->pack = task_pack_ref{new task_pack{usual_bytes_}};
+  }
+  last->pack->add(draft.body.view());
 }
 
 std::uint64_t source_core::write(task_draft&& draft) {
@@ -178,10 +199,9 @@ std::uint64_t source_core::write(task_draft&& draft) {
 void source_core::take_written(std::vector<task_draft>&& drafts) noexcept {
   std::unique_lock lock{drafts_mutex_};
   for (task_draft& each : drafts) {
-    draft_bytes_ += each.body.size();
     in_writing_bytes_ -= each.body.size();
     --in_writing_;
-    drafts_.push_back(std::move(each));
+    leave(std::move(each));
   }
   if (sleeps_) {
     sleeps_ = false;
@@ -244,8 +264,8 @@ source_statistics source_core::statistics() const {
   const std::lock_guard lock{mutex_};
   source_statistics known = desk_.statistics();
   const std::lock_guard drafts_lock{drafts_mutex_};
-  known.accepted += drafts_.size();
-  known.waiting += drafts_.size();
+  known.accepted += draft_count_;
+  known.waiting += draft_count_;
   known.refused = refused_;
   known.journal_errors = writer_ ? writer_->failures() : 0;
   return known;
@@ -374,7 +394,7 @@ bool source_core::take_drafts(time_point now) {
       return false;
     }
     drafts_.swap(taken_);
-    held_ += taken_.size();
+    held_ += std::exchange(draft_count_, 0);
     held_bytes_ += std::exchange(draft_bytes_, 0);
   }
   for (task_draft& each : taken_) {
@@ -416,7 +436,7 @@ void source_core::settle() {
     const std::lock_guard drafts_lock{drafts_mutex_};
     held_ = desk_.held();
     held_bytes_ = desk_.held_bytes();
-    held = held_ + drafts_.size();
+    held = held_ + draft_count_;
     if (without_room_ > 0) {
       room_.notify_all();
     }

@@ -81,6 +81,7 @@ class source_core {
   void take_written(std::vector<task_draft>&& drafts) noexcept;
   std::uint64_t write(task_draft&& draft);
   [[nodiscard]] bool has_room(std::size_t bytes) const;
+  void leave(task_draft&& draft);
   void work() noexcept;
   void serve();
   [[nodiscard]] bool receive(time_point now);
@@ -111,8 +112,10 @@ class source_core {
   mutable std::mutex drafts_mutex_;
   std::condition_variable room_;
   std::vector<task_draft> drafts_;
+  std::size_t draft_count_ = 0;  // tasks
   std::size_t draft_bytes_ = 0;
-  std::size_t in_writing_ = 0;  // on their way into the journal
+  std::size_t usual_bytes_ = 0;  // of a pack
+  std::size_t in_writing_ = 0;   // on their way into the journal
   std::size_t in_writing_bytes_ = 0;
   std::size_t held_ = 0;  // the desk's, as far as the thread has told
   std::size_t held_bytes_ = 0;

@@ -59,7 +59,11 @@ void task_desk::add(task_draft&& draft, time_point now) {
   const task_slot which = tasks_.take();
   task_record& record = tasks_[which];
   record.number = draft.number;
-  record.body = std::move(draft.body);
+  record.bodies =
+      draft.pack ? task_bodies{std::move(draft.pack)} : task_bodies{std::move(draft.body)};
+  if (record.count() == 1) {
+    record.bodies.stand_alone();
+  }
   record.attempts = draft.attempts;
   if (draft.options != nullptr || draft.when_ended) {
     record.more = std::make_unique<task_extras>();
@@ -77,9 +81,9 @@ void task_desk::add(task_draft&& draft, time_point now) {
       }
     }
   }
-  ++counts_.accepted;
-  ++held_;
-  held_bytes_ += record.body.size();
+  counts_.accepted += record.count();
+  held_ += record.count();
+  held_bytes_ += record.bodies.size();
   queue_.add(which, now);
   may_deal_ = true;
   if (options_.when_full == full_policy::drop_oldest) {
@@ -89,11 +93,15 @@ void task_desk::add(task_draft&& draft, time_point now) {
 
 void task_desk::drop_oldest(time_point now) {
   while (held_ > 1 && (held_ > options_.limit || held_bytes_ > options_.limit_bytes)) {
-    const task_slot oldest = queue_.oldest();
+    task_slot oldest = queue_.oldest();
     if (oldest == no_slot) {
       return;
     }
-    queue_.remove(oldest);
+    if (tasks_[oldest].count() > 1) {
+      oldest = queue_.take(oldest, 1);
+    } else {
+      queue_.remove(oldest);
+    }
     ++counts_.dropped;
     end(oldest, task_end::dropped, {}, now);
   }
@@ -140,20 +148,20 @@ std::optional<dead_letter> task_desk::take_dead(std::uint64_t number) {
 
 // How attempts end.
 
-task_news& task_desk::tell(task_slot which, task_news::kind what) {
+task_news& task_desk::tell(task_slot which, task_news::kind what, std::uint32_t index) {
   const task_record& record = tasks_[which];
   task_news& said = news_.emplace_back();
   said.what = what;
-  said.number = record.number;
+  said.number = record.number + index;
   said.attempts = record.attempts;
-  said.outcome.id = {id_, record.number};
+  said.outcome.id = {id_, said.number};
   if (record.more != nullptr && what != task_news::kind::tried) {
     said.when_ended = std::move(record.more->when_ended);
   }
   return said;
 }
 
-// Requires: it is neither in the queue nor at a worker.
+// Requires: it is alone in its slot, and neither in the queue nor at a worker.
 void task_desk::end(task_slot which, task_end how, frame&& result, time_point now) {
   const task_record& record = tasks_[which];
   if (has_journal_ || (record.more != nullptr && record.more->when_ended)) {
@@ -166,52 +174,97 @@ void task_desk::end(task_slot which, task_end how, frame&& result, time_point no
 
 void task_desk::release(task_slot which, time_point now) {
   --held_;
-  held_bytes_ -= tasks_[which].body.size();
+  held_bytes_ -= tasks_[which].bodies.size();
   queue_.forget(which, now);
   tasks_.give(which);
   may_deal_ = true;
 }
 
-task_slot task_desk::find(const peer& from, task_ticket ticket) noexcept {
-  const auto which = static_cast<task_slot>(ticket >> 32);
+task_desk::some_tasks task_desk::find(const peer& from, const done_tickets& tickets) noexcept {
+  const auto which = static_cast<task_slot>(tickets.first >> 32);
   if (which >= tasks_.size()) {
     ++counts_.nonsense;
-    return no_slot;
+    return {};
   }
   const task_record& record = tasks_[which];
-  if (record.deal != static_cast<std::uint32_t>(ticket) || !record.is_at_worker()) {
-    ++counts_.late;
-    return no_slot;
+  const std::uint32_t begin = static_cast<std::uint32_t>(tickets.first) - record.deal;
+  if (record.where != task_record::place::working || begin >= record.count()) {
+    counts_.late += tickets.count;
+    return {};
   }
   if (record.link != from.which) {
     ++counts_.nonsense;
-    return no_slot;
+    return {};
   }
-  return which;
+  const std::uint32_t end = std::min<std::uint32_t>(begin + tickets.count, record.count());
+  const task_set found = record.left & first_tasks(end) & ~first_tasks(begin);
+  counts_.late += tickets.count - size_of(found);
+  return {which, found};
 }
 
-void task_desk::detach(peer& from, task_slot which) noexcept {
-  task_record& record = tasks_[which];
-  from.tasks.remove(tasks_, which);
-  record.where = task_record::place::nowhere;
-  --from.working;
-  from.working_bytes -= record.body.size();
-  --working_;
+void task_desk::detach(peer& from, const some_tasks& tasks) noexcept {
+  task_record& record = tasks_[tasks.of];
+  const std::uint32_t count = size_of(tasks.which);
+  for_each_piece(tasks.which, [&](std::uint32_t begin, std::uint32_t end) {
+    from.working_bytes -= record.bodies.size(begin, end);
+  });
+  from.working -= count;
+  working_ -= count;
+  record.left &= ~tasks.which;
+  record.begun &= record.left;
   may_deal_ = true;
+  if (record.left == 0) {
+    from.tasks.remove(tasks_, tasks.of);
+    record.where = task_record::place::nowhere;
+  }
 }
 
-void task_desk::done(peer& from, task_ticket ticket, frame&& result, time_point now) {
-  const task_slot which = find(from, ticket);
-  if (which == no_slot) {
+task_slot task_desk::take_from(peer& from, task_ticket ticket) {
+  const some_tasks found = find(from, {ticket, 1});
+  return found.which == 0 ? no_slot : take_from(from, found.of, first_of(found.which));
+}
+
+task_slot task_desk::take_from(peer& from, task_slot which, std::uint32_t index) {
+  detach(from, {which, one_task(index)});
+  task_slot taken = which;
+  if (tasks_[which].count() > 1) {
+    taken = tasks_.copy(which, index, index + 1);
+    if (tasks_[which].left == 0) {
+      tasks_.give(which);
+    }
+  }
+  tasks_[taken].bodies.stand_alone();
+  return taken;
+}
+
+void task_desk::done(peer& from, const done_tickets& tickets, frame&& result, time_point now) {
+  const some_tasks found = find(from, tickets);
+  const std::uint32_t count = size_of(found.which);
+  if (count == 0) {
     return;
   }
-  detach(from, which);
-  ++from.done;
-  ++counts_.done;
-  end(which, task_end::done, std::move(result), now);
+  const std::uint64_t bytes_before = from.working_bytes;
+  detach(from, found);
+  from.done += count;
+  counts_.done += count;
+  const task_record& record = tasks_[found.of];
+  if (record.count() == 1) {
+    end(found.of, task_end::done, std::move(result), now);
+    return;
+  }
+  held_ -= count;
+  held_bytes_ -= bytes_before - from.working_bytes;
+  if (has_journal_) {
+    for_each(found.which, [&](std::uint32_t index) {
+      tell(found.of, task_news::kind::ended, index).outcome.how = task_end::done;
+    });
+  }
+  if (record.left == 0) {
+    tasks_.give(found.of);
+  }
 }
 
-// Requires: it was detached.
+// Requires: it was detached, and is alone in its slot.
 void task_desk::fail(task_slot which, std::string_view why, time_point now) {
   task_record& record = tasks_[which];
   ++counts_.failures;
@@ -236,7 +289,7 @@ void task_desk::bury(task_slot which, std::string_view why, time_point now) {
   }
   dead_letter letter;
   letter.id = {id_, record.number};
-  letter.body = record.body;
+  letter.body = record.bodies.one(0);
   letter.attempts = record.attempts;
   letter.why = why;
   if (record.more != nullptr) {
@@ -247,8 +300,22 @@ void task_desk::bury(task_slot which, std::string_view why, time_point now) {
 }
 
 void task_desk::give_back(task_slot which) {
-  ++counts_.given_back;
+  counts_.given_back += tasks_[which].count();
   queue_.put_back(which);
+}
+
+// What is left of it goes back, in as few slots as there are pieces of it.
+void task_desk::give_back_rest(peer& from, task_slot which) {
+  const task_set all = tasks_[which].left;
+  detach(from, {which, all});
+  if (all == first_tasks(tasks_[which].count())) {
+    give_back(which);
+    return;
+  }
+  for_each_piece(all, [&](std::uint32_t begin, std::uint32_t end) {
+    give_back(tasks_.copy(which, begin, end));
+  });
+  tasks_.give(which);
 }
 
 // Links.
@@ -305,18 +372,22 @@ void task_desk::part(peer& from, parting how, std::string_view why, time_point n
   bool lacks_suspect = how == parting::lost;
   while (!from.tasks.empty()) {
     const task_slot which = from.tasks.first;
-    task_record& record = tasks_[which];
-    const bool has_begun = record.where == task_record::place::begun && how != parting::left;
-    bool is_to_blame = has_begun;
-    if (!has_begun && lacks_suspect && !is_after(record.deal, from.sent_deal)) {
+    const task_record& record = tasks_[which];
+    const task_set begun = how != parting::left ? record.begun : 0;
+    task_set rest = record.left & ~begun;
+    for_each(begun, [&](std::uint32_t index) { fail(take_from(from, which, index), why, now); });
+    if (lacks_suspect && rest != 0 && !is_after(record.deal, from.sent_deal)) {
       lacks_suspect = false;
-      is_to_blame = std::exchange(record.is_suspect, true);
+      const task_slot suspect = take_from(from, which, first_of(rest));
+      rest &= rest - 1;
+      if (std::exchange(tasks_[suspect].is_suspect, true)) {
+        fail(suspect, why, now);
+      } else {
+        give_back(suspect);
+      }
     }
-    detach(from, which);
-    if (is_to_blame) {
-      fail(which, why, now);
-    } else {
-      give_back(which);
+    if (rest != 0) {
+      give_back_rest(from, which);
     }
   }
   queue_.close_lane(std::exchange(from.lane, nullptr));
@@ -360,8 +431,8 @@ void task_desk::receive(link which, message&& incoming, time_point now) {
   from.has_heard = true;
   std::size_t following = 1;
   while (reader->has_more()) {
-    if (task_ticket ticket = 0; reader->next_done(ticket)) {
-      done(from, ticket, {}, now);
+    if (done_tickets range{}; reader->next_done(range)) {
+      done(from, range, {}, now);
       continue;
     }
     const auto entry = reader->next();
@@ -399,19 +470,18 @@ bool task_desk::take(peer& from, const task_entry& entry, frame&& body, time_poi
       }
       return true;
     case kind::begun:
-      if (const task_slot which = find(from, entry.ticket); which != no_slot) {
-        tasks_[which].where = task_record::place::begun;
+      if (const some_tasks begun = find(from, {entry.ticket, 1}); begun.which != 0) {
+        tasks_[begun.of].begun |= begun.which;
       }
       return true;
     case kind::done:
-      done(from, entry.ticket, std::move(body), now);
+      done(from, {entry.ticket, entry.count}, std::move(body), now);
       return true;
     case kind::ended: {
-      const task_slot which = find(from, entry.ticket);
+      const task_slot which = take_from(from, entry.ticket);
       if (which == no_slot) {
         return true;
       }
-      detach(from, which);
       tasks_[which].is_suspect = false;  // it has spared its worker
       if (entry.how == ending::failed) {
         fail(which, entry.text, now);
@@ -452,7 +522,7 @@ task_desk::peer* task_desk::least_loaded(std::size_t& with_room) noexcept {
   with_room = 0;
   for (peer* const each : workers_) {
     const task_slot next = queue_.next(each->lane);
-    if (next == no_slot || !each->has_room(tasks_[next].body.size())) {
+    if (next == no_slot || !each->has_room(tasks_[next].bodies.size(0, 1))) {
       continue;
     }
     ++with_room;
@@ -486,54 +556,74 @@ void task_desk::deal(time_point now) {
                                       : std::max<std::size_t>(1, queue_.ready() / (2 * with_room));
     task_slot next = queue_.next(to->lane);
     do {
-      give(*to, next, now);
+      const std::uint32_t count = fitting(*to, tasks_[next], left);
+      left -= count;
+      give(*to, queue_.take(next, count), now);
       next = queue_.next(to->lane);
-    } while (--left > 0 && next != no_slot && to->has_room(tasks_[next].body.size()) &&
+    } while (left > 0 && next != no_slot && to->has_room(tasks_[next].bodies.size(0, 1)) &&
              tasks_[next].link != to->which);
   }
 }
 
+// Tasks of a run whose first has room there. Of the others only as many as `most`, and none if each
+// must be looked at by itself.
+std::uint32_t task_desk::fitting(const peer& to, const task_record& run,
+                                 std::size_t most) const noexcept {
+  if (run.count() == 1 || to.largest < most_packed) {
+    return 1;
+  }
+  auto count = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>({run.count(), most, to.credit - to.working}));
+  while (count > 1 && to.working_bytes + run.bodies.size(0, count) > to.credit_bytes) {
+    --count;
+  }
+  return count;
+}
+
+// Requires: it was taken from the queue.
 void task_desk::give(peer& to, task_slot which, time_point now) {
-  queue_.take(which);
   task_record& record = tasks_[which];
-  if (record.body.size() > to.largest) {
-    record.where = task_record::place::nowhere;
-    ++counts_.attempts;
+  const std::uint32_t count = record.count();
+  const std::size_t bytes = record.bodies.size();
+  counts_.attempts += count;
+  if (count == 1 && bytes > to.largest) {
+    record.bodies.stand_alone();
     fail(which, "it is larger than the worker takes", now);
     return;
   }
+  if (deals_ > UINT32_MAX - count) {
+    deals_ = 0;  // tickets of a run count on in these bits alone
+  }
   record.where = task_record::place::working;
   record.link = to.which;
-  record.deal = ++deals_;
+  record.deal = deals_ + 1;
+  record.left = first_tasks(count);
+  deals_ += count;
   to.packed_deal = deals_;
   to.tasks.push_back(tasks_, which);
   to.has_sent = true;
-  ++to.working;
-  to.working_bytes += record.body.size();
-  ++working_;
-  ++counts_.attempts;
-  const task_ticket ticket = std::uint64_t{which} << 32 | record.deal;
-  if (record.more == nullptr && record.attempts == 0 && record.body.size() <= most_packed) {
-    to.packing.add_task(ticket, record.number, record.body.view());
-  } else {
-    task_entry entry;
-    entry.what = task_entry::kind::task;
-    entry.ticket = ticket;
-    entry.id = record.number;
-    entry.attempt = record.attempts + 1;
-    entry.time_left = time_left(record, now);
-    if (record.more != nullptr) {
-      entry.text = record.more->options.key;
-    }
-    entry.body_follows = record.body.size() > most_packed;
-    if (entry.body_follows) {
-      to.following.push_back(record.body);
-      to.following_bytes += record.body.size();
-    } else {
-      entry.body = record.body.view();
-    }
-    to.packing.add(entry);
+  to.working += count;
+  to.working_bytes += bytes;
+  working_ += count;
+  task_entry entry;
+  entry.what = task_entry::kind::task;
+  entry.ticket = std::uint64_t{which} << 32 | record.deal;
+  entry.id = record.number;
+  entry.count = static_cast<std::uint16_t>(count);
+  entry.attempt = record.attempts + 1;
+  entry.time_left = time_left(record, now);
+  if (record.more != nullptr) {
+    entry.text = record.more->options.key;
   }
+  const std::string_view body = count > 1 ? record.bodies.packed() : record.bodies.view(0);
+  entry.body_follows = body.size() > most_packed;
+  if (entry.body_follows) {
+    to.following.push_back(count > 1 ? record.bodies.packed_frame() : record.bodies.one(0));
+    to.following_bytes += body.size();
+  } else {
+    entry.body = body;
+  }
+  to.packing.add(entry);
   if (to.packing.size() + to.following_bytes >= most_batched) {
     seal(to);
   }
@@ -576,13 +666,12 @@ std::optional<message> task_desk::next_message(link which, time_point now) {
 }
 
 std::optional<message> task_desk::next_plain(time_point now) {
-  const task_slot which = queue_.next(nullptr);
+  task_slot which = queue_.next(nullptr);
   if (which == no_slot) {
     return std::nullopt;
   }
-  queue_.take(which);
-  message next{tasks_[which].body};
-  tasks_[which].where = task_record::place::nowhere;
+  which = queue_.take(which, 1);
+  message next{tasks_[which].bodies.one(0)};
   ++counts_.attempts;
   ++counts_.done;
   end(which, task_end::done, {}, now);

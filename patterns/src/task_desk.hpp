@@ -8,6 +8,10 @@
 // lost. Tasks of a key wait for the one in front of them, tasks for a name for the worker of that
 // name, delayed ones for their time.
 //
+// Tasks that were pushed one after another, and want nothing special, are one record: a run, which
+// is dealt and sent as a whole, or as much of it as the worker has room for. Answers are for any of
+// its tasks. What happens to one alone, a failure or a loss, gives that one a record of its own.
+//
 // Attempts: a task whose handler failed is tried again after a growing delay. If a worker is lost,
 // that counts for the tasks that it was known to have begun. The first one after them is a suspect:
 // it may have killed the worker before that could say so, or the worker was dead before it came. If
@@ -38,10 +42,12 @@
 
 namespace parley::detail {
 
-// A task as it was pushed.
+// A task as it was pushed; or a run of them: pack instead of a body, and nothing but the number of
+// the first.
 struct task_draft {
   std::uint64_t number = 0;
   frame body;
+  task_pack_ref pack{};
   std::unique_ptr<task_options> options;  // null: as usual
   std::function<void(task_outcome&&)> when_ended;
   std::uint32_t attempts = 0;  // that failed before the source was restarted
@@ -168,23 +174,35 @@ class task_desk {
 
   void deal(time_point now);
   [[nodiscard]] peer* least_loaded(std::size_t& with_room) noexcept;
+  [[nodiscard]] std::uint32_t fitting(const peer& to, const task_record& run,
+                                      std::size_t most) const noexcept;
   void give(peer& to, task_slot which, time_point now);
   void pack(peer& to, task_slot which, time_point now);
   void seal(peer& to);
   [[nodiscard]] std::optional<message> next_plain(time_point now);
 
-  // The task of that ticket, if it is there; otherwise counts it.
-  [[nodiscard]] task_slot find(const peer& from, task_ticket ticket) noexcept;
-  void detach(peer& from, task_slot which) noexcept;
-  void done(peer& from, task_ticket ticket, frame&& result, time_point now);
+  // Those of that run.
+  struct some_tasks {
+    task_slot of = no_slot;
+    task_set which = 0;
+  };
+  // The tasks of those tickets that are there; counts the others.
+  [[nodiscard]] some_tasks find(const peer& from, const done_tickets& tickets) noexcept;
+  // They are at their worker no more.
+  void detach(peer& from, const some_tasks& tasks) noexcept;
+  // The one task of that ticket, detached, in a slot of its own; no_slot: it is not there.
+  [[nodiscard]] task_slot take_from(peer& from, task_ticket ticket);
+  [[nodiscard]] task_slot take_from(peer& from, task_slot which, std::uint32_t index);
+  void done(peer& from, const done_tickets& tickets, frame&& result, time_point now);
   void fail(task_slot which, std::string_view why, time_point now);
   void bury(task_slot which, std::string_view why, time_point now);
   void give_back(task_slot which);
+  void give_back_rest(peer& from, task_slot which);
   void keep_dead(dead_letter&& letter);
   void drop_oldest(time_point now);
   void end(task_slot which, task_end how, frame&& result, time_point now);
   void release(task_slot which, time_point now);
-  task_news& tell(task_slot which, task_news::kind what);
+  task_news& tell(task_slot which, task_news::kind what, std::uint32_t index = 0);
   void look(time_point now);
 
   const source_options& options_;

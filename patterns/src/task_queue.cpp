@@ -76,6 +76,25 @@ void task_queue::put_off(task_slot which, time_point until) {
   }
 }
 
+task_slot task_queue::take_some(task_slot which, std::uint32_t count) {
+  const task_slot taken = tasks_.copy(which, 0, count);
+  task_record& rest = tasks_[which];
+  if (rest.where == place::again) {
+    lane_of(rest).again.erase(rank(rest));
+  }
+  rest.bodies.drop_front(count);
+  rest.number += count;
+  ready_ -= count;
+  if (rest.where == place::again) {
+    lane_of(rest).again.emplace(rank(rest), which);
+  }
+  if (knows_oldest_) {
+    ages_.remove(which);
+    ages_.add(which, static_cast<slot_heap::key>(rest.number));
+  }
+  return taken;
+}
+
 void task_queue::remove(task_slot which) noexcept {
   task_record& record = tasks_[which];
   switch (record.where) {

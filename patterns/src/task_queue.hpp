@@ -60,9 +60,13 @@ class task_queue {
   // One that was taken; or not before its time.
   void put_back(task_slot which);
   void put_off(task_slot which, time_point until);
-  // It leaves for a worker. Requires: it is `next` for somebody.
-  void take(task_slot which) noexcept {
+  // It leaves for a worker, of a run so many at most: then in a slot of their own, while the others
+  // wait on. Requires: it is `next` for somebody, or oldest and a run.
+  [[nodiscard]] task_slot take(task_slot which, std::uint32_t most = most_in_run) {
     task_record& record = tasks_[which];
+    if (record.count() > most) {
+      return take_some(which, most);
+    }
     leave_lane(which, record);
     if (record.more != nullptr) {
       timers_.remove(which);
@@ -70,8 +74,9 @@ class task_queue {
     if (knows_oldest_) {
       ages_.remove(which);
     }
+    return which;
   }
-  // Requires: it waits. Forget it afterwards.
+  // Requires: it waits, and is no run. Forget it afterwards.
   void remove(task_slot which) noexcept;
   // It ends: the next one of its key comes up. Requires: it waits no more.
   void forget(task_slot which, time_point now);
@@ -129,19 +134,19 @@ class task_queue {
     lane.lists[record.priority].push_back(tasks_, which);
     lane.filled |= 1U << record.priority;
     record.where = place::ready;
-    ++ready_;
+    ready_ += record.count();
   }
   void enter_again(task_slot which, task_record& record) {
     lane_of(record).again.emplace(rank(record), which);
     record.where = place::again;
-    ++ready_;
+    ready_ += record.count();
   }
   void leave_lane(task_slot which, task_record& record) noexcept {
     task_lane& lane = lane_of(record);
     if (record.where == place::again) [[unlikely]] {
       lane.again.erase(rank(record));
       record.where = place::nowhere;
-      --ready_;
+      ready_ -= record.count();
       return;
     }
     task_list& list = lane.lists[record.priority];
@@ -150,8 +155,9 @@ class task_queue {
       lane.filled &= ~(1U << record.priority);
     }
     record.where = place::nowhere;
-    --ready_;
+    ready_ -= record.count();
   }
+  [[nodiscard]] task_slot take_some(task_slot which, std::uint32_t count);
   void enter(task_slot which, task_record& record, bool is_new, time_point now);
   void delay(task_slot which, task_record& record, time_point until);
   void set_timer(task_slot which, time_point at);

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MPL-2.0
 //
-// The tasks that a source holds, each in a slot, and lists of slots. Slots are used again, the last
-// one first: its memory is warm. One thread at a time.
+// The tasks that a source holds, in slots, and lists of slots. A slot has a run of tasks that go
+// the same way, up to 64 that were pushed one after another and want nothing special, or a single
+// one. Slots are used again, the last one first: its memory is warm. One thread at a time.
 #pragma once
 
 #include <parley/frame.hpp>
 #include <parley/task.hpp>
+
+#include "task_pack.hpp"
+#include "task_set.hpp"
 
 #include <cassert>
 #include <chrono>
@@ -44,25 +48,25 @@ struct task_record {
     behind,   // another one of its key
     delayed,  // until its time
     working,  // at a worker
-    begun,    // there, and known to have begun
   };
 
-  frame body;
-  std::uint64_t number = 0;
+  task_bodies bodies;
+  std::uint64_t number = 0;  // of the first; the others' follow
   std::unique_ptr<task_extras> more;
   // In the list of those who are at the same place.
   task_slot next = no_slot;
   task_slot previous = no_slot;
-  std::uint32_t deal = 0;      // of the last attempt: a part of its ticket
+  std::uint32_t deal = 0;      // of the last attempt: a part of its ticket; the others' follow
   std::uint32_t link = 0;      // who has it; if nobody, who gave it back
   std::uint32_t attempts = 0;  // that failed
   place where = place::nowhere;
   std::uint8_t priority = 0;
   bool is_suspect = false;  // may have killed the worker that had it last
+  // At a worker: those that are, and of them those known to have begun.
+  task_set left = 0;
+  task_set begun = 0;
 
-  [[nodiscard]] bool is_at_worker() const noexcept {
-    return where == place::working || where == place::begun;
-  }
+  [[nodiscard]] std::uint32_t count() const noexcept { return bodies.count(); }
 };
 
 class task_slab {
@@ -91,15 +95,27 @@ class task_slab {
   }
   void give(task_slot which) noexcept {
     task_record& record = (*this)[which];
-    record.body = frame{};
+    record.bodies = task_bodies{};
     record.more.reset();
     record.link = 0;
     record.attempts = 0;
     record.where = task_record::place::nowhere;
     record.priority = 0;
     record.is_suspect = false;
+    record.left = record.begun = 0;
     record.next = spare_;
     spare_ = which;
+  }
+  // A slot of their own for some tasks of that run, which are at no place yet; the run is left as
+  // it is.
+  [[nodiscard]] task_slot copy(task_slot which, std::uint32_t begin, std::uint32_t end) {
+    const task_slot made = take();
+    task_record& record = (*this)[made];
+    const task_record& from = (*this)[which];
+    record.bodies = from.bodies.some(begin, end);
+    record.number = from.number + begin;
+    record.link = from.link;
+    return made;
   }
 
  private:

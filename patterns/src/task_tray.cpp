@@ -35,8 +35,6 @@ task_entry make(kind what, task_ticket ticket = 0) noexcept {
   return made;
 }
 
-task_ticket ticket_of(const held_task& which) noexcept { return which.ticket; }
-
 held_task::time_point after(held_task::time_point now, std::uint64_t microseconds) noexcept {
   constexpr std::uint64_t most = 86'400'000'000ULL * 365 * 100;
   return microseconds >= most ? held_task::time_point::max()
@@ -104,9 +102,11 @@ task_tray::task_tray(const worker_options& options, std::uint64_t id)
     : options_{options}, id_{id} {}
 
 task_tray::~task_tray() {
-  while (held_task* const each = waiting_.first()) {
-    waiting_.remove(*each);
-    pool_.give(*each);
+  for (row_of<task_run>* const row : {&waiting_, &spare_}) {
+    while (task_run* const each = row->first()) {
+      row->remove(*each);
+      delete each;
+    }
   }
 }
 
@@ -149,10 +149,10 @@ void task_tray::lost(link which, time_point now) {
 
 // Nobody waits for their answers.
 void task_tray::forget_tasks(task_peer& of) {
-  for (held_task* each = waiting_.first(); each != nullptr;) {
-    held_task& which = *std::exchange(each, each->next);
-    if (which.from == &of) {
-      drop_waiting(which);
+  for (task_run* each = waiting_.first(); each != nullptr;) {
+    task_run& run = *std::exchange(each, each->next);
+    if (run.from == &of) {
+      drop_waiting(run, run.left);
     }
   }
   for (const task_row* row : {&begun_, &told_}) {
@@ -199,15 +199,7 @@ void task_tray::receive(link which, message&& incoming, time_point now) {
   }
   std::vector<task_ticket> cancelled;
   std::size_t next_body = 1;
-  usual_task usual;
   while (reader->has_more()) {
-    if (from != nullptr && from->id != 0 && reader->next_task(usual)) {
-      if (held_task* const added = admit(*from, usual.ticket, usual.number, now)) {
-        added->body = frame{usual.body};
-        enqueue(*added, now);
-      }
-      continue;
-    }
     const auto entry = reader->next();
     if (!entry || (entry->body_follows && next_body == incoming.size())) {
       ++counts_.nonsense;
@@ -226,7 +218,12 @@ void task_tray::receive(link which, message&& incoming, time_point now) {
     if (entry->what == kind::cancel) {
       cancelled.push_back(entry->ticket);
     } else {
-      read(*from, *entry, entry->body_follows ? std::move(incoming[next_body++]) : frame{}, now);
+      frame body = entry->body_follows ? std::move(incoming[next_body++]) : frame{entry->body};
+      if (entry->what == kind::task && entry->count > 1 && !is_run(body.view(), entry->count)) {
+        ++counts_.nonsense;
+        break;
+      }
+      read(*from, *entry, std::move(body), now);
     }
   }
   if (next_body < incoming.size() && from != nullptr && !reader->has_more()) {
@@ -285,45 +282,51 @@ void task_tray::greet(task_peer& from, std::uint64_t id, time_point now) {
 }
 
 void task_tray::add(task_peer& from, const task_entry& entry, frame&& body, time_point now) {
-  held_task* const added = admit(from, entry.ticket, entry.id, now);
+  task_run* const added = admit(from, entry, now);
   if (added == nullptr) {
     return;
   }
   added->attempt = std::max(entry.attempt, 1U);
   added->key = entry.text;
-  added->body = entry.body_follows ? std::move(body) : frame{entry.body};
   if (entry.time_left > 0) {
     added->deadline = after(now, entry.time_left);
     next_deadline_ = std::min(next_deadline_, added->deadline);
     look_at(next_deadline_);
   }
-  enqueue(*added, now);
+  enqueue(*added, std::move(body), now);
 }
 
-// A task that came, to be filled in; null: there will be none.
-held_task* task_tray::admit(task_peer& from, task_ticket ticket, std::uint64_t number,
-                            time_point now) {
-  if (!from.is_plain && from.held() >= 2 * options_.credit) {
+// Tasks that came, to be filled in; null: there will be none.
+task_run* task_tray::admit(task_peer& from, const task_entry& entry, time_point now) {
+  if (!from.is_plain && from.held() + entry.count > 2 * options_.credit) {
     ++counts_.nonsense;
     return nullptr;
   }
-  ++counts_.received;
+  counts_.received += entry.count;
   if (is_closing_) {
-    ++counts_.given_back;
-    if (!from.is_plain) {
-      task_entry back = make(kind::ended, ticket);
+    counts_.given_back += entry.count;
+    for (task_ticket each = entry.ticket; !from.is_plain && each != entry.ticket + entry.count;
+         ++each) {
+      task_entry back = make(kind::ended, each);
       back.how = ending::given_back;
       answer(from, back, {}, now);
     }
     return nullptr;
   }
-  held_task& added = pool_.take();
-  added.id = {from.is_plain ? 0 : from.id, number};
-  added.attempt = 1;
-  added.from = &from;
-  added.ticket = ticket;
-  added.deadline = time_point::max();
-  return &added;
+  task_run* added = spare_.first();
+  if (added != nullptr) {
+    spare_.remove(*added);
+  } else {
+    added = new task_run;
+  }
+  added->count = entry.count;
+  added->left = first_tasks(entry.count);
+  added->id = {from.is_plain ? 0 : from.id, entry.id};
+  added->ticket = entry.ticket;
+  added->attempt = 1;
+  added->deadline = time_point::max();
+  added->from = &from;
+  return added;
 }
 
 void task_tray::receive_plain(task_peer& from, message&& incoming, time_point now) {
@@ -331,20 +334,25 @@ void task_tray::receive_plain(task_peer& from, message&& incoming, time_point no
     ++counts_.nonsense;
     return;
   }
-  if (held_task* const added = admit(from, 0, ++plain_count_, now)) {
-    added->body = std::move(incoming[0]);
+  task_entry words = make(kind::task);
+  words.id = ++plain_count_;
+  if (task_run* const added = admit(from, words, now)) {
     ++plain_waiting_;
-    enqueue(*added, now);
+    enqueue(*added, std::move(incoming[0]), now);
   }
 }
 
-void task_tray::enqueue(held_task& added, time_point now) {
-  added.at = held_task::place::waiting;
+void task_tray::enqueue(task_run& added, frame&& bodies, time_point now) {
+  added.bodies = std::move(bodies);
+  added.unread = added.bodies.view();
+  added.next_body = 0;
   waiting_.push_back(added);
   task_peer& from = *added.from;
-  ++from.waiting;
+  from.waiting += added.count;
   from.most_held = std::max(from.most_held, from.held());
-  if (waiting_.size() == 1) {
+  const bool are_first = waiting_count_ == 0;
+  waiting_count_ += added.count;
+  if (are_first) {
     found_nothing_ = false;
     count_idle(now);
   }
@@ -356,18 +364,20 @@ void task_tray::cancel(const std::vector<task_ticket>& tickets, task_peer& of) {
   }
   std::vector<task_ticket> sorted{tickets};
   std::sort(sorted.begin(), sorted.end());
-  const auto is_meant = [&](const held_task& each) {
-    return each.from == &of && std::binary_search(sorted.begin(), sorted.end(), ticket_of(each));
+  const auto is_meant = [&](const task_peer* from, task_ticket ticket) {
+    return from == &of && std::binary_search(sorted.begin(), sorted.end(), ticket);
   };
-  for (held_task* each = waiting_.first(); each != nullptr;) {
-    held_task& which = *std::exchange(each, each->next);
-    if (is_meant(which)) {
-      drop_waiting(which);
-    }
+  for (task_run* each = waiting_.first(); each != nullptr;) {
+    task_run& run = *std::exchange(each, each->next);
+    task_set meant = 0;
+    for_each(run.left, [&](std::uint32_t index) {
+      meant |= is_meant(run.from, run.ticket + index) ? one_task(index) : 0;
+    });
+    drop_waiting(run, meant);
   }
   for (const task_row* row : {&begun_, &told_}) {
     for (held_task* each = row->first(); each != nullptr; each = each->next) {
-      if (is_meant(*each)) {
+      if (is_meant(each->from, each->ticket)) {
         each->from = nullptr;
         --of.working;
         ask_to_stop(*each);
@@ -376,14 +386,26 @@ void task_tray::cancel(const std::vector<task_ticket>& tickets, task_peer& of) {
   }
 }
 
-// Of one that nobody has begun: as if it had never come.
-void task_tray::drop_waiting(held_task& which) noexcept {
-  waiting_.remove(which);
-  --which.from->waiting;
-  plain_waiting_ -= which.from->is_plain ? 1 : 0;
-  which.at = held_task::place::nowhere;
-  ++counts_.given_back;
-  pool_.give(which);
+void task_tray::wait_no_more(task_run& of, task_set which) noexcept {
+  const std::uint32_t count = size_of(which);
+  waiting_count_ -= count;
+  of.from->waiting -= count;
+  plain_waiting_ -= of.from->is_plain ? count : 0;
+  of.left &= ~which;
+  if (of.left == 0) {
+    waiting_.remove(of);
+    of.bodies = frame{};
+    of.key.clear();
+    spare_.push_back(of);
+  }
+}
+
+// Of some that nobody has begun: as if they had never come.
+void task_tray::drop_waiting(task_run& of, task_set which) noexcept {
+  counts_.given_back += size_of(which);
+  if (which != 0) {
+    wait_no_more(of, which);
+  }
 }
 
 void task_tray::ask_to_stop(held_task& which) {
@@ -396,39 +418,58 @@ void task_tray::ask_to_stop(held_task& which) {
 // The program.
 
 held_task* task_tray::take(time_point now) {
-  while (held_task* const next = waiting_.first()) {
+  while (task_run* const next = waiting_.first()) {
     if (next->deadline <= now) [[unlikely]] {
       expire(*next, now);
       continue;
     }
-    waiting_.remove(*next);
-    task_peer& from = *next->from;
-    --from.waiting;
-    ++from.working;
-    plain_waiting_ -= from.is_plain ? 1 : 0;
-    next->at = held_task::place::begun;
-    next->began = now;
-    next->lease = options_.lease.count() > 0 ? now + options_.lease : time_point::max();
-    begun_.push_back(*next);
-    if (begun_.size() == 1) {
-      look_at(std::min(now + telling, next->lease));
-    }
-    most_working_ = std::max(most_working_, working());
-    if (waiting_.size() == 0) {
+    held_task& taken = begin(*next, now);
+    if (waiting_count_ == 0) {
       count_idle(now);
     }
-    return next;
+    return &taken;
   }
   found_nothing_ = true;
   count_idle(now);
   return nullptr;
 }
 
-void task_tray::expire(held_task& which, time_point now) {
+// The next of a run.
+held_task& task_tray::begin(task_run& of, time_point now) {
+  held_task& begun = pool_.take();
+  const std::uint32_t index = first_of(of.left);
+  begun.id = {of.id.source, of.id.number + index};
+  begun.attempt = of.attempt;
+  begun.ticket = of.ticket + index;
+  begun.from = of.from;
+  if (of.count == 1) {
+    begun.body = std::move(of.bodies);
+    begun.key = std::move(of.key);
+  } else {
+    std::string_view body;
+    for (; of.next_body <= index; ++of.next_body) {
+      static_cast<void>(next_body(of.unread, body));  // it is a run
+    }
+    begun.body.assign(body.data(), body.size());
+  }
+  begun.at = held_task::place::begun;
+  begun.began = now;
+  begun.lease = options_.lease.count() > 0 ? now + options_.lease : time_point::max();
+  begun_.push_back(begun);
+  if (begun_.size() == 1) {
+    look_at(std::min(now + telling, begun.lease));
+  }
+  most_working_ = std::max(most_working_, working());
+  ++of.from->working;
+  wait_no_more(of, one_task(index));
+  return begun;
+}
+
+void task_tray::expire(task_run& which, time_point now) {
   task_entry words = make(kind::ended, which.ticket);
   words.how = ending::expired;
   task_peer& from = *which.from;
-  drop_waiting(which);
+  drop_waiting(which, which.left);
   answer(from, words, {}, now);
 }
 
@@ -520,7 +561,6 @@ held_task& task_tray::take_over(held_task& which) {
   made.at = which.at;
   made.from = which.from;
   made.ticket = which.ticket;
-  made.deadline = which.deadline;
   made.began = which.began;
   made.lease = which.lease;
   task_row& row = which.at == held_task::place::begun ? begun_ : told_;
@@ -573,7 +613,7 @@ void task_tray::owe(task_peer& to, time_point now) noexcept {
   if (to.out.size() + to.body_bytes >= most_together) {
     to.cut();
   }
-  if (waiting_.size() == 0 || 2 * to.owed >= to.said_credit) {
+  if (waiting_count_ == 0 || 2 * to.owed >= to.said_credit) {
     press(to);
   } else if (first_answer_ == time_point::max()) {
     first_answer_ = now;
@@ -695,8 +735,8 @@ void task_tray::end_leases(time_point now) {
 void task_tray::drop_expired(time_point now) {
   if (next_deadline_ <= now) {
     next_deadline_ = time_point::max();
-    for (held_task* each = waiting_.first(); each != nullptr;) {
-      held_task& which = *std::exchange(each, each->next);
+    for (task_run* each = waiting_.first(); each != nullptr;) {
+      task_run& which = *std::exchange(each, each->next);
       if (which.deadline <= now) {
         expire(which, now);
       } else {
@@ -726,16 +766,19 @@ void task_tray::look_after(task_peer& of, time_point now) {
 }
 
 void task_tray::give_back(task_peer& of, time_point now) {
-  for (held_task* each = waiting_.first(); each != nullptr;) {
-    held_task& which = *std::exchange(each, each->next);
-    if (which.from == &of) {
-      task_entry words = make(kind::ended, which.ticket);
-      words.how = ending::given_back;
-      drop_waiting(which);
-      if (!of.is_plain) {
-        answer(of, words, {}, now);
-      }
+  for (task_run* each = waiting_.first(); each != nullptr;) {
+    task_run& run = *std::exchange(each, each->next);
+    if (run.from != &of) {
+      continue;
     }
+    const task_ticket first = run.ticket;
+    const task_set all = run.left;
+    drop_waiting(run, all);
+    for_each(of.is_plain ? 0 : all, [&](std::uint32_t index) {
+      task_entry words = make(kind::ended, first + index);
+      words.how = ending::given_back;
+      answer(of, words, {}, now);
+    });
   }
 }
 
@@ -791,7 +834,7 @@ task_tray::duration task_tray::idle_until(time_point now) const noexcept {
 void task_tray::count_idle(time_point now) noexcept {
   idle_time_ = idle_until(now);
   idle_since_ = now;
-  is_idle_ = waiting_.size() == 0 && (idle_threads_ > 0 || found_nothing_);
+  is_idle_ = waiting_count_ == 0 && (idle_threads_ > 0 || found_nothing_);
 }
 
 std::size_t task_tray::wanted() const noexcept {
@@ -843,7 +886,7 @@ void task_tray::review(task_peer& of, time_point now) {
 
 worker_statistics task_tray::statistics() const {
   worker_statistics known = counts_;
-  known.waiting = waiting_.size();
+  known.waiting = waiting_count_;
   known.working = working();
   known.sources = static_cast<std::size_t>(std::count_if(
       peers_.begin(), peers_.end(), [](const auto& each) { return each.second->is_here; }));

@@ -73,7 +73,7 @@ class task_tray {
 
   // The next task to be done, begun now; null: there is none. The caller's, until release.
   [[nodiscard]] held_task* take(time_point now);
-  [[nodiscard]] std::size_t waiting() const noexcept { return waiting_.size(); }
+  [[nodiscard]] std::size_t waiting() const noexcept { return waiting_count_; }
   [[nodiscard]] std::size_t working() const noexcept { return begun_.size() + told_.size(); }
   // So many threads wait for a task.
   void idle(std::size_t threads, time_point now);
@@ -107,18 +107,19 @@ class task_tray {
   void read(task_peer& from, const task_entry& entry, frame&& body, time_point now);
   void greet(task_peer& from, std::uint64_t id, time_point now);
   void add(task_peer& from, const task_entry& entry, frame&& body, time_point now);
-  [[nodiscard]] held_task* admit(task_peer& from, task_ticket ticket, std::uint64_t number,
-                                 time_point now);
+  [[nodiscard]] task_run* admit(task_peer& from, const task_entry& entry, time_point now);
   void receive_plain(task_peer& from, message&& incoming, time_point now);
-  void enqueue(held_task& added, time_point now);
+  void enqueue(task_run& added, frame&& bodies, time_point now);
   void cancel(const std::vector<task_ticket>& tickets, task_peer& of);
   void forget_tasks(task_peer& of);
   void give_back(task_peer& of, time_point now);
 
   // Takes it out of its row: it has ended.
   void retire(held_task& which, time_point now) noexcept;
-  void drop_waiting(held_task& which) noexcept;
-  void expire(held_task& which, time_point now);
+  [[nodiscard]] held_task& begin(task_run& of, time_point now);
+  void wait_no_more(task_run& of, task_set which) noexcept;
+  void drop_waiting(task_run& of, task_set which) noexcept;
+  void expire(task_run& which, time_point now);
   void ask_to_stop(held_task& which);
   void answer(task_peer& to, const task_entry& entry, frame&& body, time_point now);
   void answer_ended(held_task& which, task_entry::ending how, std::string_view why, time_point now);
@@ -142,9 +143,11 @@ class task_tray {
   task_pool pool_;
 
   std::unordered_map<link, std::unique_ptr<task_peer>> peers_;
-  task_row waiting_;
-  task_row begun_;  // in the order of their beginning, and so of their leases
-  task_row told_;   // in the order of their leases
+  row_of<task_run> waiting_;
+  std::size_t waiting_count_ = 0;  // tasks
+  row_of<task_run> spare_;         // to be used again
+  task_row begun_;                 // in the order of their beginning, and so of their leases
+  task_row told_;                  // in the order of their leases
 
   bool should_send_ = false;
   time_point first_answer_ = time_point::max();  // of those that gather

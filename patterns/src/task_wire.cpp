@@ -11,7 +11,7 @@ namespace {
 // And the version.
 constexpr std::string_view head{"PT\1", 3};
 
-// On the wire `done` is a run of tickets; a task that has a result has an entry of its own.
+// On the wire `done` is some ranges of tickets; a task that has a result has an entry of its own.
 constexpr std::uint8_t result_mark = 7;
 
 // Of task and result: what is there besides, in this order.
@@ -19,6 +19,7 @@ constexpr std::uint8_t follows = 1;
 constexpr std::uint8_t has_attempt = 2;
 constexpr std::uint8_t has_time_left = 4;
 constexpr std::uint8_t has_key = 8;
+constexpr std::uint8_t has_count = 16;  // of task, and alone but for follows
 
 // The longest of what an entry has besides text and body.
 constexpr std::size_t most_numbers = 64;
@@ -46,6 +47,16 @@ void task_writer::begin_run() {
   run_ = 0;
 }
 
+void task_writer::add_range(const done_tickets& range) {
+  if (run_at_ == 0 || run_ == 0xffff) {
+    begin_run();
+  }
+  put_number(put_number(more_room(wire::done_range), range.first), range.count);
+  put_number(bytes_.get() + run_at_, ++run_);
+  next_done_ = range.first + range.count;
+  last_count_ = range.count;
+}
+
 void task_writer::grow(std::size_t size) {
   const std::size_t capacity = std::max({std::size_t{256}, 2 * capacity_, size_ + size});
   std::unique_ptr<char[]> grown{new char[capacity]};
@@ -60,11 +71,13 @@ void task_writer::add(const task_entry& entry) {
   using kind = task_entry::kind;
   assert(entry.text.size() <= longest_task_text || entry.what == kind::ended);
   assert(entry.body_follows || entry.body.size() <= most_packed);
+  assert(entry.count == 1 || entry.what == kind::done ||
+         (entry.attempt == 1 && entry.time_left == 0 && entry.text.empty()));
   const std::string_view text = entry.text.substr(0, longest_task_text);
   const std::size_t most =
       most_numbers + text.size() + (entry.body_follows ? 0 : entry.body.size());
   if (entry.what == kind::done && !entry.body_follows && entry.body.empty()) {
-    add_done(entry.ticket);
+    entry.count == 1 ? add_done(entry.ticket) : add_range({entry.ticket, entry.count});
     return;
   }
   char* at = room(most);
@@ -104,7 +117,8 @@ void task_writer::add(const task_entry& entry) {
       at = put_number(at, static_cast<std::uint8_t>((entry.body_follows ? follows : 0) |
                                                     (entry.attempt != 1 ? has_attempt : 0) |
                                                     (entry.time_left > 0 ? has_time_left : 0) |
-                                                    (text.empty() ? 0 : has_key)));
+                                                    (text.empty() ? 0 : has_key) |
+                                                    (entry.count != 1 ? has_count : 0)));
       at = put_number(at, entry.ticket);
       at = put_number(at, entry.id);
       if (entry.attempt != 1) {
@@ -115,6 +129,9 @@ void task_writer::add(const task_entry& entry) {
       }
       if (!text.empty()) {
         at = put_text(at, text);
+      }
+      if (entry.count != 1) {
+        at = put_number(at, entry.count);
       }
       at = put_body(at, entry);
       break;
@@ -132,6 +149,13 @@ frame task_writer::take() {
   return made;
 }
 
+bool is_run(std::string_view bodies, std::size_t count) noexcept {
+  std::string_view each;
+  for (; count > 0 && next_body(bodies, each); --count) {
+  }
+  return count == 0 && bodies.empty();
+}
+
 std::optional<task_reader> task_reader::open(std::string_view bytes) noexcept {
   if (!bytes.starts_with(head)) {
     return std::nullopt;
@@ -142,8 +166,10 @@ std::optional<task_reader> task_reader::open(std::string_view bytes) noexcept {
 std::optional<task_entry> task_reader::next() noexcept {
   using kind = task_entry::kind;
   task_entry entry;
-  if (next_done(entry.ticket)) {
+  if (done_tickets range{}; next_done(range)) {
     entry.what = kind::done;
+    entry.ticket = range.first;
+    entry.count = range.count;
     return entry;
   }
   // Until it is known to be good.
@@ -194,6 +220,12 @@ std::optional<task_entry> task_reader::next() noexcept {
       if ((flags & has_key) != 0) {
         read.text<std::uint16_t>(entry.text);
       }
+      if ((flags & has_count) != 0) {
+        read(entry.count);
+        if ((flags & ~(has_count | follows)) != 0 || entry.count < 2 || entry.count > most_in_run) {
+          return std::nullopt;
+        }
+      }
       break;
     case kind::leave:
     case kind::beat:
@@ -202,7 +234,7 @@ std::optional<task_entry> task_reader::next() noexcept {
       return std::nullopt;
   }
   if (entry.what == kind::task || entry.what == kind::done) {
-    const int known = entry.what == kind::task ? 15 : follows;
+    const int known = entry.what == kind::task ? 31 : follows;
     if ((flags & ~known) != 0) {
       return std::nullopt;
     }

@@ -33,12 +33,12 @@ struct task_entry {
                  // credit_bytes, largest
     credit = 2,  // what it wants from now on
     begun = 3,   // ticket: somebody works on it, and has for a while
-    done = 4,    // ticket; body: the result
+    done = 4,    // ticket, and count - 1 behind it; of one alone, body: the result
     ended = 5,   // ticket, how, text: otherwise
     leave = 6,   // it goes, and has nothing any more
     // Of a source.
     source = 16,  // id
-    task = 17,    // ticket, number, attempt, time_left, key, body
+    task = 17,    // ticket, number, attempt, time_left, key, body; or a run of tasks: see count
     cancel = 18,  // ticket: nobody waits for it any more
     // Of both: I am alive. A source asks, a worker answers.
     beat = 32,
@@ -55,6 +55,9 @@ struct task_entry {
   bool body_follows = false;  // it is a frame of its own, in the order of the entries
   task_ticket ticket = 0;
   std::uint64_t id = 0;  // of the worker or source; task: its number
+  // Of tasks with tickets and numbers in a row. Where it is not 1, a task's body is all their
+  // bodies, packed.
+  std::uint16_t count = 1;
   std::uint32_t attempt = 1;
   std::uint64_t time_left = 0;  // microseconds until the deadline; 0: none
   std::uint32_t credit = 0;
@@ -66,23 +69,41 @@ struct task_entry {
 
 // Bodies up to this size are packed among the entries, others follow.
 inline constexpr std::size_t most_packed = 2048;
+// Tasks in a run.
+inline constexpr std::size_t most_in_run = 64;
 // Of a name and a key; a longer reason is cut.
 inline constexpr std::size_t longest_task_text = 0xffff;
 
 namespace wire {
 
-// Octets of a usual task's entry in front of its body, and of an entry for done tasks in front of
-// their tickets.
-inline constexpr std::size_t task_head = 1 + 1 + 8 + 8 + 4;
+// Octets of an entry for done tasks in front of its ranges, and of a range; and of a body in a run
+// in front of it.
 inline constexpr std::size_t done_head = 1 + 2;
+inline constexpr std::size_t done_range = 8 + 2;
+inline constexpr std::size_t body_head = 4;
 
 }  // namespace wire
 
-// Nearly all tasks: the first attempt at one without key or deadline, its body packed.
-struct usual_task {
-  task_ticket ticket;
-  std::uint64_t number;
-  std::string_view body;
+// The next of the bodies of a run; false: there is none, or it is cut short.
+[[nodiscard]] inline bool next_body(std::string_view& left, std::string_view& into) noexcept {
+  if (left.size() < wire::body_head) {
+    return false;
+  }
+  const auto size = number_at<std::uint32_t>(left.data());
+  if (left.size() - wire::body_head < size) {
+    return false;
+  }
+  into = left.substr(wire::body_head, size);
+  left.remove_prefix(wire::body_head + size);
+  return true;
+}
+// Whether that is a run of so many.
+[[nodiscard]] bool is_run(std::string_view bodies, std::size_t count) noexcept;
+
+// Done tasks with tickets in a row.
+struct done_tickets {
+  task_ticket first;
+  std::uint16_t count;
 };
 
 // Makes a frame of entries.
@@ -94,25 +115,16 @@ class task_writer {
   // Requires: its name or key is no longer than longest_task_text; its body follows, or is no
   // longer than most_packed.
   void add(const task_entry& entry);
-  // As an entry `task`, in less time. Requires: the body is no longer than most_packed.
-  void add_task(task_ticket ticket, std::uint64_t number, std::string_view body) {
-    assert(body.size() <= most_packed);
-    char* at = room(wire::task_head + body.size());
-    *at++ = static_cast<char>(task_entry::kind::task);
-    *at++ = 0;
-    at = put_number(at, ticket);
-    at = put_number(at, number);
-    at = put_number(at, static_cast<std::uint32_t>(body.size()));
-    std::memcpy(at, body.data(), body.size());
-  }
   // As an entry `done` without a result, in less time.
   void add_done(task_ticket ticket) {
-    if (run_at_ == 0 || run_ == 0xffff) {
-      begin_run();
+    if (run_at_ != 0 && ticket == next_done_ && last_count_ < 0xffff) [[likely]] {
+      ++next_done_;
+      put_number(bytes_.get() + size_ - sizeof last_count_, ++last_count_);
+      return;
     }
-    put_number(more_room(sizeof ticket), ticket);
-    put_number(bytes_.get() + run_at_, ++run_);
+    add_range({ticket, 1});
   }
+  void add_range(const done_tickets& range);
 
   // Then it is empty.
   [[nodiscard]] frame take();
@@ -141,9 +153,12 @@ class task_writer {
   std::unique_ptr<char[]> bytes_;
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;
-  // The last entry is for so many done tasks, and says so there; 0: it is another.
+  // The last entry is of done tasks, in so many ranges, and says so there; 0: it is another.
   std::size_t run_at_ = 0;
   std::uint16_t run_ = 0;
+  // Of the last range: the ticket behind it, and how many it has.
+  task_ticket next_done_ = 0;
+  std::uint16_t last_count_ = 0;
 };
 
 class task_reader {
@@ -156,29 +171,14 @@ class task_reader {
 
   // As next, in less time. False: what comes is something else, malformed, or nothing, for next to
   // tell.
-  [[nodiscard]] bool next_done(task_ticket& into) noexcept {
+  [[nodiscard]] bool next_done(done_tickets& into) noexcept {
     if (run_ == 0 && !open_run()) {
       return false;
     }
-    into = number_at<task_ticket>(left_.data());
-    left_.remove_prefix(sizeof into);
+    into.first = number_at<task_ticket>(left_.data());
+    into.count = number_at<std::uint16_t>(left_.data() + sizeof into.first);
+    left_.remove_prefix(wire::done_range);
     --run_;
-    return true;
-  }
-  [[nodiscard]] bool next_task(usual_task& into) noexcept {
-    const char* const at = left_.data();
-    if (run_ > 0 || left_.size() < wire::task_head ||
-        at[0] != static_cast<char>(task_entry::kind::task) || at[1] != 0) {
-      return false;
-    }
-    const auto size = number_at<std::uint32_t>(at + 18);
-    if (left_.size() - wire::task_head < size) {
-      return false;
-    }
-    into.ticket = number_at<task_ticket>(at + 2);
-    into.number = number_at<std::uint64_t>(at + 10);
-    into.body = {at + wire::task_head, size};
-    left_.remove_prefix(wire::task_head + size);
     return true;
   }
 
@@ -190,7 +190,7 @@ class task_reader {
       return false;
     }
     const auto count = number_at<std::uint16_t>(left_.data() + 1);
-    if (count == 0 || (left_.size() - wire::done_head) / sizeof(task_ticket) < count) {
+    if (count == 0 || (left_.size() - wire::done_head) / wire::done_range < count) {
       return false;
     }
     left_.remove_prefix(wire::done_head);
@@ -199,7 +199,7 @@ class task_reader {
   }
 
   std::string_view left_;
-  std::size_t run_ = 0;  // tickets that come next
+  std::size_t run_ = 0;  // ranges that come next
 };
 
 }  // namespace parley::detail

@@ -78,7 +78,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     draft.number = number;
     draft.body = frame{"body"};
     draft.pushed = now;
-    if (number % 2 == 0) {
+    if (number == 5) {
+      draft.pack = task_pack_ref{new task_pack{0}};
+      for (int count = 0; count < 8; ++count)
+        draft.pack->add("body");
+    } else if (number % 2 == 0) {
       draft.options = std::make_unique<task_options>();
       draft.options->key = "k";
     }

@@ -55,6 +55,19 @@ struct office {
     check();
   }
 
+  // As usual ones that were pushed together.
+  void add_run(const words& bodies) {
+    task_draft draft;
+    draft.number = last + 1;
+    last += bodies.size();
+    draft.pack = task_pack_ref{new task_pack{0}};
+    for (const std::string& each : bodies) {
+      draft.pack->add(each);
+    }
+    desk.add(std::move(draft), now);
+    check();
+  }
+
   // Links.
 
   // A worker that connects to the source.
@@ -117,6 +130,11 @@ struct office {
             all.push_back("beat");
             break;
           case kind::task: {
+            if (entry->count > 1) {
+              const frame bodies = entry->body_follows ? (*next)[following++] : frame{entry->body};
+              add_texts(all, to, *entry, bodies.view());
+              break;
+            }
             tickets[{to, entry->id}] = entry->ticket;
             std::string text = std::to_string(entry->id) + ":";
             if (entry->body_follows) {
@@ -139,6 +157,17 @@ struct office {
     }
     check();
     return all;
+  }
+  // Of a run: "[number:body number:body]".
+  void add_texts(words& all, peer to, const task_entry& run, std::string_view bodies) {
+    REQUIRE(is_run(bodies, run.count));
+    std::string text;
+    std::string_view body;
+    for (std::uint32_t index = 0; next_body(bodies, body); ++index) {
+      tickets[{to, run.id + index}] = run.ticket + index;
+      text += (index > 0 ? " " : "") + std::to_string(run.id + index) + ":" + std::string{body};
+    }
+    all.push_back("[" + text + "]");
   }
   words got_plain(peer to, int most) {
     words all;
@@ -1058,4 +1087,225 @@ TEST_CASE("what is held when all ends is unfinished, wherever it is") {
   CHECK(all.got(worker).empty());
   CHECK_FALSE(all.desk.has_news());
   CHECK(all.desk.next_tick() == task_desk::time_point::max());
+}
+
+// Runs.
+
+TEST_CASE("tasks that were pushed together travel together, and end together") {
+  office all;
+  const peer to = all.worker();
+  all.add_run({"a", "b", "c", "d"});
+  CHECK(all.got(to) == words{"[1:a 2:b 3:c 4:d]"});
+  CHECK(all.messages == 2);
+  CHECK(all.counts().working == 4);
+  all.say(to, {.what = kind::done, .ticket = all.ticket(to, 1), .count = 4});
+  CHECK(all.counts().done == 4);
+  CHECK(all.counts().late == 0);
+  CHECK(all.desk.held_bytes() == 0);
+}
+
+TEST_CASE("bodies of a run that are many octets follow, and are not copied") {
+  office all;
+  const peer to = all.worker();
+  const std::string body(most_packed / 2, 'b');
+  task_draft draft;
+  draft.number = 1;
+  draft.pack = task_pack_ref{new task_pack{0}};
+  draft.pack->add(body);
+  draft.pack->add(body);
+  const char* const bytes = draft.pack->bytes.data();
+  all.last = 2;
+  all.desk.add(std::move(draft), all.now);
+  const auto sent = all.desk.next_message(to, all.now);
+  REQUIRE(sent.has_value());
+  REQUIRE(sent->size() == 2);
+  CHECK((*sent)[1].view().data() == bytes);
+  CHECK(is_run((*sent)[1].view(), 2));
+}
+
+TEST_CASE("tasks of a run end in any order, each once") {
+  office all;
+  const peer to = all.worker();
+  all.add_run({"a", "bb", "ccc", "dddd"});
+  CHECK(all.got(to).size() == 1);
+  all.done(to, 3);
+  CHECK(all.desk.held_bytes() == 7);
+  all.say(to, {.what = kind::done, .ticket = all.ticket(to, 2), .count = 2});
+  CHECK(all.counts().done == 2);
+  CHECK(all.counts().late == 1);
+  CHECK(all.desk.held_bytes() == 5);
+  all.say(to, {.what = kind::done, .ticket = all.ticket(to, 4), .count = 100});
+  CHECK(all.counts().late == 100);
+  all.done(to, 1);
+  all.done(to, 1);
+  CHECK(all.counts().done == 4);
+  CHECK(all.counts().late == 101);
+  CHECK(all.desk.held() == 0);
+  CHECK(all.desk.held_bytes() == 0);
+}
+
+TEST_CASE("of a run a worker gets what it has room for, in tasks and in bytes") {
+  office all;
+  const peer few = all.worker(3);
+  all.add_run({"a", "b", "c", "d", "e"});
+  CHECK(all.got(few) == words{"[1:a 2:b 3:c]"});
+  all.done(few, 2);
+  CHECK(all.got(few) == words{"4:d"});
+  const peer small = all.worker(100, "", 250);
+  all.add_run({std::string(100, 'x'), std::string(100, 'y'), std::string(100, 'z')});
+  CHECK(all.got(small).size() == 1);
+  CHECK(all.tickets.contains({small, 5}));
+  CHECK(all.tickets.contains({small, 7}));
+  CHECK_FALSE(all.tickets.contains({small, 8}));
+  all.done(small, 6);
+  CHECK(all.got(small) == words{"8:" + std::string(100, 'z')});
+}
+
+TEST_CASE("a run is dealt evenly") {
+  office all;
+  std::map<peer, std::size_t> dealt;
+  for (int count = 0; count < 4; ++count) {
+    dealt[all.worker()];
+  }
+  all.add_run(words(64, "b"));
+  for (auto& [to, count] : dealt) {
+    all.got(to);
+  }
+  for (const auto& [key, ticket] : all.tickets) {
+    ++dealt[key.first];
+  }
+  for (const auto& [to, count] : dealt) {
+    CHECK(count >= 14);
+    CHECK(count <= 18);
+  }
+}
+
+TEST_CASE("a task of a run that fails is tried again by itself") {
+  office all{{.attempts = 2, .retry_delay = 10ms}};
+  const peer to = all.worker();
+  all.add_run({"a", "b", "c"});
+  CHECK(all.got(to) == words{"[1:a 2:b 3:c]"});
+  all.end(to, 2, ending::failed, "why");
+  all.end(to, 2, ending::failed, "why");
+  CHECK(all.counts().late == 1);
+  CHECK(all.counts().delayed == 1);
+  all.say(to, {.what = kind::done, .ticket = all.ticket(to, 1), .count = 3});
+  CHECK(all.counts().done == 2);
+  all.pass(10ms);
+  CHECK(all.got(to) == words{"2:b*2"});
+  all.end(to, 2, ending::failed, "again");
+  REQUIRE(all.desk.dead_letters(9).size() == 1);
+  CHECK(all.desk.dead_letters(9)[0].body == "b");
+  CHECK(all.desk.dead_letters(9)[0].id.number == 2);
+  CHECK(all.desk.held() == 0);
+}
+
+TEST_CASE(
+    "of a lost worker's run what began fails, and the next; the rest goes back in its order") {
+  office all{{.attempts = 3, .retry_delay = 10ms}};
+  const peer lost = all.worker();
+  all.add_run({"a", "b", "c", "d", "e", "f"});
+  CHECK(all.got(lost).size() == 1);
+  all.begun(lost, 4);
+  all.done(lost, 1);
+  all.done(lost, 5);
+  all.desk.lost(lost, all.now);
+  all.check();
+  CHECK(all.counts().failures == 1);
+  CHECK(all.counts().given_back == 3);
+  const peer to = ++all.links;
+  all.join(to);
+  CHECK(all.got(to) == words{"source 77", "2:b", "3:c", "6:f"});
+  all.pass(10ms);
+  CHECK(all.got(to) == words{"4:d*2"});
+}
+
+TEST_CASE("of a run too, the first task may be the one that kills workers") {
+  office all{{.attempts = 1}};
+  all.add_run({"a", "b", "c"});
+  for (const std::uint64_t failures : {0, 1}) {
+    const peer lost = ++all.links;
+    all.join(lost);
+    CHECK(all.got(lost).size() >= 2);
+    all.desk.lost(lost, all.now);
+    all.check();
+    CHECK(all.counts().failures == failures);
+  }
+  REQUIRE(all.desk.dead_letters(9).size() == 1);
+  CHECK(all.desk.dead_letters(9)[0].body == "a");
+  const peer to = ++all.links;
+  all.join(to);
+  CHECK(all.got(to) == words{"source 77", "[2:b 3:c]"});
+}
+
+TEST_CASE("a run that a worker gave back as a whole is a run again") {
+  office all;
+  const peer gone = all.worker();
+  all.add_run({"a", "b", "c"});
+  CHECK(all.got(gone).size() == 1);
+  all.begun(gone, 1);
+  all.say(gone, {.what = kind::leave});
+  CHECK(all.counts().given_back == 3);
+  CHECK(all.counts().failures == 0);
+  const peer to = ++all.links;
+  all.join(to);
+  CHECK(all.got(to) == words{"source 77", "[1:a 2:b 3:c]"});
+  all.say(gone, {.what = kind::done, .ticket = all.ticket(gone, 1), .count = 3});
+  CHECK(all.counts().late == 3);
+}
+
+TEST_CASE("of a run the oldest tasks are dropped one by one, if so wished") {
+  office all{{.limit = 4, .when_full = full_policy::drop_oldest}};
+  all.add_run({"a", "b", "c", "d"});
+  all.add();
+  all.add();
+  CHECK(all.counts().dropped == 2);
+  const peer to = ++all.links;
+  all.join(to);
+  CHECK(all.got(to) == words{"source 77", "[3:c 4:d]", "5:b", "6:b"});
+  CHECK(all.desk.held_bytes() == 4);
+}
+
+TEST_CASE("of a run too, what is larger than the worker takes fails") {
+  office all{{.attempts = 1}};
+  const peer to = ++all.links;
+  all.say(to, {.what = kind::worker, .id = 1, .credit = 100, .credit_bytes = 1000, .largest = 3});
+  all.add_run({"abc", "abcd", "ab"});
+  CHECK(all.got(to) == words{"source 77", "1:abc", "3:ab"});
+  CHECK(all.counts().failed == 1);
+  REQUIRE(all.desk.dead_letters(9).size() == 1);
+  CHECK(all.desk.dead_letters(9)[0].body == "abcd");
+}
+
+TEST_CASE("a plain socket gets the tasks of a run one by one") {
+  office all;
+  const peer plain = ++all.links;
+  all.desk.opened_plain(plain);
+  all.add_run({"a", "b", "c"});
+  CHECK(all.got_plain(plain, 2) == words{"a", "b"});
+  CHECK(all.counts().done == 2);
+  CHECK(all.counts().waiting == 1);
+  CHECK(all.got_plain(plain, 9) == words{"c"});
+  CHECK(all.desk.held_bytes() == 0);
+}
+
+TEST_CASE("a journal is told of each task of a run") {
+  office all{{.journal = "somewhere"}};
+  const peer to = all.worker();
+  all.add_run({"a", "b", "c"});
+  CHECK(all.got(to).size() == 1);
+  all.say(to, {.what = kind::done, .ticket = all.ticket(to, 2), .count = 2});
+  CHECK(all.news() == words{"2 done", "3 done"});
+  all.done(to, 1);
+  CHECK(all.news() == words{"1 done"});
+}
+
+TEST_CASE("a result of a task of a run ends that one alone") {
+  office all;
+  const peer to = all.worker();
+  all.add_run({"a", "b"});
+  CHECK(all.got(to).size() == 1);
+  all.done(to, 1, "result");
+  CHECK(all.counts().done == 1);
+  CHECK(all.counts().working == 1);
 }

@@ -42,12 +42,20 @@ struct waiting_tasks {
     queue.add(which, now);
     return which;
   }
-  task_slot take(const task_lane* lane = nullptr) {
-    const task_slot which = queue.next(lane);
-    if (which != no_slot) {
-      queue.take(which);
+  task_slot add_run(std::uint64_t number, std::uint32_t count) {
+    const task_slot which = tasks.take();
+    task_pack_ref pack{new task_pack{0}};
+    for (std::uint32_t index = 0; index < count; ++index) {
+      pack->add("body");
     }
+    tasks[which].bodies = task_bodies{std::move(pack)};
+    tasks[which].number = number;
+    queue.add(which, now);
     return which;
+  }
+  task_slot take(const task_lane* lane = nullptr) {
+    const task_slot next = queue.next(lane);
+    return next != no_slot ? queue.take(next) : no_slot;
   }
   void end(task_slot which) {
     queue.forget(which, now);
@@ -90,6 +98,28 @@ TEST_CASE("tasks wait in the order in which they came") {
   CHECK(waiting.all() == numbers{1, 2, 3});
   CHECK(waiting.queue.waiting() == 0);
   CHECK(waiting.take() == no_slot);
+}
+
+TEST_CASE("of a run as much is taken as one likes, the rest waits on in its place") {
+  waiting_tasks waiting{true};
+  const task_slot run = waiting.add_run(1, 5);
+  waiting.add_usual(6);
+  CHECK(waiting.queue.waiting() == 6);
+  CHECK(waiting.queue.oldest() == run);
+  const task_slot taken = waiting.queue.take(run, 2);
+  CHECK(taken != run);
+  CHECK(waiting.tasks[taken].number == 1);
+  CHECK(waiting.tasks[taken].count() == 2);
+  CHECK(waiting.queue.waiting() == 4);
+  CHECK(waiting.queue.oldest() == run);
+  CHECK(waiting.queue.next(nullptr) == run);
+  CHECK(waiting.tasks[run].number == 3);
+  CHECK(waiting.tasks[run].count() == 3);
+  waiting.queue.put_back(taken);
+  CHECK(waiting.queue.waiting() == 6);
+  CHECK(waiting.queue.oldest() == taken);
+  CHECK(waiting.all() == numbers{1, 3, 6});
+  CHECK(waiting.queue.waiting() == 0);
 }
 
 TEST_CASE("tasks of a higher priority go first") {

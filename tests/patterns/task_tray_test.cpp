@@ -81,6 +81,21 @@ struct tray_at_work {
     say(words, by);
     return words.ticket;
   }
+  // So many at once, the bodies of which are their numbers.
+  task_ticket send_run(std::uint16_t count, task_tray::link by = 1) {
+    const task_ticket first = next_ticket;
+    std::string bodies;
+    for (std::uint16_t index = 0; index < count; ++index, ++next_ticket) {
+      const std::string body = std::to_string(next_ticket);
+      bodies += std::string(3, '\0') + static_cast<char>(body.size()) + body;
+    }
+    task_entry words = make_entry(kind::task, first);
+    words.id = first;
+    words.count = count;
+    words.body = bodies;
+    say(words, by);
+    return first;
+  }
   held_task* take() {
     held_task* const got = tray.take(now);
     check_books();
@@ -144,6 +159,7 @@ struct tray_at_work {
           break;
         case kind::done:
           text += "done(" + number;
+          text += entry->count > 1 ? "-" + std::to_string(entry->ticket + entry->count - 1) : "";
           if (entry->body_follows) {
             text += "," + std::to_string(of[next_body++].size());
           } else if (!entry->body.empty()) {
@@ -287,6 +303,95 @@ TEST_CASE("an object that was released is used again, as new") {
   CHECK_FALSE(second->is_answered);
 }
 
+TEST_CASE("tasks of a run are taken one by one, and answered together") {
+  tray_at_work at{with_credit(100)};
+  at.join();
+  at.send_run(3);
+  CHECK(at.tray.waiting() == 3);
+  for (task_ticket each = 1; each <= 3; ++each) {
+    held_task* const got = at.take();
+    REQUIRE(got != nullptr);
+    CHECK(got->ticket == each);
+    CHECK(got->id == task_id{7, each});
+    CHECK(got->attempt == 1);
+    CHECK(got->body == std::to_string(each));
+  }
+  CHECK(at.take() == nullptr);
+  for (held_task* each : at.taken) {
+    CHECK(at.done(*each));
+  }
+  CHECK(at.tray.statistics().done == 3);
+  at.pass(1ms);
+  const std::string said = at.said();
+  CHECK(said.find("done(1-3)") != std::string::npos);
+}
+
+TEST_CASE("a run whose bodies are not as many as it says is nonsense") {
+  tray_at_work at{with_credit(100)};
+  at.join();
+  task_entry words = make_entry(kind::task, 1);
+  words.id = 1;
+  words.count = 2;
+  words.body = std::string_view{"\0\0\0\1a\0\0\0\2b", 10};
+  at.say(words);
+  CHECK(at.tray.statistics().nonsense == 1);
+  CHECK(at.tray.statistics().received == 0);
+  CHECK(at.take() == nullptr);
+}
+
+TEST_CASE("of a run those that are cancelled are left out") {
+  tray_at_work at{with_credit(100)};
+  at.join();
+  at.send_run(5);
+  CHECK(at.take()->body == "1");
+  task_writer out;
+  for (const task_ticket each : {2, 4}) {
+    out.add(make_entry(kind::cancel, each));
+  }
+  at.hear(message{out.take()});
+  CHECK(at.tray.waiting() == 2);
+  CHECK(at.take()->body == "3");
+  CHECK(at.take()->body == "5");
+  CHECK(at.take() == nullptr);
+  CHECK(at.tray.statistics().given_back == 2);
+}
+
+TEST_CASE("a run that is more than a source may send is ignored as a whole") {
+  tray_at_work at{with_credit(2)};
+  at.join();
+  at.send_run(3);
+  CHECK(at.tray.waiting() == 3);
+  at.send_run(2);
+  CHECK(at.tray.waiting() == 3);
+  CHECK(at.tray.statistics().nonsense == 1);
+}
+
+TEST_CASE(
+    "what is left of a run goes back when the worker closes, and all of one that comes later") {
+  tray_at_work at{with_credit(100)};
+  at.join();
+  at.send_run(3);
+  CHECK(at.take() != nullptr);
+  at.tray.close(at.now);
+  at.send_run(2);
+  CHECK(at.tray.statistics().given_back == 4);
+  const std::string said = at.said();
+  for (const char* each : {"given_back(2", "given_back(3", "given_back(4", "given_back(5"}) {
+    CHECK(said.find(each) != std::string::npos);
+  }
+}
+
+TEST_CASE("what is left of a lost source's run is nobody's") {
+  tray_at_work at{with_credit(100)};
+  at.join();
+  at.send_run(3);
+  held_task* const begun = at.take();
+  at.tray.lost(1, at.now);
+  CHECK(at.tray.waiting() == 0);
+  CHECK(at.tray.statistics().given_back == 2);
+  CHECK(at.done(*begun));
+}
+
 // Answers.
 
 TEST_CASE("each answer reaches the source in its words") {
@@ -351,7 +456,7 @@ TEST_CASE("answers leave when nothing waits any more") {
   CHECK_FALSE(at.tray.should_send());
   at.done(*at.take());
   CHECK(at.tray.should_send());
-  CHECK(at.said() == "done(1) done(2) done(3)");
+  CHECK(at.said() == "done(1-3)");
   CHECK_FALSE(at.tray.should_send());
   CHECK_FALSE(at.tray.owes());
 }
@@ -389,7 +494,7 @@ TEST_CASE("answers leave after a millisecond, by the clock or by the next answer
   at.now += 1ms;
   at.done(*at.take());
   CHECK(at.tray.should_send());
-  CHECK(at.said() == "done(2) done(3)");
+  CHECK(at.said() == "done(2-3)");
 }
 
 TEST_CASE("a failure leaves at once") {
@@ -972,7 +1077,9 @@ TEST_CASE("whatever happens in whatever order, each task is accounted for and an
         const auto entry = reader->next();
         REQUIRE(entry);
         if (entry->what == kind::done || entry->what == kind::ended) {
-          ++answers[entry->ticket];
+          for (task_ticket each = 0; each < entry->count; ++each) {
+            ++answers[entry->ticket + each];
+          }
         }
       }
     }
@@ -980,7 +1087,15 @@ TEST_CASE("whatever happens in whatever order, each task is accounted for and an
   std::vector<held_task*> open;
   for (int step = 0; step < 600; ++step) {
     switch (below(9)) {
-      case 0:
+      case 0: {
+        const auto before = at.books().received;
+        const auto count = static_cast<std::uint16_t>(2 + below(below(4) == 0 ? 63 : 5));
+        const task_ticket first = at.send_run(count);
+        for (std::uint16_t index = 0; at.books().received > before && index < count; ++index) {
+          answers[first + index] = 0;
+        }
+        break;
+      }
       case 1: {
         task_entry words = make_entry(kind::task, at.next_ticket++);
         words.time_left = below(4) == 0 ? below(20'000) : 0;
@@ -1012,7 +1127,8 @@ TEST_CASE("whatever happens in whatever order, each task is accounted for and an
         if (!open.empty()) {
           held_task* const next = open[below(static_cast<unsigned>(open.size()))];
           std::erase(open, next);
-          below(3) > 0 ? at.done(*next, frame{std::string(below(5000), 'r')})
+          const std::size_t size = below(2) == 0 ? 0 : below(5000);
+          below(3) > 0 ? at.done(*next, frame{std::string(size, 'r')})
                        : at.end(*next, below(2) == 0 ? ending::failed : ending::rejected, "why");
         }
         break;

@@ -34,6 +34,7 @@ class world {
     options_.heartbeat = 100ms;
     options_.heartbeat_timeout = 600ms;
     has_deadlines_ = one_in(2);
+    options_.journal = one_in(2) ? "told of each" : "";
     desk_ = std::make_unique<task_desk>(options_, 77, UINT32_MAX - 50);
     if (one_in(3)) {
       desk_->opened_plain(plain_);
@@ -84,6 +85,7 @@ class world {
     int ends = 0;
     int said_done = 0;  // by a worker, in time or not
     bool is_plain = false;
+    bool is_buried = false;
   };
   struct worker {
     task_desk::link which = 0;
@@ -132,6 +134,10 @@ class world {
     if (options_.when_full == full_policy::wait && desk_->held() >= options_.limit) {
       return;
     }
+    if (!options_.journal.empty() && one_in(3)) {
+      add_run();
+      return;
+    }
     task_draft draft;
     draft.number = ++last_;
     draft.body = frame{std::string(one_in(10) ? 3000 : pick(0, 100), 'x')};
@@ -146,6 +152,22 @@ class world {
       task.how.delay = std::chrono::milliseconds{one_in(3) ? pick(0, 100) : 0};
       task.how.deadline = std::chrono::milliseconds{has_deadlines_ && one_in(3) ? pick(1, 300) : 0};
       draft.options = std::make_unique<task_options>(task.how);
+    }
+    desk_->add(std::move(draft), now_);
+  }
+
+  // Usual ones that were pushed together; who has no journal hears nothing of them.
+  void add_run() {
+    const std::size_t room = options_.when_full == full_policy::wait
+                                 ? options_.limit - desk_->held()
+                                 : std::size_t{most_in_run};
+    task_draft draft;
+    draft.number = last_ + 1;
+    draft.pack = task_pack_ref{new task_pack{0}};
+    const std::size_t count = pick(1, std::min(room, one_in(4) ? std::size_t{most_in_run} : 6));
+    for (std::size_t index = 0; index < count; ++index) {
+      draft.pack->add(std::string(pick(0, 100), 'x'));
+      tasks_[++last_].at = now_;
     }
     desk_->add(std::move(draft), now_);
   }
@@ -238,9 +260,26 @@ class world {
       case 3:
         answer(who, number, kind::ended, one_in(5) ? ending::expired : ending::failed);
         break;
+      case 4:
+      case 5:
+        answer_run(who, number);
+        break;
       default:
         answer(who, number, kind::done, ending::failed);
     }
+  }
+  // Done, and some with the tickets behind it.
+  void answer_run(worker& who, std::uint64_t number) {
+    const task_ticket ticket = who.has[number];
+    std::uint16_t count = 0;
+    for (const std::size_t most = pick(1, 70);
+         count < most && who.has.contains(number) && who.has[number] == ticket + count; ++number) {
+      ++tasks_[number].said_done;
+      who.has.erase(number);
+      ++count;
+    }
+    say(who, {.what = kind::done, .ticket = ticket, .count = count});
+    hear_news();
   }
   void answer(worker& who, std::uint64_t number, kind what, ending how) {
     const task_ticket ticket = who.has[number];
@@ -276,6 +315,7 @@ class world {
     while (auto next = desk_->next_message(who.which, now_)) {
       auto reader = task_reader::open((*next)[0].view());
       REQUIRE(reader.has_value());
+      std::size_t following = 1;
       while (reader->has_more()) {
         const auto entry = reader->next();
         REQUIRE(entry.has_value());
@@ -289,7 +329,14 @@ class world {
           say(who, {.what = kind::beat});
         } else {
           REQUIRE(entry->what == kind::task);
-          take(who, *entry);
+          const frame body = entry->body_follows ? (*next)[following++] : frame{entry->body};
+          if (entry->count > 1) {
+            REQUIRE(is_run(body.view(), entry->count));
+          }
+          task_entry each = *entry;
+          for (std::uint16_t index = 0; index < entry->count; ++index, ++each.id, ++each.ticket) {
+            take(who, each);
+          }
         }
       }
       hear_news();
@@ -329,10 +376,15 @@ class world {
 
   void hear_news() {
     for (task_news& each : desk_->take_news()) {
-      REQUIRE(each.when_ended);
+      REQUIRE((each.when_ended || !options_.journal.empty()));
       pushed& task = tasks_.at(each.number);
+      if (each.what == task_news::kind::tried ||
+          (task.is_buried && each.outcome.how == task_end::dropped)) {
+        continue;  // it goes on, or is a dead letter too many
+      }
       ++task.ends;
       if (each.what == task_news::kind::buried) {
+        task.is_buried = true;
         ++buried_;
       } else if (each.outcome.how == task_end::done) {
         CHECK((task.said_done > 0 || took_plain_));

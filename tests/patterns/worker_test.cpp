@@ -66,7 +66,7 @@ class hand_source {
   void send_tasks(std::size_t count, const std::string& body = "body") {
     task_writer out;
     for (; count > 0; --count) {
-      out.add_task(next_, next_, body);
+      out.add({.what = task_entry::kind::task, .ticket = next_, .id = next_, .body = body});
       ++next_;
     }
     send(message{out.take()});
@@ -81,7 +81,7 @@ class hand_source {
   // The same task, by another ticket.
   void send_again(std::uint64_t number) {
     task_writer out;
-    out.add_task(next_++, number, "again");
+    out.add({.what = task_entry::kind::task, .ticket = next_++, .id = number, .body = "again"});
     send(message{out.take()});
   }
   void cancel(task_ticket which) {
@@ -158,6 +158,9 @@ class hand_source {
           credit_ = entry->credit;
           break;
         case kind::done:
+          for (task_ticket each = 1; each < entry->count; ++each) {
+            note(entry->ticket + each, "done ");
+          }
           note(entry->ticket, "done " + (entry->body_follows ? incoming[next_body++].str()
                                                              : std::string{entry->body}));
           break;
