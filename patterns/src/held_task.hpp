@@ -55,8 +55,9 @@ struct held_task {
   std::string key;
 
   // The program's.
-  std::shared_ptr<worker_core> owner;  // while it is not the tray's
   bool is_answered = false;
+  // Set once, so that no task counts owners: the object keeps its worker while the pool is open.
+  std::shared_ptr<worker_core> owner;
 
   // The tray's.
   enum class place : std::uint8_t { nowhere, begun, told };
@@ -67,6 +68,7 @@ struct held_task {
   task_peer* from = nullptr;  // who waits for its answer, if anybody
   task_ticket ticket = 0;
   time_point began{};
+  bool is_timed = false;  // began is exact
   time_point lease = time_point::max();
   held_task* next = nullptr;
   held_task* previous = nullptr;
@@ -104,28 +106,26 @@ class row_of {
 
 using task_row = row_of<held_task>;
 
-// Objects to be used again. take: one thread at a time; give: any.
+// Objects to be used again, until it is closed. give: any thread, at any time; the others: one
+// thread at a time.
 class task_pool {
  public:
   task_pool() noexcept = default;
-  ~task_pool() {
-    destroy(free_);
-    destroy(given_.load(std::memory_order_acquire));  // what givers did before
-  }
+  ~task_pool() { close(); }
   task_pool(const task_pool&) = delete;
   task_pool& operator=(const task_pool&) = delete;
 
   [[nodiscard]] held_task& take() {
-    if (free_ == nullptr) {
+    if (free_ == nullptr && given_.load(std::memory_order_relaxed) != &closed_) {
       free_ = given_.exchange(nullptr, std::memory_order_acquire);  // with what givers did before
-      if (free_ == nullptr) {
-        return *new held_task;
-      }
     }
-    held_task& taken = *std::exchange(free_, free_->next);
-    return taken;
+    if (free_ == nullptr) {
+      return *new held_task;
+    }
+    return *std::exchange(free_, free_->next);
   }
-  void give(held_task& over) noexcept {
+  // False: it is closed, and the object is the caller's. True: whoever closes it may do so already.
+  [[nodiscard]] bool give(held_task& over) noexcept {
     over.body = frame{};
     over.key.clear();
     if (over.stop.stop_possible()) {
@@ -134,11 +134,22 @@ class task_pool {
     over.should_stop = false;
     over.is_answered = false;
     over.from = nullptr;
-    // Relaxed: what it points to is read by take only, after the exchange.
+    // Relaxed: what it points to is read by others only, after their exchange.
     over.next = given_.load(std::memory_order_relaxed);
-    // Release: publishes the object to take.
-    while (!given_.compare_exchange_weak(over.next, &over, std::memory_order_release,
-                                         std::memory_order_relaxed)) {
+    do {
+      if (over.next == &closed_) {
+        return false;
+      }
+      // Release: publishes the object to them.
+    } while (!given_.compare_exchange_weak(over.next, &over, std::memory_order_release,
+                                           std::memory_order_relaxed));
+    return true;
+  }
+  void close() noexcept {
+    destroy(std::exchange(free_, nullptr));
+    held_task* const given = given_.exchange(&closed_, std::memory_order_acquire);  // as in take
+    if (given != &closed_) {
+      destroy(given);
     }
   }
 
@@ -151,6 +162,7 @@ class task_pool {
 
   held_task* free_ = nullptr;
   std::atomic<held_task*> given_{nullptr};
+  held_task closed_;  // its address stands for a pool that is
 };
 
 }  // namespace parley::detail

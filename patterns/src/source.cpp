@@ -90,9 +90,10 @@ void source::on_connection(std::function<void(const connection_event&)> told) {
 
 std::optional<task_id> source::push_frame(frame body, const task_options& how, duration limit,
                                           std::function<void(task_outcome&&)> when_ended) {
+  static const task_options usual;
   detail::task_draft draft;
   draft.body = std::move(body);
-  if (how != task_options{}) {
+  if (how != usual) {
     draft.options = std::make_unique<task_options>(how);
   }
   draft.when_ended = std::move(when_ended);

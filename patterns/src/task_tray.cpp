@@ -218,12 +218,8 @@ void task_tray::receive(link which, message&& incoming, time_point now) {
     if (entry->what == kind::cancel) {
       cancelled.push_back(entry->ticket);
     } else {
-      frame body = entry->body_follows ? std::move(incoming[next_body++]) : frame{entry->body};
-      if (entry->what == kind::task && entry->count > 1 && !is_run(body.view(), entry->count)) {
-        ++counts_.nonsense;
-        break;
-      }
-      read(*from, *entry, std::move(body), now);
+      read(*from, *entry,
+           entry->body_follows ? std::move(incoming[next_body++]) : frame{entry->body}, now);
     }
   }
   if (next_body < incoming.size() && from != nullptr && !reader->has_more()) {
@@ -386,8 +382,7 @@ void task_tray::cancel(const std::vector<task_ticket>& tickets, task_peer& of) {
   }
 }
 
-void task_tray::wait_no_more(task_run& of, task_set which) noexcept {
-  const std::uint32_t count = size_of(which);
+void task_tray::wait_no_more(task_run& of, task_set which, std::uint32_t count) noexcept {
   waiting_count_ -= count;
   of.from->waiting -= count;
   plain_waiting_ -= of.from->is_plain ? count : 0;
@@ -402,9 +397,10 @@ void task_tray::wait_no_more(task_run& of, task_set which) noexcept {
 
 // Of some that nobody has begun: as if they had never come.
 void task_tray::drop_waiting(task_run& of, task_set which) noexcept {
-  counts_.given_back += size_of(which);
   if (which != 0) {
-    wait_no_more(of, which);
+    const std::uint32_t count = size_of(which);
+    counts_.given_back += count;
+    wait_no_more(of, which, count);
   }
 }
 
@@ -417,27 +413,39 @@ void task_tray::ask_to_stop(held_task& which) {
 
 // The program.
 
-held_task* task_tray::take(time_point now) {
+held_task* task_tray::take(time_point told, bool is_exact) {
+  const time_point now = latest(told);
   while (task_run* const next = waiting_.first()) {
     if (next->deadline <= now) [[unlikely]] {
       expire(*next, now);
       continue;
     }
-    held_task& taken = begin(*next, now);
+    held_task* const taken = begin(*next, now);
     if (waiting_count_ == 0) {
       count_idle(now);
     }
-    return &taken;
+    if (taken != nullptr) [[likely]] {
+      taken->is_timed = is_exact;
+      return taken;
+    }
   }
   found_nothing_ = true;
   count_idle(now);
   return nullptr;
 }
 
-// The next of a run.
-held_task& task_tray::begin(task_run& of, time_point now) {
-  held_task& begun = pool_.take();
+// The next of a run; null: it is not as long as its source said, and dropped.
+held_task* task_tray::begin(task_run& of, time_point now) {
   const std::uint32_t index = first_of(of.left);
+  std::string_view body;
+  for (; of.count > 1 && of.next_body <= index; ++of.next_body) {
+    if (!next_body(of.unread, body)) [[unlikely]] {
+      ++counts_.nonsense;
+      drop_waiting(of, of.left);
+      return nullptr;
+    }
+  }
+  held_task& begun = pool_.take();
   begun.id = {of.id.source, of.id.number + index};
   begun.attempt = of.attempt;
   begun.ticket = of.ticket + index;
@@ -446,10 +454,6 @@ held_task& task_tray::begin(task_run& of, time_point now) {
     begun.body = std::move(of.bodies);
     begun.key = std::move(of.key);
   } else {
-    std::string_view body;
-    for (; of.next_body <= index; ++of.next_body) {
-      static_cast<void>(next_body(of.unread, body));  // it is a run
-    }
     begun.body.assign(body.data(), body.size());
   }
   begun.at = held_task::place::begun;
@@ -461,8 +465,8 @@ held_task& task_tray::begin(task_run& of, time_point now) {
   }
   most_working_ = std::max(most_working_, working());
   ++of.from->working;
-  wait_no_more(of, one_task(index));
-  return begun;
+  wait_no_more(of, one_task(index), 1);
+  return &begun;
 }
 
 void task_tray::expire(task_run& which, time_point now) {
@@ -476,8 +480,10 @@ void task_tray::expire(task_run& which, time_point now) {
 void task_tray::retire(held_task& which, time_point now) noexcept {
   (which.at == held_task::place::begun ? begun_ : told_).remove(which);
   which.at = held_task::place::nowhere;
-  const duration taken = now - which.began;
-  mean_time_ = mean_time_.count() == 0 ? taken : mean_time_ + (taken - mean_time_) / mean_of;
+  if (which.is_timed) {
+    const duration taken = now - which.began;
+    mean_time_ = mean_time_.count() == 0 ? taken : mean_time_ + (taken - mean_time_) / mean_of;
+  }
   if (which.from != nullptr) {
     --which.from->working;
     ++which.from->ended;
@@ -562,6 +568,7 @@ held_task& task_tray::take_over(held_task& which) {
   made.from = which.from;
   made.ticket = which.ticket;
   made.began = which.began;
+  made.is_timed = which.is_timed;
   made.lease = which.lease;
   task_row& row = which.at == held_task::place::begun ? begun_ : told_;
   row.insert(&which, made);
@@ -607,7 +614,8 @@ void task_tray::answer_ended(held_task& which, ending how, std::string_view why,
   }
 }
 
-void task_tray::owe(task_peer& to, time_point now) noexcept {
+void task_tray::owe(task_peer& to, time_point told) noexcept {
+  const time_point now = latest(told);
   ++to.owed;
   ++to.out_owed;
   if (to.out.size() + to.body_bytes >= most_together) {
@@ -673,6 +681,7 @@ bool task_tray::is_full_of_plain() const noexcept { return plain_waiting_ >= opt
 void task_tray::look_at(time_point when) noexcept { next_tick_ = std::min(next_tick_, when); }
 
 void task_tray::tick(time_point now, std::vector<std::stop_source>& stops) {
+  latest_ = std::max(latest_, now);
   if (now < next_tick_) {
     return;
   }

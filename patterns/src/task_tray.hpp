@@ -20,6 +20,7 @@
 #include "held_task.hpp"
 #include "task_wire.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -28,6 +29,7 @@
 #include <stop_token>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace parley::detail {
@@ -71,13 +73,19 @@ class task_tray {
 
   // The program.
 
+  // The time is to be exact, for the next task to be taken. Otherwise it may be some milliseconds
+  // old: clocks cost more than a short task.
+  [[nodiscard]] bool wants_exact_time() noexcept {
+    return waiting_count_ <= 1 || mean_time_ >= short_time || taken_++ % timed_one_in == 0 ||
+           waiting_.first()->deadline != time_point::max();
+  }
   // The next task to be done, begun now; null: there is none. The caller's, until release.
-  [[nodiscard]] held_task* take(time_point now);
+  [[nodiscard]] held_task* take(time_point told, bool is_exact = true);
   [[nodiscard]] std::size_t waiting() const noexcept { return waiting_count_; }
   [[nodiscard]] std::size_t working() const noexcept { return begun_.size() + told_.size(); }
   // So many threads wait for a task.
   void idle(std::size_t threads, time_point now);
-  // The first answer counts. True: it did.
+  // The first answer counts. True: it did. For a task that is not timed, began does for now.
   bool done(held_task& which, frame result, time_point now);
   bool end(held_task& which, task_entry::ending how, std::string_view why, time_point now);
   // It was done before: `done` to its source, but nobody worked on it.
@@ -87,8 +95,15 @@ class task_tray {
   // Requires: it had not.
   [[nodiscard]] held_task& take_over(held_task& which);
   [[nodiscard]] std::stop_token stop_token(held_task& which);
-  // Any thread. Requires: it has ended.
-  void release(held_task& which) noexcept { pool_.give(which); }
+  // Any thread. Requires: it has ended. It may be the last that keeps its worker, and this.
+  void release(held_task& which) noexcept {
+    if (!pool_.give(which)) {
+      const auto last = std::move(which.owner);
+      delete &which;
+    }
+  }
+  // Nothing more is taken; what is not released yet is destroyed then.
+  void close_pool() noexcept { pool_.close(); }
 
   // Time. Whom to ask to stop is added, for when no lock is held.
 
@@ -116,14 +131,14 @@ class task_tray {
 
   // Takes it out of its row: it has ended.
   void retire(held_task& which, time_point now) noexcept;
-  [[nodiscard]] held_task& begin(task_run& of, time_point now);
-  void wait_no_more(task_run& of, task_set which) noexcept;
+  [[nodiscard]] held_task* begin(task_run& of, time_point now);
+  void wait_no_more(task_run& of, task_set which, std::uint32_t count) noexcept;
   void drop_waiting(task_run& of, task_set which) noexcept;
   void expire(task_run& which, time_point now);
   void ask_to_stop(held_task& which);
   void answer(task_peer& to, const task_entry& entry, frame&& body, time_point now);
   void answer_ended(held_task& which, task_entry::ending how, std::string_view why, time_point now);
-  void owe(task_peer& to, time_point now) noexcept;
+  void owe(task_peer& to, time_point told) noexcept;
   void press(task_peer& to) noexcept;
   void press_all() noexcept;
   void introduce(task_peer& to);
@@ -137,6 +152,14 @@ class task_tray {
   void review(task_peer& of, time_point now);
   [[nodiscard]] std::size_t wanted() const noexcept;
   void look_at(time_point when) noexcept;
+  // Time as exact as it is known.
+  [[nodiscard]] time_point latest(time_point now) noexcept {
+    return latest_ = std::max(latest_, now);
+  }
+
+  // Tasks that take less are not all timed, but one in so many.
+  static constexpr std::chrono::microseconds short_time{20};
+  static constexpr std::uint32_t timed_one_in = 16;
 
   const worker_options options_;
   const std::uint64_t id_;
@@ -151,6 +174,7 @@ class task_tray {
 
   bool should_send_ = false;
   time_point first_answer_ = time_point::max();  // of those that gather
+  time_point latest_{};
   time_point next_tick_ = time_point::max();
   time_point next_deadline_ = time_point::max();  // of those that wait, or earlier
   std::vector<std::stop_source> stops_;
@@ -166,6 +190,7 @@ class task_tray {
   std::size_t most_working_ = 0;  // of late
   time_point most_working_since_{};
   duration mean_time_{0};  // that a task takes
+  std::uint32_t taken_ = 0;
 
   std::size_t plain_waiting_ = 0;
   std::uint64_t plain_count_ = 0;

@@ -149,13 +149,6 @@ frame task_writer::take() {
   return made;
 }
 
-bool is_run(std::string_view bodies, std::size_t count) noexcept {
-  std::string_view each;
-  for (; count > 0 && next_body(bodies, each); --count) {
-  }
-  return count == 0 && bodies.empty();
-}
-
 std::optional<task_reader> task_reader::open(std::string_view bytes) noexcept {
   if (!bytes.starts_with(head)) {
     return std::nullopt;

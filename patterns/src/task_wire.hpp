@@ -97,8 +97,6 @@ inline constexpr std::size_t body_head = 4;
   left.remove_prefix(wire::body_head + size);
   return true;
 }
-// Whether that is a run of so many.
-[[nodiscard]] bool is_run(std::string_view bodies, std::size_t count) noexcept;
 
 // Done tasks with tickets in a row.
 struct done_tickets {

@@ -69,9 +69,7 @@ void worker::on_connection(std::function<void(const connection_event&)> told) {
   state_->core->on_connection(std::move(told));
 }
 
-task worker::receive() {
-  return *state_->core->receive_until(detail::worker_core::time_point::max());
-}
+task worker::receive() { return state_->core->receive(); }
 
 std::optional<task> worker::receive_for(duration limit) {
   return state_->core->receive_until(deadline_after(limit));

@@ -6,6 +6,8 @@
 
 #include "call_ids.hpp"
 
+#include <time.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <limits>
@@ -46,6 +48,14 @@ socket_options worker_socket(const worker_options& options) {
   chosen.max_frame_bytes = std::max(options.max_frame_bytes, std::size_t{64} << 10);
   chosen.curve = options.curve;
   return chosen;
+}
+
+// Some milliseconds old at most, and read quickly.
+clock::time_point rough_now() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return clock::time_point{std::chrono::seconds{now.tv_sec} +
+                           std::chrono::nanoseconds{now.tv_nsec}};
 }
 
 void print(const task&, const std::exception& failure) {
@@ -108,9 +118,12 @@ held_task* worker_core::take_until(time_point deadline) {
     if (is_closing_) {
       throw closed{"receive a task"};
     }
-    const time_point now = clock::now();
-    if (held_task* const next = tray_.take(now)) {
-      next->owner = shared_from_this();
+    const bool is_exact = tray_.wants_exact_time();
+    const time_point now = is_exact ? clock::now() : rough_now();
+    if (held_task* const next = tray_.take(now, is_exact)) {
+      if (!next->owner) [[unlikely]] {
+        next->owner = shared_from_this();
+      }
       if (is_plain_paused_ && !tray_.is_full_of_plain()) [[unlikely]] {
         is_plain_paused_ = false;
         waker_.wake();
@@ -163,12 +176,13 @@ void worker_core::wait(std::unique_lock<std::mutex>& lock, time_point deadline) 
 void worker_core::run(const std::function<void(task&)>& handler) {
   const auto self = shared_from_this();  // whatever becomes of the worker meanwhile
   for (;;) {
-    task next;
+    held_task* taken = nullptr;
     try {
-      next = task{*take_until(time_point::max())};
+      taken = take_until(time_point::max());
     } catch (const closed&) {
       return;
     }
+    task next{*taken};
     try {
       handler(next);
       if (next.held_ != nullptr && !next.held_->is_answered) {
@@ -249,7 +263,8 @@ void worker_core::done(held_task& which, frame&& result) noexcept {
       self.to_write_.back().of = &tray.take_over(which);
       self.writes_.notify_one();
     } else {
-      static_cast<void>(tray.done(which, std::move(result), clock::now()));
+      const time_point now = which.is_timed ? clock::now() : which.began;
+      static_cast<void>(tray.done(which, std::move(result), now));
     }
   });
 }
@@ -282,8 +297,7 @@ void worker_core::let_go(held_task& which) noexcept {
   if (!which.is_answered) {
     end(which, task_entry::ending::failed, "it was let go without an answer");
   }
-  const std::shared_ptr<worker_core> owner = std::move(which.owner);
-  owner->tray_.release(which);
+  which.owner->tray_.release(which);
 }
 
 // The journal's thread.
@@ -346,6 +360,8 @@ void worker_core::finish() noexcept {
   if (journal_thread_.joinable()) {
     journal_thread_.join();
   }
+  const std::lock_guard lock{mutex_};
+  tray_.close_pool();
 }
 
 // The thread.

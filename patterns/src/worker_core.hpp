@@ -58,7 +58,8 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
   [[nodiscard]] worker_statistics statistics() const;
 
-  // Nothing: the deadline passed. Throws closed.
+  // Nothing: the deadline passed. Throw closed.
+  [[nodiscard]] task receive() { return task{*take_until(time_point::max())}; }
   [[nodiscard]] std::optional<task> receive_until(time_point deadline);
   void run(const std::function<void(task&)>& handler);
   // What handler returns is the result, when the transaction is committed. Throws config_error

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "run_bodies.hpp"
 #include "support/catch.hpp"
 
 using namespace parley;

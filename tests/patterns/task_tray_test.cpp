@@ -326,7 +326,7 @@ TEST_CASE("tasks of a run are taken one by one, and answered together") {
   CHECK(said.find("done(1-3)") != std::string::npos);
 }
 
-TEST_CASE("a run whose bodies are not as many as it says is nonsense") {
+TEST_CASE("of a run that is cut short, the rest is nonsense, and not answered") {
   tray_at_work at{with_credit(100)};
   at.join();
   task_entry words = make_entry(kind::task, 1);
@@ -334,9 +334,18 @@ TEST_CASE("a run whose bodies are not as many as it says is nonsense") {
   words.count = 2;
   words.body = std::string_view{"\0\0\0\1a\0\0\0\2b", 10};
   at.say(words);
-  CHECK(at.tray.statistics().nonsense == 1);
-  CHECK(at.tray.statistics().received == 0);
+  at.send_task("next");
+  held_task* const first = at.take();
+  REQUIRE(first != nullptr);
+  CHECK(first->body == "a");
+  held_task* const next = at.take();
+  REQUIRE(next != nullptr);
+  CHECK(next->body == "next");
   CHECK(at.take() == nullptr);
+  CHECK(at.tray.statistics().nonsense == 1);
+  CHECK(at.tray.statistics().given_back == 1);
+  at.done(*first);
+  CHECK(at.said() == "done(1)");
 }
 
 TEST_CASE("of a run those that are cancelled are left out") {

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "run_bodies.hpp"
 #include "support/catch.hpp"
 
 using namespace parley;
@@ -251,7 +252,7 @@ TEST_CASE("a run has at least two tasks and not too many, and nothing special") 
   }
 }
 
-TEST_CASE("the bodies of a run are as many as it says, and nothing else") {
+TEST_CASE("the bodies of a run come one after the other") {
   CHECK(is_run(two_bodies, 2));
   CHECK_FALSE(is_run(two_bodies, 1));
   CHECK_FALSE(is_run(two_bodies, 3));
