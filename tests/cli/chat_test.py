@@ -89,7 +89,7 @@ class Test(LanTest):
         self.assertEqual(bob.finish().code, 0)
 
     def test_chat_that_is_interrupted_says_goodbye_and_ends_with_0(self):
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             ann, bob = self.two_chats()
             self.assertEqual(ann.stop(number).code, 0)
             self.assertEqual(self.event(bob, "exit", name="ann")["reason"], "left")
