@@ -15,8 +15,8 @@ namespace parley::detail {
 
 // Of a group, a name of a peer or a header, an endpoint.
 inline constexpr std::size_t longest_zre_text = 255;
-// Octets of a first frame that are looked at: a HELLO with all that it may list.
-inline constexpr std::size_t longest_zre_head = std::size_t{1} << 20;
+// Octets of a first frame that are looked at: a HELLO with all that it may list, which is kept.
+inline constexpr std::size_t longest_zre_head = std::size_t{1} << 18;
 
 struct zre_message {
   enum class kind : std::uint8_t {
