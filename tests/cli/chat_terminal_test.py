@@ -181,8 +181,8 @@ class Test(LanTest):
     def test_chat_at_a_terminal_shows_control_characters_and_does_nothing_else(self):
         self.two_people()
         evil = self.json_chat("evil\x1b]0;x\x07")
-        self.event(evil, "join", name="ann")
-        self.event(evil, "join", name="bob")
+        names = {self.event(evil, "join")["name"], self.event(evil, "join")["name"]}
+        self.assertEqual(names, {"ann", "bob"})
         evil.write("\x1b[2J\x1b[H\u202ecleared\u009b2J\x9c\n")
         said = "00:00 [lobby] evil\\x1b]0;x\\x07: \\x1b[2J\\x1b[H\\u202ecleared\\u009b2J\\u009c"
         self.wait("ann", lambda lines: said in "".join(lines), said)

@@ -45,9 +45,10 @@ class Test(LanTest):
 
     def test_peers_watch_as_json_prints_what_was_whispered(self):
         watch = self.start_parley("peers", "--watch", *self.lan(), "--name", "watch", "--json", "--count", 3)
-        chat = self.chat("ann", "--wait", 0)
+        chat = self.json_chat("ann", "--wait", 0)
         self.assertEqual(self.event(watch, "enter")["name"], "ann")
         self.assertEqual(self.event(watch, "join")["group"], "lobby")
+        self.event(chat, "enter", name="watch")
         chat.write("/msg watch hello\n")
         whisper = self.event(watch, "whisper")
         self.assertEqual((whisper["name"], whisper["body"]), ("ann", "hello"))

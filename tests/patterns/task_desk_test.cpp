@@ -274,7 +274,12 @@ TEST_CASE("who connected anew is told again, and what it had comes again") {
   CHECK(all.desk.worker_count() == 0);
   CHECK(all.got(1) == words{"source 77"});
   all.join(1);
-  // It is not known what became of the first.
+  // It is not known what became of the first: it is a suspect, and charged if it is one again.
+  CHECK(all.got(1) == words{"1:b", "2:b", "3:b"});
+  CHECK(all.counts().failures == 0);
+  all.desk.opened(1, all.now);
+  CHECK(all.got(1) == words{"source 77"});
+  all.join(1);
   CHECK(all.got(1) == words{"2:b", "3:b"});
   CHECK(all.counts().failures == 1);
 }

@@ -77,6 +77,7 @@ TEST_CASE("a whisper reaches one peer, a shout all others of the group, in order
   bob.join("lobby");
   REQUIRE(ada.wait_for_peers(1, patience, "lobby"));
   REQUIRE(ada.wait_for_peers(2, patience));
+  REQUIRE(bob.wait_for_peers(2, patience));
 
   for (int count = 0; count < 1000; ++count) {
     REQUIRE(ada.whisper(bob.id(), count));
