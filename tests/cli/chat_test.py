@@ -142,7 +142,7 @@ class Test(LanTest):
         self.assertEqual(self.event(other, "private")["text"], "hello")
 
     def test_chat_escapes_what_a_terminal_would_act_upon(self):
-        ann = self.chat("ann")
+        ann = self.chat("ann", "--wait", 0)  # who came and went in a moment is not waited for
         evil = self.json_chat("\x1b]0;evil\x07")
         self.event(evil, "join", name="ann")
         evil.write("\x1b[2J\u202e\u009b1m\tend\n/away \x1b[2J\n/quit\n")
