@@ -179,8 +179,9 @@ class Test(LanTest):
             past = [event for event in past if event["event"] == "past"]
             self.assertEqual([(event["was"], event["room"], event["text"]) for event in past],
                              [("said", "lobby", "Über den Wolken")])
-            lines = self.parley("chat", *with_history, "--wait", 0, stdin="/history 1\n").out.splitlines()
-            self.assertRegex(lines[-1], r"^\d{4}-\d\d-\d\d \d\d:\d\d \[lobby\] ann: something else$")
+            shown = self.parley("chat", *with_history, "--wait", 0, stdin="/history 1\n").out
+            self.assertRegex(
+                shown, r"(?m)^\d{4}-\d\d-\d\d \d\d:\d\d \[lobby\] ann: something else$")
             with sqlite3.connect(file) as database:
                 self.assertEqual(database.execute("SELECT count(*) FROM lines").fetchone(), (2,))
 
