@@ -121,7 +121,8 @@ exit_code pub(runtime& run, const pub_args& args) {
     const auto friends = args.curve.list(run.context());
     parley::publisher publisher{run.context(), options_of(args)};
     const handshake_watch watch{args.curve, publisher};
-    take_places(publisher, args.places.parse(run), [&](const parley::endpoint& at) { out.bound(at); });
+    take_places(publisher, args.places.parse(run),
+                [&](const parley::endpoint& at) { out.bound(at); });
     const exit_code code = args.stats.after([&] { return publish(run, args, messages, publisher); },
                                             [&] { report(out, publisher); });
     if (code != exit_code::done) {
