@@ -161,7 +161,7 @@ void be_worker(const fs::path& directory, std::chrono::microseconds pause) {
   const auto work = [&](const parley::frame& body, parley::done_transaction& together) {
     task_name name = 0;
     std::memcpy(&name, body.data(), sizeof name);
-    std::this_thread::sleep_for(pause);
+    std::this_thread::sleep_for(pause);  // the work
     parley::database& file = together.file();
     file.execute("CREATE TABLE IF NOT EXISTS effect (name INTEGER)");
     file.prepare("INSERT INTO effect VALUES (?)").run(name);

@@ -52,7 +52,7 @@ class Test(LanTest):
         while not is_so(self.screen(name)):
             if time.monotonic() > end:
                 self.fail(f"{name} sees\n" + "\n".join(self.screen(name)) + f"\nexpected: {expected}")
-            time.sleep(0.02)
+            time.sleep(0.02)  # between looks: a screen tells nobody
 
     def two_people(self, **options):
         self.open("ann", **options)

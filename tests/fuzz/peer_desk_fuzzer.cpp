@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "choices.hpp"
 #include "peers/peer_desk.hpp"
 
 using namespace parley;
@@ -18,33 +19,6 @@ using namespace parley::detail;
 using said = zre_message::kind;
 
 namespace {
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
-
-// What the fuzzer decides.
-class choices {
- public:
-  choices(const std::uint8_t* data, std::size_t size)
-      : left_{reinterpret_cast<const char*>(data), size} {}
-  [[nodiscard]] bool has_more() const { return !left_.empty(); }
-  std::uint8_t octet() {
-    if (left_.empty()) return 0;
-    const auto value = static_cast<std::uint8_t>(left_.front());
-    left_.remove_prefix(1);
-    return value;
-  }
-  std::string_view bytes() {
-    const std::size_t size = octet();
-    const std::string_view taken = left_.substr(0, size);
-    left_.remove_prefix(taken.size());
-    return taken;
-  }
-
- private:
-  std::string_view left_;
-};
 
 constexpr std::size_t most_peers = 8;
 

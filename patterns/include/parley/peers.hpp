@@ -163,7 +163,7 @@ class peers {
   // Letters that he has not taken yet.
   [[nodiscard]] std::size_t letters_waiting(const std::string& identity) const;
 
-  // Throws closed.
+  // Throws closed, also when something has not been received yet.
   [[nodiscard]] peer_event receive();
   [[nodiscard]] std::optional<peer_event> receive_for(duration limit);
   [[nodiscard]] std::optional<peer_event> try_receive();

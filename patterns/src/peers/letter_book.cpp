@@ -45,7 +45,7 @@ void letter_book::restore(const std::string& to, letter&& kept) {
 
 void letter_book::restore_taken(const std::string& from, std::uint64_t session,
                                 std::uint64_t number) {
-  incoming_[from] = {session, number, number, false};
+  incoming_[from] = {session, number, number};
 }
 
 const letter_book::letter* letter_book::next(const std::string& to) const {
@@ -137,7 +137,7 @@ void letter_book::offered(const std::string& from, const letter_mark& came) {
   }
   incoming& box = incoming_[from];
   if (box.session != came.session) {
-    box = {came.session, 0, 0, false};
+    box = {came.session, 0, 0};
   }
   box.offered = came.number;
 }
@@ -146,13 +146,14 @@ void letter_book::refused(const std::string& from, const letter_mark& came) {
   if (const auto box = incoming_.find(from); box != incoming_.end() &&
                                              box->second.session == came.session &&
                                              came.number > box->second.offered) {
-    box->second.has_refused = true;
+    refused_.insert(from);
   }
 }
 
 // Somebody, when there are too many: at worst a letter of his comes twice.
 void letter_book::forget_incoming() {
   if (incoming_.size() >= most_senders) {
+    refused_.erase(incoming_.begin()->first);
     incoming_.erase(incoming_.begin());
   }
 }
@@ -168,7 +169,7 @@ letter_mark letter_book::taken(const std::string& from, const letter_mark& came)
 std::optional<letter_mark> letter_book::again(const std::string& from) {
   const auto found = incoming_.find(from);
   if (found == incoming_.end() || found->second.taken != found->second.offered ||
-      !std::exchange(found->second.has_refused, false)) {
+      refused_.erase(from) == 0) {
     return std::nullopt;
   }
   return letter_mark{letter_mark::kind::again, found->second.session,

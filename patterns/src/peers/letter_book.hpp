@@ -18,6 +18,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -69,6 +70,7 @@ class letter_book {
   void refused(const std::string& from, const letter_mark& came);
   // The program took it. What to say to him.
   [[nodiscard]] letter_mark taken(const std::string& from, const letter_mark& came);
+  [[nodiscard]] bool has_refused() const noexcept { return !refused_.empty(); }
   // When the program has room: what to say if some of his were refused, and none is left to take.
   [[nodiscard]] std::optional<letter_mark> again(const std::string& from);
   // What to say to him of a letter that had come before; nothing: not yet taken.
@@ -87,7 +89,6 @@ class letter_book {
     std::uint64_t session = 0;
     std::uint64_t offered = 0;
     std::uint64_t taken = 0;
-    bool has_refused = false;  // what came behind those offered
   };
   const letter* add(const std::string& to, letter&& made);
   void forget_incoming();
@@ -97,6 +98,7 @@ class letter_book {
   const std::size_t limit_bytes_;
   std::map<std::string, outgoing> outgoing_;
   std::map<std::string, incoming> incoming_;
+  std::set<std::string> refused_;  // some of theirs, behind those offered
 };
 
 }  // namespace parley::detail

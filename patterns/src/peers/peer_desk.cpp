@@ -657,8 +657,15 @@ peer_desk::time_point peer_desk::look_at_life(peer& at, time_point now) {
     begin_anew(at, now);
     return now + dial_interval;
   }
-  const auto answers_until = at.answers_until;
-  return std::min(answers_until, look_at_silence(at, now));
+  auto next = at.answers_until;
+  if (at.has_hung_up) {
+    // A process that dies lets go of its connections one by one: it may have answered meanwhile.
+    if (now - at.dialled >= dial_interval) {
+      dial(at, now);
+    }
+    next = std::min(next, at.dialled + dial_interval);
+  }
+  return std::min(next, look_at_silence(at, now));
 }
 
 // As above. It may be heard, and yet nothing reach it: what it says comes by another address.

@@ -60,7 +60,11 @@ std::optional<peer_inbox::arrival> peer_inbox::receive() {
       continue;
     }
     if (came->connection >= 0) {
-      connections_.insert_or_assign(came->connection, *from);
+      if (const auto known = connections_.find(came->connection);
+          known == connections_.end() || known->second != *from) {
+        std::erase_if(connections_, [&](const auto& each) { return each.second == *from; });
+        connections_.insert_or_assign(came->connection, *from);
+      }
     }
     return arrival{*from, std::move(came->host), std::move(came->said)};
   }
@@ -82,9 +86,9 @@ std::optional<peer_id> peer_inbox::hung_up() {
     }
     const auto found = connections_.find(static_cast<int>(connection));
     if (found != connections_.end()) {
-      const peer_id who = found->second;
-      connections_.erase(found);
-      return who;
+      // It may have been an earlier connection with that descriptor: what is told lags behind what
+      // is received. So it is not forgotten.
+      return found->second;
     }
   }
 }

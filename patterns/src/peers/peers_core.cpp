@@ -125,10 +125,10 @@ void peers_core::work() noexcept {
 
 void peers_core::serve() {
   std::vector<int> fds{inbox_.fd(), inbox_.hung_up_fd(), probes_.fd()};
-  if (interface_watch_.fd() >= 0) {
-    fds.push_back(interface_watch_.fd());
-  }
   if (beacons_) {
+    if (interface_watch_.fd() >= 0) {
+      fds.push_back(interface_watch_.fd());  // nobody else reads it
+    }
     std::ranges::copy_if(beacons_->fds(), std::back_inserter(fds), [](int fd) { return fd >= 0; });
   }
   if (gossip_) {
@@ -303,9 +303,9 @@ void peers_core::sort(peer_event&& event, time_point now) {
       greet(event);
       send_letters(event.identity, now);
     }
-  }
-  if (event.what == peer_event::kind::enter && gossip_) {
-    tell_of(event.peer, now);
+    if (gossip_) {
+      tell_of(event.peer, now);
+    }
   }
   events_.push(std::move(event));
 }
@@ -626,13 +626,12 @@ std::optional<peer_event> peers_core::receive_until(time_point deadline,
   std::unique_lock lock{mutex_};
   changed_.wait_until(lock, deadline,
                       [&] { return is_closed_ || !events_.empty() || stop.stop_requested(); });
+  check_open();  // a letter that is handed out now could not be answered, and would come again
   auto event = events_.pop();
-  if (!event) {
-    check_open();
-  } else if (!is_closed_) {
+  if (event && (event->what == peer_event::kind::letter || letters_.has_refused())) {
     take_letters(*event);
   }
-  if (events_.empty() && !is_closed_ && std::exchange(is_told_, false)) {
+  if (events_.empty() && std::exchange(is_told_, false)) {
     eventfd_t count = 0;
     static_cast<void>(::eventfd_read(events_fd_, &count));
   }

@@ -6,6 +6,8 @@
 
 #include "peers/letter_mark.hpp"
 
+#include <poll.h>
+
 #include <optional>
 #include <string>
 
@@ -93,6 +95,22 @@ TEST_CASE("a letter counts as delivered when the program took it, not before") {
   peers bob{lan.owner, lan.options("bob")};
   CHECK(await(bob, kind::letter).content.front().view() == "mind the gap");
   await_delivered(ada, 1);
+}
+
+TEST_CASE("who has closed is handed no letter that would come again") {
+  network lan;
+  peers ada{lan.owner, lan.options("ada")};
+  ada.send_letter(to_bob, "mind the gap");
+  {
+    peers bob{lan.owner, lan.options("bob")};
+    pollfd waited{bob.fd(), POLLIN, 0};
+    while (bob.receive_for(patience)->what != kind::enter) {
+    }
+    REQUIRE(::poll(&waited, 1, 20'000) == 1);  // it is there
+    bob.close();
+    CHECK_THROWS_AS(bob.try_receive(), closed);
+  }
+  CHECK(ada.letters_waiting(to_bob) == 1);
 }
 
 TEST_CASE("who wrote a letter hears that it was read, also when he was away meanwhile") {

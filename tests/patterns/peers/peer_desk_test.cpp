@@ -656,6 +656,12 @@ TEST_CASE("a connection that ended and an address that refuses mean that the pee
     lan.hear(ada, {.what = said::ping_ok});
     CHECK(lan.news().empty());
   }
+  SECTION("it answers while it dies") {
+    lan.answer(ada);
+    lan.pass(1s);
+    lan.answer(ada, probe_answer::refused);
+    CHECK(lan.news() == "exit link lost");
+  }
   SECTION("it dials us again, and something was lost") {
     lan.answer(ada);
     ++ada.last;
