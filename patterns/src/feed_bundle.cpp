@@ -38,32 +38,28 @@ void feed_bundle::count_in(const sum& all) {
   }
 }
 
-bool feed_bundle::has_room_for(std::size_t topic_size, std::size_t body_size) const noexcept {
-  constexpr std::size_t most_besides = 40;
-  return parts.empty() ||
-         (is_message() && following.empty() &&
-          bytes.size() + topic_size + (body_size < large_body ? body_size : 0) + most_besides <=
-              most_bytes);
-}
-
-void feed_bundle::begin_part(std::string_view its_topic) {
-  const bool is_same = !parts.empty() && topic(size() - 1) == its_topic;
+bool feed_bundle::begin_part(std::string_view its_topic) {
+  const bool is_same = bytes.view().substr(topic_at_, topic_size_) == its_topic;
   parts.push_back({static_cast<std::uint32_t>(bytes.size()), is_same ? as_before : 0});
+  return is_same;
 }
 
-void feed_bundle::add(std::string_view its_topic, frame&& its_body) {
-  if (its_body.size() >= large_body) {
-    feed_entry message;
-    message.topic = its_topic;
-    add(message, std::move(its_body));
-    return;
+void feed_bundle::note_topic() noexcept {
+  const std::string_view last = topic(size() - 1);
+  topic_at_ = static_cast<std::size_t>(last.data() - bytes.data());
+  topic_size_ = last.size();
+}
+
+void feed_bundle::add(std::string_view its_topic, std::string_view its_small_body) {
+  const bool is_same = begin_part(its_topic);
+  pack_message(bytes, {is_urgent, next++, its_topic, its_small_body});
+  if (!is_same) {
+    note_topic();
   }
-  begin_part(its_topic);
-  pack_message(bytes, {is_urgent, next++, its_topic, its_body.view()});
 }
 
 void feed_bundle::add(const feed_entry& relayed, frame&& its_body) {
-  begin_part(relayed.topic);
+  static_cast<void>(begin_part(relayed.topic));
   feed_entry message = relayed;
   message.what = what;
   message.is_urgent = is_urgent;
@@ -73,6 +69,7 @@ void feed_bundle::add(const feed_entry& relayed, frame&& its_body) {
   std::string packed;
   pack_entry(packed, message);
   bytes.append(packed);
+  note_topic();
   if (message.body_follows) {
     following = std::move(its_body);
   }

@@ -49,10 +49,16 @@ struct feed_bundle : frame::body {
   [[nodiscard]] std::uint32_t size() const noexcept {
     return static_cast<std::uint32_t>(parts.size());
   }
-  [[nodiscard]] bool has_room_for(std::size_t topic, std::size_t body) const noexcept;
+  [[nodiscard]] bool has_room_for(std::size_t its_topic, std::size_t its_body) const noexcept {
+    constexpr std::size_t most_besides = 40;
+    return parts.empty() ||
+           (is_message() && following.empty() &&
+            bytes.size() + its_topic + (its_body < large_body ? its_body : 0) + most_besides <=
+                most_bytes);
+  }
   // The next message, in the lane and with the number that are next here.
-  void add(std::string_view its_topic, frame&& its_body);
-  // One that was relayed.
+  void add(std::string_view its_topic, std::string_view its_small_body);
+  // One with a large body, or that was relayed.
   void add(const feed_entry& relayed, frame&& its_body);
   // Some of another bundle's messages.
   void add(const struct feed_range& some);
@@ -93,8 +99,12 @@ struct feed_bundle : frame::body {
  private:
   friend struct feed_range;
 
-  void begin_part(std::string_view its_topic);
+  // Returns whether its topic is that of the one before.
+  bool begin_part(std::string_view its_topic);
+  void note_topic() noexcept;
 
+  std::size_t topic_at_ = 0;  // where the last message's topic is among the bytes
+  std::size_t topic_size_ = 0;
   sum counted_in_;
   std::size_t counted_ = 0;
 };

@@ -80,6 +80,7 @@ std::uint32_t feed_desk::publish(const feed_ref& from, std::uint32_t begin, bool
 // Finds their topics, and returns those of them whose topics are known at a time.
 feed_range feed_desk::publish_some(feed_range messages) {
   known_topic* topic = nullptr;
+  bool goes_plain = false;
   for (std::uint32_t index = messages.begin; index < messages.end; ++index) {
     feed_bundle::part& part = messages.of->parts[index];
     if (topic == nullptr || part.topic != feed_bundle::as_before) {
@@ -95,10 +96,11 @@ feed_range feed_desk::publish_some(feed_range messages) {
       }
       topic = known == topics_.end() ? &make_topic(name) : &known->second;
       topics_by_age_.splice(topics_by_age_.end(), topics_by_age_, topic->age);
+      goes_plain = is_plain(name, *topic);
     }
     part.topic = topic->slot;
     ++topic->published;
-    if (is_plain(*messages.of, index, *topic)) {
+    if (goes_plain) {
       send_plain({messages.of, index, index + 1}, topic->published);
     }
   }
@@ -228,12 +230,11 @@ void feed_desk::forget_oldest_topic() {
   }
 }
 
-bool feed_desk::is_plain(const feed_bundle& from, std::uint32_t index, known_topic& topic) {
+bool feed_desk::is_plain(std::string_view name, known_topic& topic) {
   if (topic.plain_version != plain_version_) {
     topic.plain_version = plain_version_;
     topic.is_plain = false;
-    plain_.match(from.topic(index),
-                 [&](std::int64_t count) { topic.is_plain = topic.is_plain || count > 0; });
+    plain_.match(name, [&](std::int64_t count) { topic.is_plain = topic.is_plain || count > 0; });
   }
   return topic.is_plain;
 }

@@ -132,7 +132,7 @@ class feed_desk {
   void forget_oldest_topic();
   void remember(const feed_range& messages, time_point now);
   void forget_history(time_point now);
-  [[nodiscard]] bool is_plain(const feed_bundle& from, std::uint32_t index, known_topic& topic);
+  [[nodiscard]] bool is_plain(std::string_view name, known_topic& topic);
 
   // Packs what is next in a link's row; nothing: all was sent.
   [[nodiscard]] std::size_t pack(const feed_link& link);

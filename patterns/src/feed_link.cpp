@@ -107,8 +107,14 @@ void feed_link::choose(const feed_range& messages, std::vector<share>& chosen) {
   if (is_cut_off_) {
     return;
   }
+  std::uint32_t topic = feed_bundle::as_before;
+  std::uint32_t book = no_prefix;
   for (std::uint32_t index = messages.begin; index < messages.end; ++index) {
-    const std::uint32_t book = book_of(*messages.of, index);
+    // Messages on one topic mostly come together.
+    if (const std::uint32_t its_topic = messages.of->parts[index].topic; its_topic != topic) {
+      topic = its_topic;
+      book = book_of(*messages.of, index);
+    }
     if (book == no_prefix) {
       continue;
     }

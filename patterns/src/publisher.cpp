@@ -44,13 +44,14 @@ void publisher::connect(const endpoint& where) {
       [core](const endpoint& gone) { core->disconnect(gone); });
 }
 
-std::uint64_t publisher::publish_frame(std::string_view topic, frame body, bool is_urgent) {
+std::uint64_t publisher::publish_bytes(std::string_view topic, std::string_view body,
+                                       const frame* whole, bool is_urgent) {
   constexpr std::size_t longest_topic = 65'535;
   if (topic.empty() || topic.size() > longest_topic || topic.front() == '\xff') [[unlikely]] {
     throw config_error{"a topic has 1 to 65,535 octets, and the first is not 255: " +
                        std::string{topic.substr(0, 40)}};
   }
-  return state_->publish(topic, std::move(body), is_urgent);
+  return state_->publish(topic, body, whole, is_urgent);
 }
 
 void publisher::relay(publication&& received) {

@@ -140,10 +140,22 @@ void publisher_core::on_demand(
   on_demand_ = std::move(handler);
 }
 
-std::uint64_t publisher_core::publish(std::string_view topic, frame&& body, bool is_urgent) {
+std::uint64_t publisher_core::publish(std::string_view topic, std::string_view body,
+                                      const frame* whole, bool is_urgent) {
+  if (body.size() >= feed_bundle::large_body) [[unlikely]] {
+    return publish_large(topic, whole != nullptr ? frame{*whole} : frame{body}, is_urgent);
+  }
+  std::unique_lock lock = lock_for_draft();
+  bundle_for(is_urgent, topic.size(), body.size()).add(topic, body);
+  const std::uint64_t sequence = (is_urgent ? next_urgent_ : next_)++;
+  count_draft(lock, topic.size() + body.size());
+  return sequence;
+}
+
+std::uint64_t publisher_core::publish_large(std::string_view topic, frame&& body, bool is_urgent) {
   std::unique_lock lock = lock_for_draft();
   const std::size_t size = body.size();
-  bundle_for(is_urgent, topic.size(), size).add(topic, std::move(body));
+  bundle_for(is_urgent, topic.size(), size).add({.topic = topic}, std::move(body));
   const std::uint64_t sequence = (is_urgent ? next_urgent_ : next_)++;
   count_draft(lock, topic.size() + size);
   return sequence;
@@ -163,14 +175,9 @@ void publisher_core::relay_loss(const feed_entry& lost) {
   count_draft(lock, lost.topic.size());
 }
 
-// The last one, or a new one.
-feed_bundle& publisher_core::bundle_for(bool is_urgent, std::size_t topic, std::size_t body) {
-  if (drafts_.empty() || drafts_.back()->is_urgent != is_urgent ||
-      !drafts_.back()->has_room_for(topic, body)) {
-    drafts_.emplace_back(
-        new feed_bundle{is_urgent, is_urgent ? next_urgent_ : next_, usual_bytes_, usual_parts_});
-  }
-  return *drafts_.back();
+void publisher_core::begin_bundle(bool is_urgent) {
+  drafts_.emplace_back(
+      new feed_bundle{is_urgent, is_urgent ? next_urgent_ : next_, usual_bytes_, usual_parts_});
 }
 
 std::unique_lock<std::mutex> publisher_core::lock_for_draft() {

@@ -43,8 +43,9 @@ class publisher_core {
   [[nodiscard]] monitor watch();
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
 
-  // Gives it its number.
-  std::uint64_t publish(std::string_view topic, frame&& body, bool is_urgent);
+  // Gives it its number. Whole: the frame that the body is, if it is one; a large one is shared.
+  std::uint64_t publish(std::string_view topic, std::string_view body, const frame* whole,
+                        bool is_urgent);
   // What another published, or lost on the way here.
   void relay(const feed_entry& message, frame&& body);
   void relay_loss(const feed_entry& lost);
@@ -73,8 +74,17 @@ class publisher_core {
 
  private:
   void check_open() const;
+  [[nodiscard]] std::uint64_t publish_large(std::string_view topic, frame&& body, bool is_urgent);
   [[nodiscard]] std::unique_lock<std::mutex> lock_for_draft();
-  [[nodiscard]] feed_bundle& bundle_for(bool is_urgent, std::size_t topic, std::size_t body);
+  // The last one, or a new one.
+  [[nodiscard]] feed_bundle& bundle_for(bool is_urgent, std::size_t topic, std::size_t body) {
+    if (drafts_.empty() || drafts_.back()->is_urgent != is_urgent ||
+        !drafts_.back()->has_room_for(topic, body)) [[unlikely]] {
+      begin_bundle(is_urgent);
+    }
+    return *drafts_.back();
+  }
+  void begin_bundle(bool is_urgent);
   void count_draft(std::unique_lock<std::mutex>& lock, std::size_t bytes);
   void wake() const noexcept;
   void work() noexcept;

@@ -13,7 +13,7 @@ namespace {
 feed_ref bundle_of(const std::vector<std::string>& bodies) {
   const feed_ref made{new feed_bundle{false, 7, 0, 0}};
   for (const std::string& each : bodies) {
-    made->add("topic", frame{each});
+    made->add("topic", each);
   }
   return made;
 }
@@ -66,7 +66,7 @@ TEST_CASE("a large body travels behind the others, and nothing behind it") {
   const feed_ref made = bundle_of({"a"});
   const std::string large(feed_bundle::large_body, 'x');
   CHECK(made->has_room_for(5, large.size()));
-  made->add("topic", frame{large});
+  made->add({.topic = "topic"}, frame{large});
   CHECK_FALSE(made->has_room_for(5, 1));
   CHECK(made->is_followed(2));
   CHECK_FALSE(made->is_followed(1));
@@ -78,10 +78,26 @@ TEST_CASE("a bundle has an end") {
   const feed_ref made = bundle_of({});
   std::size_t count = 0;
   for (; made->has_room_for(5, 1000); ++count) {
-    made->add("topic", frame{std::string(1000, 'x')});
+    made->add("topic", std::string(1000, 'x'));
   }
   CHECK(made->bytes.size() <= feed_bundle::most_bytes);
   CHECK(count > 30);
+}
+
+TEST_CASE("a message knows whether the one before it has the same topic") {
+  const feed_ref made{new feed_bundle{false, 1, 0, 0}};
+  for (const char* topic : {"a", "a", "ab", "a", "a"}) {
+    made->add(topic, "x");
+  }
+  made->add({.is_relayed = true, .topic = "a"}, "y");
+  made->add({.is_relayed = true, .topic = "b"}, "y");
+  made->add("b", "x");
+  std::string told;
+  for (const feed_bundle::part& each : made->parts) {
+    told += each.topic == feed_bundle::as_before ? '=' : '!';
+  }
+  CHECK(told == "!=!!==!=");
+  CHECK(words(made->bytes.view()) == "1ax2ax3abx4ax5ax6ay7by8bx");
 }
 
 TEST_CASE("one message alone does not keep the others") {

@@ -78,7 +78,8 @@ struct desk_at_work {
   void publish(const std::string& topic, const std::string& body, bool is_urgent = false) {
     const feed_ref one{
         new feed_bundle{is_urgent, ++(is_urgent ? urgent_sequence : sequence), 0, 0}};
-    one->add(topic, frame{body});
+    body.size() < feed_bundle::large_body ? one->add(topic, body)
+                                          : one->add({.topic = topic}, frame{body});
     static_cast<void>(desk.publish(one, 0, false, now));
   }
   void request(feed_request::kind what, std::uint64_t who, std::uint64_t position,
@@ -669,7 +670,7 @@ TEST_CASE(
   static_cast<void>(at.said());
   const feed_ref many{new feed_bundle{false, 1, 0, 0}};
   for (int count = 1; count <= 9; ++count) {
-    many->add("a", frame{std::to_string(count)});
+    many->add("a", std::to_string(count));
   }
   std::uint32_t next = at.desk.publish(many, 0, true, at.now);
   CHECK(next == 6);  // two are on their way
@@ -695,7 +696,7 @@ TEST_CASE("a few of many are packed once for all who want the same, and do not k
   }
   const feed_ref many{new feed_bundle{false, 1, 0, 0}};
   for (int count = 0; count < 10; ++count) {
-    many->add(count % 5 == 0 ? "a" : "b", frame{std::string(200, 'x')});
+    many->add(count % 5 == 0 ? "a" : "b", std::string(200, 'x'));
   }
   CHECK(at.desk.publish(many, 0, false, at.now) == 10);
   std::vector<frame> sent;
@@ -719,7 +720,7 @@ TEST_CASE("more topics at once than are known are not taken for each other") {
   at.connect(wishes(1), {"a"});
   const feed_ref many{new feed_bundle{false, 1, 0, 0}};
   for (const char* each : {"a", "b", "c", "a2", "d", "a"}) {
-    many->add(each, frame{"x"});
+    many->add(each, "x");
   }
   CHECK(at.desk.publish(many, 0, false, at.now) == 6);
   at.flush();
@@ -859,7 +860,7 @@ TEST_CASE("who is to wait for slow subscribers waits when all together have too 
   feed_ref one;  // the last one, which may wait
   const auto publish = [&](const std::string& topic) {
     one = feed_ref{new feed_bundle{false, at.sequence + 1, 0, 0}};
-    one->add(topic, frame{std::string(1000, 'x')});
+    one->add(topic, std::string(1000, 'x'));
     const bool is_published = at.desk.publish(one, 0, true, at.now) == 1;
     at.sequence += is_published ? 1 : 0;
     at.flush();

@@ -198,7 +198,7 @@ class world {
     for (; count > 0; --count) {
       const std::string& topic = topics[pick(0, topics.size() - 1)];
       by.messages.push_back({topic});
-      bundle->add(topic, frame{std::to_string(by.messages.size())});
+      bundle->add(topic, std::to_string(by.messages.size()));
     }
     static_cast<void>(by.logic->publish(bundle, 0, false, now_));
   }

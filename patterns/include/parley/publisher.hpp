@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <functional>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 namespace parley {
@@ -90,12 +91,12 @@ class publisher {
   // config_error: a topic has 1 to 65,535 octets, of which the first is not 255.
   template<class T>
   std::uint64_t publish(std::string_view topic, const T& body) {
-    return publish_frame(topic, to_body(body), false);
+    return publish_body(topic, body, false);
   }
   // Overtakes all that is not urgent and still here. It is in no history.
   template<class T>
   std::uint64_t publish_urgent(std::string_view topic, const T& body) {
-    return publish_frame(topic, to_body(body), true);
+    return publish_body(topic, body, true);
   }
 
   // Who would get a message on this topic now; without a topic: who is connected. A plain SUB
@@ -130,7 +131,19 @@ class publisher {
   void relay_loss(const feed_event& lost);
   void on_demand(std::function<void(std::string_view prefix, bool is_wanted)> handler);
 
-  std::uint64_t publish_frame(std::string_view topic, frame body, bool is_urgent);
+  // A small body is packed from where it is; a large frame is shared.
+  template<class T>
+  std::uint64_t publish_body(std::string_view topic, const T& body, bool is_urgent) {
+    if constexpr (std::is_same_v<T, frame>) {
+      return publish_bytes(topic, body.view(), &body, is_urgent);
+    } else if constexpr (std::is_convertible_v<const T&, std::string_view>) {
+      return publish_bytes(topic, body, nullptr, is_urgent);
+    } else {
+      return publish_body(topic, to_body(body), is_urgent);
+    }
+  }
+  std::uint64_t publish_bytes(std::string_view topic, std::string_view body, const frame* whole,
+                              bool is_urgent);
 
   struct state;
   detail::home_ptr<state> state_;
