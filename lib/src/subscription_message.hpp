@@ -14,10 +14,10 @@ namespace parley::detail {
 constexpr char subscribe_byte = '\1';
 constexpr char unsubscribe_byte = '\0';
 // See socket_options::private_topics.
-constexpr unsigned char private_topic_octet = 255;
+constexpr char private_topic_octet = 1;
 
 [[nodiscard]] inline bool is_private(std::string_view topic) noexcept {
-  return !topic.empty() && static_cast<unsigned char>(topic.front()) == private_topic_octet;
+  return topic.starts_with(private_topic_octet);
 }
 
 [[nodiscard]] inline message subscription_message(char what, std::string_view prefix) {

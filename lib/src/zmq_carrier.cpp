@@ -426,9 +426,11 @@ void zmq_carrier::apply_subscription(const message& incoming) {
       apply_to(text.substr(1));
       return;
     }
-    for (unsigned octet = 0; octet < private_topic_octet; ++octet) {
+    for (unsigned octet = 0; octet < 256; ++octet) {
       const char first = static_cast<char>(octet);
-      apply_to({&first, 1});
+      if (first != private_topic_octet) {
+        apply_to({&first, 1});
+      }
     }
   });
 }

@@ -110,7 +110,7 @@ bool feed_reader::wants(std::string_view prefix) const {
 
 void feed_reader::take(message&& incoming, time_point now) {
   const std::string_view head = incoming.front().view();
-  if (!head.starts_with('\xff')) {
+  if (!head.starts_with(feed_octet)) {
     take_plain(std::move(incoming));
     return;
   }

@@ -10,7 +10,7 @@ namespace parley::detail {
 namespace {
 
 // The octet behind these says what it is, and the one after it the version.
-constexpr std::string_view magic{"\xffPR", 3};
+constexpr std::string_view magic{"\1PR"};
 constexpr char version = 1;
 
 // In the order in which a subscriber's words are to come.
@@ -203,7 +203,7 @@ std::optional<feed_entry> take_entry(std::string_view& bytes) noexcept {
         read(entry.origin)(entry.origin_sequence)(entry.hops);
       }
       read.text<std::uint16_t>(entry.topic);
-      if (entry.topic.starts_with('\xff')) {
+      if (entry.topic.starts_with(feed_octet)) {
         return std::nullopt;
       }
       if (!entry.body_follows) {

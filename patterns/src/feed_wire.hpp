@@ -26,6 +26,11 @@
 
 namespace parley::detail {
 
+// The first octet of what publishers and subscribers say to each other, and of no topic
+// (socket_options::private_topics). ZeroMQ repeats subscriptions in the order of their bytes: as it
+// is a low one, a new connection says whose a prefix is before it says the prefix itself.
+inline constexpr char feed_octet = '\1';
+
 // Subscriptions.
 
 // What a subscriber wants of each publisher. Its words come before the prefixes, and its inbox
@@ -124,7 +129,8 @@ struct feed_message {
   }
   const std::size_t left = bytes.size() - topic_at - 4;
   const std::size_t topic_size = number_at<std::uint16_t>(at + 10);
-  if (left < topic_size || at[topic_at] == '\xff') {  // there is something, if only the body's size
+  if (left < topic_size ||
+      at[topic_at] == feed_octet) {  // there is something, if only the body's size
     return false;
   }
   const char* const body_at = at + topic_at + topic_size + 4;

@@ -47,8 +47,9 @@ void publisher::connect(const endpoint& where) {
 std::uint64_t publisher::publish_bytes(std::string_view topic, std::string_view body,
                                        const frame* whole, bool is_urgent) {
   constexpr std::size_t longest_topic = 65'535;
-  if (topic.empty() || topic.size() > longest_topic || topic.front() == '\xff') [[unlikely]] {
-    throw config_error{"a topic has 1 to 65,535 octets, and the first is not 255: " +
+  if (topic.empty() || topic.size() > longest_topic || topic.front() == detail::feed_octet)
+      [[unlikely]] {
+    throw config_error{"a topic has 1 to 65,535 octets, and the first is not 1: " +
                        std::string{topic.substr(0, 40)}};
   }
   return state_->publish(topic, body, whole, is_urgent);

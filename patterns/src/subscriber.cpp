@@ -44,8 +44,9 @@ socket_options subscriber_socket(const subscriber_options& options) {
 }
 
 void check_prefix(std::string_view prefix) {
-  if (prefix.size() > 0xffff || prefix.starts_with('\xff')) {
-    throw config_error{"subscribe to a prefix of more than 65,535 octets, or that begins with 255"};
+  if (prefix.size() > 0xffff || prefix.starts_with(detail::feed_octet)) {
+    throw config_error{
+        "subscribe to a prefix of more than 65,535 octets, or that begins with octet 1"};
   }
 }
 

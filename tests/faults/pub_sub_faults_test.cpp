@@ -791,10 +791,7 @@ TEST_CASE("hostile subscribers are noticed by nobody else, and leave nothing beh
         std::string said;
         switch (random() % 6) {
           case 0:
-            said =
-                "\xff"
-                "PR" +
-                noise(random, 60);
+            said = "\1PR" + noise(random, 60);
             break;
           case 1:
             said = wishes_topic({.subscriber = victim,

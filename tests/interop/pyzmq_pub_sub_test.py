@@ -10,7 +10,7 @@ import zmq
 from program import PATIENCE
 from zmq_test import ZmqTest, where
 
-MAGIC = b"\xffPR"
+MAGIC = b"\x01PR"
 
 
 class Subscriber:
@@ -123,7 +123,7 @@ class Test(ZmqTest):
         self.assertEqual([each["sequence"] for each in received], [1, 2, 3, 4])
         id = bytes.fromhex(received[0]["publisher"])
         self.assertEqual([each[2] for each in frames],
-                         [b"\xffPRw\x01" + id + struct.pack("!QQ", sequence, of_topic)
+                         [b"\x01PRw\x01" + id + struct.pack("!QQ", sequence, of_topic)
                           for sequence, of_topic in ((1, 1), (2, 1), (3, 2), (4, 2))])
 
     def test_a_plain_sub_to_everything_sees_nothing_private(self):
@@ -146,7 +146,7 @@ class Test(ZmqTest):
         publisher = self.start_parley("pub", "tcp://127.0.0.1:0", "t", "x")
         there = publisher.bound()
         curious = self.socket(zmq.SUB, connect=there)
-        curious.subscribe(b"\xff")
+        curious.subscribe(b"\x01")
         ours = self.start_parley("sub", there, "--count", 1)
         self.assert_done(ours.finish(), "t\tx\n")
         self.assert_done(publisher.finish())

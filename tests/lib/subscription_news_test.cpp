@@ -80,14 +80,14 @@ TEST_CASE("where all is told, each subscription is, and an end takes back what i
 
 TEST_CASE("where all is told, a private topic is told though it ended, up to the limit") {
   subscription_news news{2, true};
-  for (const char* each : {"\xff 1", "\xff 2", "\xff 3", "a"}) {
+  for (const char* each : {"\1 1", "\1 2", "\1 3", "a"}) {
     news.subscribed(each, true);
     news.cancelled(each, true);
   }
-  CHECK(taken(news) == texts{"+\xff 1", "-\xff 1", "+\xff 2", "-\xff 2"});
-  news.subscribed("\xff 3", true);
-  news.cancelled("\xff 3", true);
-  CHECK(taken(news) == texts{"+\xff 3", "-\xff 3"});
+  CHECK(taken(news) == texts{"+\1 1", "-\1 1", "+\1 2", "-\1 2"});
+  news.subscribed("\1 3", true);
+  news.cancelled("\1 3", true);
+  CHECK(taken(news) == texts{"+\1 3", "-\1 3"});
 }
 
 TEST_CASE("an end is told when one of several subscriptions was taken already") {

@@ -800,8 +800,8 @@ TEST_CASE("what is for others, or has no address, is nonsense") {
   at.reader.take(message{pack_address({own_id, 1, 1})}, at.now);
   at.reader.take(message{pack_address({own_id, 1, 0}), frame{"x"}}, at.now);
   at.reader.take(message{pack_address({own_id, 1, 1}), frame{}, frame{}, frame{}}, at.now);
-  at.reader.take(message{frame{"\xffPR"}, frame{}}, at.now);
-  at.reader.take(message{frame{"\xff"}}, at.now);
+  at.reader.take(message{frame{"\1PR"}, frame{}}, at.now);
+  at.reader.take(message{frame{"\1"}}, at.now);
   CHECK(at.reader.nonsense() == 6);
   CHECK(at.reader.is_empty());
 }

@@ -100,7 +100,7 @@ TEST_CASE("a message whose topic no publisher can have is malformed") {
     const std::string bytes = packed({.what = kind::message,
                                       .is_relayed = is_relayed,
                                       .sequence = 1,
-                                      .topic = "\xffPRu",
+                                      .topic = "\1PRu",
                                       .body = "b"});
     std::string_view rest = bytes;
     feed_message usual;

@@ -396,7 +396,7 @@ TEST_CASE("a receive gives up at its limit") {
 TEST_CASE("a prefix that no topic can have is refused") {
   context owner;
   subscriber feed{owner};
-  CHECK_THROWS_AS(feed.subscribe("\xff"), config_error);
+  CHECK_THROWS_AS(feed.subscribe("\1"), config_error);
   CHECK_THROWS_AS(feed.subscribe(std::string(65'536, 'x')), config_error);
 }
 

@@ -79,7 +79,7 @@ struct socket_options {
   bool handover = false;
   // Publisher (xpub): every subscription is passed on to the program, also repeated ones.
   bool all_subscriptions = false;
-  // Publisher (xpub): topics that begin with octet 255 are for those who asked for a prefix that
+  // Publisher (xpub): topics that begin with octet 1 are for those who asked for a prefix that
   // begins so; who asked for all topics does not get them, nor the empty one. Subscriptions take
   // effect when the program has received them.
   bool private_topics = false;

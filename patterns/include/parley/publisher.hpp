@@ -88,7 +88,7 @@ class publisher {
 
   // Text and frames go out as they are, every other type as MessagePack. Returns its sequence
   // number: 1, 2, ... of this publisher, the urgent ones by themselves. Throws closed, and
-  // config_error: a topic has 1 to 65,535 octets, of which the first is not 255.
+  // config_error: a topic has 1 to 65,535 octets, of which the first is not 1.
   template<class T>
   std::uint64_t publish(std::string_view topic, const T& body) {
     return publish_body(topic, body, false);
