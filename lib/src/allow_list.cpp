@@ -1,27 +1,21 @@
 // SPDX-License-Identifier: MPL-2.0
 #include <parley/allow_list.hpp>
+#include <parley/doorkeeper.hpp>
 #include <parley/error.hpp>
-#include <parley/poller.hpp>
-#include <parley/socket.hpp>
-
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <fstream>
+#include <memory>
 #include <set>
-#include <thread>
-
-#include "zap.hpp"
 
 namespace parley {
 namespace {
 
+using clock = std::chrono::steady_clock;
 using key_set = std::set<curve_key>;
 
 constexpr std::size_t z85_size = 40;
-
-constexpr const char* zap_handler = "inproc://zeromq.zap.01";  // where libzmq asks
 
 key_set read_file(const std::filesystem::path& path) {
   std::ifstream file{path};
@@ -61,88 +55,49 @@ key_set read_keys(const std::filesystem::path& source) {
 
 }  // namespace
 
-struct allow_list::state {
+struct allow_list::state : detail::guest_list {
   state(context& owner, key_set fixed_keys, std::filesystem::path list)
       : fixed{std::move(fixed_keys)},
         source{std::move(list)},
-        requests{owner, socket_kind::rep},
-        stop_fd{::eventfd(0, EFD_CLOEXEC)} {
-    if (stop_fd < 0) {
-      throw error{errc::out_of_resources, "make an allow list"};
-    }
-    try {
-      requests.bind(zap_handler);
-      thread = std::thread{[this] { answer(); }};
-    } catch (...) {
-      ::close(stop_fd);
-      throw;
-    }
+        keeper{detail::doorkeeper::of(owner)} {
+    keeper->obey(*this);
+  }
+  ~state() override { keeper->obey_nobody(); }
+  state(const state&) = delete;
+  state& operator=(const state&) = delete;
+
+  [[nodiscard]] bool lets_in(const curve_key& client) override {
+    const bool is_known = source.empty() ? fixed.contains(client) : read().contains(client);
+    (is_known ? allowed : refused).fetch_add(1, std::memory_order_relaxed);  // only a count
+    return is_known;
   }
 
-  ~state() {
-    const std::uint64_t one = 1;
-    static_cast<void>(!::write(stop_fd, &one, sizeof one));
-    thread.join();
-    ::close(stop_fd);
-  }
-
-  void answer() {
-    try {
-      bool stopping = false;
-      poller waiting;
-      waiting.add(stop_fd, interest::input, [&] { stopping = true; });
-      waiting.add(requests, interest::input, [&] { static_cast<void>(answer_one()); });
-      while (!stopping) {
-        waiting.wait();
-      }
-      // Who has asked gets an answer, or its handshake would stand until libzmq gives it up, after
-      // 30 s.
-      requests.unbind(zap_handler);
-      while (answer_one()) {
-      }
-    } catch (const closed&) {
-      // The context was shut down: nobody asks any more.
-    }
-  }
-
-  // False: nobody asks.
-  [[nodiscard]] bool answer_one() {
-    const auto received = requests.try_receive();
-    if (!received) {
-      return false;
-    }
-    const auto request = detail::parse_zap_request(*received);
-    if (!request) {
-      // A reply is due all the same, else the socket is stuck; libzmq refuses what it cannot read.
-      requests.send(message{""});
-    } else if (request->is_plain) {
-      requests.send(detail::zap_reply(*request, true, ""));  // none of our business
-    } else {
-      const bool known = request->client && contains(*request->client);
-      (known ? allowed : refused).fetch_add(1, std::memory_order_relaxed);  // only a count
-      requests.send(detail::zap_reply(*request, known, known ? request->client->z85() : ""));
-    }
-    return true;
-  }
-
-  [[nodiscard]] bool contains(const curve_key& client) const {
+  [[nodiscard]] bool holds(const curve_key& key) override {
     if (source.empty()) {
-      return fixed.contains(client);
+      return fixed.contains(key);
     }
+    if (const auto now = clock::now(); now >= look_again) {
+      read_last = read();
+      look_again = now + std::chrono::seconds{1};
+    }
+    return read_last.contains(key);
+  }
+
+  [[nodiscard]] key_set read() const {
     try {
-      return read_keys(source).contains(client);
+      return read_keys(source);
     } catch (const std::exception&) {
-      return false;  // being edited, or damaged
+      return {};  // being edited, or damaged
     }
   }
 
   const key_set fixed;
   const std::filesystem::path source;
-  socket requests;
-  int stop_fd;
+  key_set read_last;
+  clock::time_point look_again{};
   std::atomic<std::uint64_t> allowed{0};
   std::atomic<std::uint64_t> refused{0};
-  std::thread thread;
+  std::shared_ptr<detail::doorkeeper> keeper;
 };
 
 allow_list::allow_list(context& owner, const std::vector<curve_key>& keys)

@@ -9,10 +9,15 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
 
 #include <zmq.hpp>
 
 namespace parley::detail {
+
+class doorkeeper;
 
 class zmq_context {
  public:
@@ -36,6 +41,15 @@ class zmq_context {
     return is_shut_down_.load(std::memory_order_relaxed);
   }
 
+  // Who answers which clients may connect.
+  struct door {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::weak_ptr<doorkeeper> keeper;
+    bool is_kept = false;  // until the last one's end is over
+  };
+  [[nodiscard]] door& front_door() noexcept { return door_; }
+
   // A socket is left behind whose linger time is longer than the end may wait for it: the end waits
   // until then at most, or until the latest if it is said more than once.
   void wait_no_longer_than(time_point when) noexcept;
@@ -44,6 +58,7 @@ class zmq_context {
   zmq::context_t native_;
   std::atomic<bool> is_shut_down_{false};
   std::atomic<time_point> limit_{time_point::min()};  // min: none
+  door door_;
 };
 
 }  // namespace parley::detail
