@@ -8,6 +8,7 @@ import time
 import unittest
 
 import zmq
+from zmq.utils import z85
 
 from program import PATIENCE
 from zmq_test import ZmqTest, where
@@ -19,6 +20,7 @@ HELLO, WHISPER, SHOUT, JOIN, LEAVE, PING, PING_OK = range(1, 8)
 # "psst", shouts "all of you" to CHAT, leaves CHAT, and goes. zyre asks after five seconds; pyre had
 # been asked. Only the port, and the endpoint in HELLO, are those of this test.
 RECORDED_ENDPOINT = b"\x14tcp://10.1.0.2:49152"
+RECORDED_KEY = b"d]ERk}2.D[+ai}7YMV:q:0W)3d#QoLUm=u)sV4Pq"  # of a secured zyre, see zre_curve_test.py
 ZYRE = [bytes.fromhex(frame) for frame in (
     "5a524501509bb0da29b340f6941a4d68b692ae87",
     "aaa101020001147463703a2f2f31302e312e302e323a34393135320000000000037a6564"
@@ -43,8 +45,9 @@ PYRE = [bytes.fromhex(frame) for frame in (
 class Foreign:
     """A node that listens as zyre does, or as pyre does, and says what it is told to."""
 
-    def __init__(self, test, port, recorded):
+    def __init__(self, test, port, recorded, keys=None):
         self.uuid = recorded[0][4:]
+        self.keys = keys  # public and secret, of a secured one
         self.recorded = recorded
         self.last = 65534 if recorded is PYRE else 65535  # number, before the next is 0
         self.inbox = test.context.socket(zmq.ROUTER)
@@ -52,6 +55,9 @@ class Foreign:
         self.inbox.rcvtimeo = PATIENCE * 1000
         self.inbox.router_handover = True
         self.inbox.rcvhwm = 0
+        if keys:
+            self.inbox.curve_server = True
+            self.inbox.curve_publickey, self.inbox.curve_secretkey = keys
         self.inbox.bind("tcp://127.0.0.1:*")
         self.port = int(where(self.inbox).rpartition(":")[2])
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -63,11 +69,13 @@ class Foreign:
         self.test = test
         self.line = None
         self.said = self.heard = 0
-        self.other = None  # the other node's id, and where its mailbox is
+        self.other = None  # the other node's id, where its mailbox is, and its key
         self.mailbox = None
+        self.other_key = None
 
     def send_beacon(self, port=None, datagram=None):
         mine = self.recorded[0] + struct.pack(">H", self.port if port is None else port)
+        mine += z85.decode(self.keys[0]) if self.keys else b""
         self.udp.sendto(datagram or mine, ("127.255.255.255", self.beacon_port))
 
     def find(self):
@@ -75,10 +83,12 @@ class Foreign:
         self.udp.settimeout(PATIENCE)
         while True:
             beacon = self.udp.recv(2000)
-            if len(beacon) == 22 and beacon[4:20] != self.uuid and beacon[20:] != b"\0\0":
-                self.test.assertEqual(beacon[:4], b"ZRE\1")
+            if (len(beacon) == (54 if self.keys else 22) and beacon[4:20] != self.uuid
+                    and beacon[20:22] != b"\0\0"):
+                self.test.assertEqual(beacon[:4], b"ZRE\3" if self.keys else b"ZRE\1")
                 self.other = beacon[4:20]
-                self.mailbox = struct.unpack(">H", beacon[20:])[0]
+                self.mailbox = struct.unpack(">H", beacon[20:22])[0]
+                self.other_key = beacon[22:]
                 return
 
     def connect(self):
@@ -88,6 +98,9 @@ class Foreign:
         self.test.addCleanup(self.line.close, linger=0)
         self.line.routing_id = b"\1" + self.uuid
         self.line.sndtimeo = PATIENCE * 1000
+        if self.keys:
+            self.line.curve_publickey, self.line.curve_secretkey = self.keys
+            self.line.curve_serverkey = z85.encode(self.other_key)
         self.line.connect(f"tcp://127.0.0.1:{self.mailbox}")
         self.said = 0
 
@@ -102,8 +115,8 @@ class Foreign:
     def greet(self, endpoint=None):
         self.connect()
         endpoint = endpoint or f"tcp://127.0.0.1:{self.port}"
-        self.say_bytes(self.recorded[1].replace(RECORDED_ENDPOINT,
-                                                bytes([len(endpoint)]) + endpoint.encode()))
+        hello = self.recorded[1].replace(RECORDED_ENDPOINT, bytes([len(endpoint)]) + endpoint.encode())
+        self.say_bytes(hello.replace(RECORDED_KEY, self.keys[0]) if self.keys else hello)
 
     def hear(self):
         """The next message of the other node, in its turn: command, the rest of its frame, content."""
@@ -132,7 +145,7 @@ class Foreign:
         return self.await_command(HELLO)
 
 
-class Test(ZmqTest):
+class NodeTest(ZmqTest):
     def setUp(self):
         super().setUp()
         self.held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -141,8 +154,8 @@ class Test(ZmqTest):
         self.held.bind(("", 0))
         self.port = self.held.getsockname()[1]
 
-    def node(self, evasive=60000, expired=120000):
-        node = self.start(os.environ["PARLEY_NODE"], "ada", self.port, evasive, expired, "lo")
+    def node(self, evasive=60000, expired=120000, security=()):
+        node = self.start(os.environ["PARLEY_NODE"], *security, "ada", self.port, evasive, expired, "lo")
         self.id = bytes.fromhex(node.line().split()[1])
         return node
 
@@ -152,6 +165,17 @@ class Test(ZmqTest):
             pass
         return dict(zip(line.split()[1::2], line.split()[2::2]))
 
+    def await_status(self, node, name, least):
+        end = time.monotonic() + PATIENCE
+        while int(self.status(node)[name]) < least:
+            self.assertLess(time.monotonic(), end, node.describe())
+
+    def await_lines(self, node, last):
+        while node.line() != last:
+            pass
+
+
+class Test(NodeTest):
     def test_what_zyre_and_pyre_say_is_understood(self):
         for recorded, kind in ((ZYRE, "zyre"), (PYRE, "pyre")):
             node = self.node()
@@ -200,10 +224,6 @@ class Test(ZmqTest):
         node.finish()
         with self.assertRaises(zmq.Again):  # no GOODBYE: pyre does not know it
             zed.inbox.recv_multipart(zmq.DONTWAIT)
-
-    def await_lines(self, node, last):
-        while node.line() != last:
-            pass
 
     def test_seventy_thousand_messages_arrive_however_their_sender_counts(self):
         for recorded in (ZYRE, PYRE):
@@ -286,9 +306,8 @@ class Test(ZmqTest):
         zed.connect()
         zed.line.send(zed.recorded[1][:3] + b"\1" + zed.recorded[1][4:])  # jyre, RFC 20
         zed.say_bytes(zed.recorded[1][:20])
-        end = time.monotonic() + PATIENCE
-        while self.status(node)["other_version"] != "2" or int(self.status(node)["nonsense"]) < 6:
-            self.assertLess(time.monotonic(), end, node.describe())
+        self.await_status(node, "other_version", 2)
+        self.await_status(node, "nonsense", 6)
         self.assertEqual(self.status(node)["here"], "1")
 
     def test_an_idle_peer_is_asked_and_answers(self):

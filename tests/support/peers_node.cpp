@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: MPL-2.0
 //
-// A node for tests in other languages: peers_node NAME PORT [EVASIVE EXPIRED [INTERFACE...]], times
-// in milliseconds. Says each event in a line, and obeys lines: whisper NAME TEXT, shout GROUP TEXT,
-// join GROUP, leave GROUP, count NAME NUMBER (that many whispers, 0, 1, ...), status, quit.
+// A node for tests in other languages: peers_node [--keys FILE] [--allow FILE] NAME PORT [EVASIVE
+// EXPIRED [INTERFACE...]], times in milliseconds. Says each event in a line, and obeys lines:
+// whisper NAME TEXT, shout GROUP TEXT, join GROUP, leave GROUP, count NAME NUMBER (that many
+// whispers, 0, 1, ...), status, quit.
+#include <parley/allow_list.hpp>
 #include <parley/peers.hpp>
 
 #include <atomic>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <mutex>
+#include <optional>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <thread>
 
 using namespace parley;
@@ -59,7 +64,8 @@ void print(const peer_event& event) {
 
 void print_status(const peers& node) {
   for (const peer_status& each : node.here()) {
-    print("peer " + each.name + ' ' + each.address + (each.is_evasive ? " evasive" : ""));
+    print("peer " + each.name + ' ' + each.address + (each.is_evasive ? " evasive" : "") +
+          (each.key ? " key " + each.key->z85() : ""));
   }
   for (const interface_status& each : node.interfaces()) {
     std::ostringstream line;
@@ -72,7 +78,7 @@ void print_status(const peers& node) {
   std::ostringstream line;
   line << "status here " << node.here().size() << " entered " << all.entered << " exited "
        << all.exited << " nonsense " << all.nonsense << " other_version " << all.other_version
-       << " not_greeted " << all.not_greeted;
+       << " not_greeted " << all.not_greeted << " not_allowed " << all.not_allowed;
   print(line.str());
 }
 
@@ -97,11 +103,21 @@ void whisper(peers& node, const std::string& name, const std::string& text) {
 }  // namespace
 
 int main(int count, char** arguments) {
+  peers_options options;
+  std::optional<std::filesystem::path> allowed;
+  for (; count > 3 && std::string_view{arguments[1]}.starts_with("--");
+       count -= 2, arguments += 2) {
+    if (std::string_view{arguments[1]} == "--keys") {
+      options.curve = read_curve_keys(arguments[2]);
+    } else {
+      allowed = arguments[2];
+    }
+  }
   if (count < 3) {
-    std::cerr << "usage: peers_node NAME PORT [EVASIVE EXPIRED [INTERFACE...]]\n";
+    std::cerr << "usage: peers_node [--keys FILE] [--allow FILE] NAME PORT [EVASIVE EXPIRED "
+                 "[INTERFACE...]]\n";
     return 1;
   }
-  peers_options options;
   options.name = arguments[1];
   options.port = static_cast<std::uint16_t>(std::atoi(arguments[2]));
   options.interval = std::chrono::milliseconds{200};
@@ -114,6 +130,10 @@ int main(int count, char** arguments) {
     options.interfaces.emplace_back(arguments[index]);
   }
   context owner;
+  std::optional<allow_list> friends;
+  if (allowed) {
+    friends.emplace(owner, *allowed);
+  }
   peers node{owner, options};
   const std::jthread reader{[&](const std::stop_token& stop) {
     node.run([](const peer_event& event) { print(event); }, stop);

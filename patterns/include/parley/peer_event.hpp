@@ -4,11 +4,13 @@
 #pragma once
 
 #include <parley/codec.hpp>
+#include <parley/curve.hpp>
 #include <parley/message.hpp>
 #include <parley/peer_id.hpp>
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -45,8 +47,9 @@ struct peer_event {
   kind what = kind::enter;
   peer_id peer{};
   std::string name{};
-  std::string identity{};  // enter, letter, delivered, read: see peers_options
-  std::string address{};   // enter: where it is, as an endpoint
+  std::string identity{};          // enter, letter, delivered, read: see peers_options
+  std::string address{};           // enter: where it is, as an endpoint
+  std::optional<curve_key> key{};  // enter: in a secured network, its public key
   std::string group{};
   peer_exit reason = peer_exit::left;
   std::uint64_t count = 0;

@@ -36,6 +36,16 @@ namespace parley {
 // ZRE's port, registered with IANA for UDP.
 inline constexpr std::uint16_t zre_port = 5670;
 
+// A peer that tells others who is there: where it is, and in a secured network its public key.
+struct peer_seed {
+  peer_seed(const endpoint& at) : where{at} {}
+  peer_seed(const char* at) : where{at} {}
+  peer_seed(const endpoint& at, const curve_key& its_key) : where{at}, key{its_key} {}
+
+  endpoint where;
+  std::optional<curve_key> key{};
+};
+
 struct peers_options {
   std::string name{};                            // empty: the first six digits of its id
   std::map<std::string, std::string> headers{};  // what others may know of it
@@ -60,9 +70,15 @@ struct peers_options {
 
   // Where beacons do not reach (a VPN, containers, a cloud): peers that are seeds, at known
   // addresses. Names among them are looked up once, by the constructor.
-  std::vector<endpoint> seeds{};
+  std::vector<peer_seed> seeds{};
   // Is a seed for others, here; none: it is not. Speaks czmq's zgossip, as zyre does.
   std::optional<endpoint> gossip{};
+
+  // A secured network: everything that is said is encrypted, and who says it has proved his key.
+  // Its own keys; it takes those of its peers from what makes them known. Who is taken for a peer,
+  // an allow_list of the context decides; without one, everybody who has keys. Others with keys
+  // and others without are two networks.
+  curve_security curve{};
 
   // A peer that is not heard for so long is asked; one that is silent for half as long again is
   // evasive; and one that is silent for `expired` is gone.
@@ -91,6 +107,7 @@ struct peer_status {
   std::vector<std::string> groups;
   std::map<std::string, std::string> headers;
   bool is_evasive = false;
+  std::optional<curve_key> key{};  // in a secured network, its public key
 };
 
 // What an interface's beacons came to.
@@ -111,8 +128,11 @@ struct peers_statistics {
   std::uint64_t received = 0;  // whispers and shouts, taken by the program or waiting for it
   std::uint64_t lost = 0;      // and those thrown away
   // Beacons and messages that are none, or of another version; messages of who was not greeted.
+  // Of another version is also what has keys where we have none, and the reverse.
   std::uint64_t nonsense = 0;
   std::uint64_t other_version = 0;
+  // Beacons and connections with keys that are not on the list, or in the name of another peer.
+  std::uint64_t not_allowed = 0;
   // Beacons of who could not be taken in: too many peers, or too many that do not answer.
   std::uint64_t not_greeted = 0;
 };

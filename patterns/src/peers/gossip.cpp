@@ -67,8 +67,9 @@ std::string own_host_towards(const std::string& host) {
   return found.substr(0, found.find('%'));
 }
 
-socket_options line_options() {
+socket_options line_options(const curve_security& curve) {
   socket_options options;
+  options.curve = curve;
   options.linger = 0ms;
   options.max_frame_bytes = longest_frame;
   return options;
@@ -77,21 +78,23 @@ socket_options line_options() {
 }  // namespace
 
 gossip::gossip(context& owner, const peer_id& own, std::uint16_t port, const options& chosen)
-    : own_{own}, port_{port}, most_facts_{chosen.most_facts} {
-  for (const endpoint& each : chosen.seeds) {
-    const addresses found = look_up(each.address(), each.port(), 0);
+    : own_{own}, port_{port}, keys_{chosen.keys}, most_facts_{chosen.most_facts} {
+  for (const auto& [where, key] : chosen.seeds) {
+    const addresses found = look_up(where.address(), where.port(), 0);
     if (!found) {
-      throw error{errc::cannot_connect, "the seed " + each.str() + " has no address"};
+      throw error{errc::cannot_connect, "the seed " + where.str() + " has no address"};
     }
+    const curve_security curve = keys_ ? curve_security{*key, *keys_} : curve_security{};
     for (const addrinfo* one = found.get(); one != nullptr; one = one->ai_next) {
       std::string host = text_of(one->ai_addr, one->ai_addrlen);
-      socket line{owner, socket_kind::dealer, line_options()};
-      line.connect(peer_place{host, each.port()}.str());
+      socket line{owner, socket_kind::dealer, line_options(curve)};
+      line.connect(peer_place{host, where.port()}.str());
       seeds_.push_back({std::move(host), std::move(line)});
     }
   }
   if (chosen.bound) {
-    router_.emplace(owner, socket_kind::router, line_options());
+    router_.emplace(owner, socket_kind::router,
+                    line_options(keys_ ? curve_security{*keys_} : curve_security{}));
     bound_ = router_->bind(*chosen.bound);
   }
 }
@@ -108,7 +111,11 @@ std::vector<int> gossip::fds() const {
 }
 
 gossip_message gossip::self_towards(const std::string& host) const {
-  return message_of({own_, {own_host_towards(host), port_}});
+  gossip_fact self{own_, {own_host_towards(host), port_}};
+  if (keys_) {
+    self.key = keys_->public_key;
+  }
+  return message_of(self);
 }
 
 bool gossip::look(std::vector<gossip_fact>& heard, time_point now) {
@@ -206,12 +213,10 @@ bool gossip::tell(const std::string& guest, const gossip_message& what) {
 }
 
 bool gossip::learn(const gossip_fact& fact, time_point now) {
-  if (fact.who == own_) {
-    return false;
+  if (fact.who == own_ || fact.key.has_value() != keys_.has_value()) {
+    return false;  // ours, or of another network
   }
-  const auto same = std::ranges::find_if(facts_, [&](const known& each) {
-    return each.fact.who == fact.who && each.fact.where == fact.where;
-  });
+  const auto same = std::ranges::find(facts_, fact, &known::fact);
   if (same != facts_.end()) {
     same->until = now + remembered;
     return false;

@@ -8,7 +8,9 @@
 #pragma once
 
 #include <parley/context.hpp>
+#include <parley/curve.hpp>
 #include <parley/endpoint.hpp>
+#include <parley/peers.hpp>
 #include <parley/socket.hpp>
 
 #include "gossip_wire.hpp"
@@ -29,8 +31,9 @@ class gossip {
   using time_point = std::chrono::steady_clock::time_point;
 
   struct options {
-    std::vector<endpoint> seeds{};
+    std::vector<peer_seed> seeds{};
     std::optional<endpoint> bound{};
+    std::optional<curve_keys> keys{};  // ours; all seeds have a key, too
     std::size_t most_facts = 4000;
   };
   // The port of our own mailbox. Looks up the names of seeds, which may take its time. Throws
@@ -68,6 +71,7 @@ class gossip {
 
   const peer_id own_;
   const std::uint16_t port_;
+  const std::optional<curve_keys> keys_;
   const std::size_t most_facts_;
   std::vector<seed> seeds_;
   std::optional<socket> router_;

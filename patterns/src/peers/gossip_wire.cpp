@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "gossip_wire.hpp"
 
+#include <parley/error.hpp>
+
 #include "network_order.hpp"
 #include "number_reader.hpp"
 
@@ -13,6 +15,7 @@ constexpr std::uint16_t signature = 0xAAA0;
 constexpr std::uint8_t version = 1;
 // Of a fact, for receivers that forget; 0: they do not.
 constexpr std::uint32_t for_good = 0;
+constexpr char before_key = '|';  // no character of Z85
 
 template<class Number>
 void append(std::string& to, Number value) {
@@ -65,15 +68,27 @@ std::string write_gossip(const gossip_message& written) {
 
 std::optional<gossip_fact> fact_of(const gossip_message& published) {
   const auto who = peer_id::parse(published.key);
-  auto where = peer_place::parse(published.value);
+  const std::string_view value = published.value;
+  const auto bar = value.find(before_key);
+  auto where = peer_place::parse(value.substr(0, bar));
   if (!who || !where) {
     return std::nullopt;
   }
-  return gossip_fact{*who, std::move(*where)};
+  gossip_fact fact{*who, std::move(*where)};
+  if (bar != std::string_view::npos) {
+    try {
+      fact.key = curve_key{value.substr(bar + 1)};
+    } catch (const config_error&) {
+      return std::nullopt;
+    }
+  }
+  return fact;
 }
 
 gossip_message message_of(const gossip_fact& fact) {
-  return {.what = kind::publish, .key = fact.who.str(), .value = fact.where.str()};
+  return {.what = kind::publish,
+          .key = fact.who.str(),
+          .value = fact.where.str() + (fact.key ? before_key + fact.key->z85() : "")};
 }
 
 }  // namespace parley::detail

@@ -6,6 +6,7 @@
 // Source: czmq's zgossip_msg.bnf.
 #pragma once
 
+#include <parley/curve.hpp>
 #include <parley/peer_id.hpp>
 
 #include "peer_place.hpp"
@@ -32,6 +33,9 @@ struct gossip_message {
 struct gossip_fact {
   peer_id who;
   peer_place where;
+  std::optional<curve_key> key{};
+
+  friend bool operator==(const gossip_fact&, const gossip_fact&) = default;
 };
 [[nodiscard]] std::optional<gossip_fact> fact_of(const gossip_message& published);
 [[nodiscard]] gossip_message message_of(const gossip_fact& fact);

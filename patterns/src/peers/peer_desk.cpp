@@ -35,13 +35,18 @@ constexpr std::uint16_t last_number = 0xffff;
 }  // namespace
 
 peer_desk::peer_desk(const peer_id& own, std::string name, std::uint16_t port,
-                     const peers_options& options)
+                     const peers_options& options, list holds)
     : own_{own},
       name_{std::move(name)},
       port_{port},
+      is_secured_{options.curve.own().has_value()},
+      holds_{std::move(holds)},
       headers_{[&] {
         auto headers = options.headers;
         headers.emplace(parley_header, "1");
+        if (options.curve.own()) {
+          headers.insert_or_assign(std::string{key_header}, options.curve.own()->public_key.z85());
+        }
         return headers;
       }()},
       evasive_{options.evasive},
@@ -76,7 +81,8 @@ bool peer_desk::is_full(const std::string& host) const {
 }
 
 // Null: there are too many.
-peer_desk::peer* peer_desk::take_in(const peer_id& who, const std::string& host, bool is_proven,
+peer_desk::peer* peer_desk::take_in(const peer_id& who, const std::string& host,
+                                    const std::optional<curve_key>& key, bool is_proven,
                                     time_point now) {
   if (is_full(host) || (!is_proven && (heard_at({}, false) >= most_unproven ||
                                        heard_at(host, false) >= most_unproven_of_host))) {
@@ -85,11 +91,33 @@ peer_desk::peer* peer_desk::take_in(const peer_id& who, const std::string& host,
   }
   const peer_link link = ++last_link_;
   by_link_.emplace(link, who);
-  peer& made = peers_.emplace(who, peer{.id = who, .link = link, .host = host}).first->second;
+  peer& made =
+      peers_.emplace(who, peer{.id = who, .link = link, .host = host, .key = key}).first->second;
   made.since = now;
   made.heard = now;
   made.answered = now;
   return &made;
+}
+
+peer_desk::peer* peer_desk::find_or_take_in(const peer_id& who, const std::string& host,
+                                            const std::optional<curve_key>& key, time_point now) {
+  if (key.has_value() != is_secured_) {
+    ++statistics_.other_version;
+    return nullptr;
+  }
+  peer* const known = find(who);
+  if (known != nullptr && known->key == key) {
+    return known;
+  }
+  // Anybody can name an id and a key; who has not answered yet gives way.
+  if ((known != nullptr && (known->is_proven || known->is_open)) || (key && !holds_(*key))) {
+    ++statistics_.not_allowed;
+    return nullptr;
+  }
+  if (known != nullptr) {
+    lose(*known, peer_exit::unreachable);
+  }
+  return take_in(who, host, key, false, now);
 }
 
 void peer_desk::add_place(peer& to, const peer_place& where) {
@@ -183,7 +211,7 @@ void peer_desk::open(peer& to, const place& at, time_point now) {
   to.answered = now;
   to.last_said = 0;
   to.pings = 0;
-  steps_.push_back({peer_step::kind::open, to.link, at.where});
+  steps_.push_back({peer_step::kind::open, to.link, at.where, {}, to.key});
   zre_message hello{.what = kind::hello};
   hello.endpoint = peer_place{at.own_host, port_}.str();
   hello.groups.assign(groups_.begin(), groups_.end());
@@ -230,21 +258,19 @@ void peer_desk::heard_beacon(const beacon& heard, const std::string& host, time_
   if (heard.id == own_) {
     return;
   }
-  peer* of = find(heard.id);
   if (heard.port == 0) {
     // Anybody can say so; believed if it comes from where the peer is.
-    if (of != nullptr && std::ranges::any_of(of->places, [&](const place& each) {
-          return each.where.host == host;
-        })) {
-      of->leaves_at = std::min(of->leaves_at, now + farewell_time);
+    peer* const leaving = find(heard.id);
+    if (leaving != nullptr && leaving->key == heard.key &&
+        std::ranges::any_of(leaving->places,
+                            [&](const place& each) { return each.where.host == host; })) {
+      leaving->leaves_at = std::min(leaving->leaves_at, now + farewell_time);
     }
     return;
   }
+  peer* const of = find_or_take_in(heard.id, host, heard.key, now);
   if (of == nullptr) {
-    of = take_in(heard.id, host, false, now);
-    if (of == nullptr) {
-      return;
-    }
+    return;
   }
   const peer_place where{host, heard.port};
   if (of->is_open && of->is_here) {
@@ -265,16 +291,14 @@ void peer_desk::heard_beacon(const beacon& heard, const std::string& host, time_
   }
 }
 
-void peer_desk::heard_of(const peer_id& who, const peer_place& where, time_point now) {
+void peer_desk::heard_of(const peer_id& who, const peer_place& where, time_point now,
+                         const std::optional<curve_key>& key) {
   if (who == own_ || !where.is_numerical()) {
     return;
   }
-  peer* of = find(who);
+  peer* const of = find_or_take_in(who, where.host, key, now);
   if (of == nullptr) {
-    of = take_in(who, where.host, false, now);
-    if (of == nullptr) {
-      return;
-    }
+    return;
   }
   add_place(*of, where);
   if (!of->is_open) {
@@ -282,19 +306,27 @@ void peer_desk::heard_of(const peer_id& who, const peer_place& where, time_point
   }
 }
 
-void peer_desk::heard(const peer_id& from, const std::string& host, message&& said,
-                      time_point now) {
+void peer_desk::heard(const peer_id& from, const std::string& host, message&& said, time_point now,
+                      const std::optional<curve_key>& key) {
   zre_message head;
   const auto reading = said.empty() ? zre_reading::nonsense : read_zre(said.front().view(), head);
   if (reading != zre_reading::good || from == own_) {
     ++(reading == zre_reading::other_version ? statistics_.other_version : statistics_.nonsense);
     return;
   }
-  if (head.what == kind::hello) {
-    hear_hello(from, host, std::move(head), now);
+  if (key.has_value() != is_secured_) {
+    ++statistics_.other_version;
     return;
   }
   peer* const of = find(from);
+  if (of != nullptr && of->is_proven && of->key != key) {
+    hear_impostor(*of, now);
+    return;
+  }
+  if (head.what == kind::hello) {
+    hear_hello(from, host, key, std::move(head), now);
+    return;
+  }
   if (of == nullptr || !of->is_here) {
     ++statistics_.nonsense;  // who was not greeted, or is to begin anew
     return;
@@ -356,15 +388,30 @@ void peer_desk::hear_answer(peer& from, time_point now) {
   }
 }
 
-void peer_desk::hear_hello(const peer_id& from, const std::string& host, zre_message&& hello,
+// It took the peer's ear with its id: the peer has to greet again, by another connection.
+void peer_desk::hear_impostor(peer& of, time_point now) {
+  ++statistics_.not_allowed;
+  if (of.is_here) {
+    tell_exit(of, peer_exit::out_of_step);
+    begin_anew(of, now);
+  }
+}
+
+void peer_desk::hear_hello(const peer_id& from, const std::string& host,
+                           const std::optional<curve_key>& key, zre_message&& hello,
                            time_point now) {
-  if (hello.sequence != 1) {
+  const auto named = hello.headers.find(std::string{key_header});
+  if (hello.sequence != 1 || (key && named != hello.headers.end() && named->second != key->z85())) {
     ++statistics_.nonsense;
     return;
   }
   peer* of = find(from);
+  if (of != nullptr && of->key != key) {
+    lose(*of, peer_exit::unreachable);  // somebody named another key for it, and does not prove it
+    of = nullptr;
+  }
   if (of == nullptr) {
-    of = take_in(from, host, true, now);
+    of = take_in(from, host, key, true, now);
     if (of == nullptr) {
       return;
     }
@@ -387,6 +434,7 @@ void peer_desk::hear_hello(const peer_id& from, const std::string& host, zre_mes
     shut(*of);
   }
   of->is_here = true;
+  of->is_proven = true;
   of->has_hung_up = false;
   of->is_evasive = false;
   of->leaves_at = never;
@@ -572,6 +620,7 @@ void peer_desk::tell(const peer& of, peer_event::kind what, std::string_view gro
   if (what == peer_event::kind::enter) {
     event.headers = of.headers;
     event.identity = identity_of(of);
+    event.key = of.key;
     event.address = of.is_open          ? of.open_at.str()
                     : of.places.empty() ? std::string{}
                                         : of.places.back().where.str();
@@ -614,8 +663,11 @@ peer_desk::time_point peer_desk::tick(time_point now) {
 // May lose it.
 peer_desk::time_point peer_desk::look_at(peer& at, time_point now) {
   if (at.leaves_at <= now) {
-    lose(at, peer_exit::left);
-    return never;
+    if (!is_secured_) {
+      lose(at, peer_exit::left);
+      return never;
+    }
+    at.leaves_at = never;  // its connection goes on, and the datagram was anybody's
   }
   const auto leaves_at = at.leaves_at;
   return std::min(leaves_at, look_at_life(at, now));
@@ -754,7 +806,7 @@ std::optional<peer_status> peer_desk::status(const peer_id& who) const {
   }
   peer_status now{of->id,           of->name, of->is_open ? of->open_at.str() : std::string{},
                   identity_of(*of), {},       of->headers,
-                  of->is_evasive};
+                  of->is_evasive,   of->key};
   std::ranges::copy_if(of->groups, std::back_inserter(now.groups), [](const std::string& group) {
     return !group.starts_with(service_group_prefix);
   });

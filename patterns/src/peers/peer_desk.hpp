@@ -8,6 +8,8 @@
 // greet us is the wrong one. A peer is here when its HELLO came. Both sides number what they say to
 // each other; if a number is missing the link begins anew.
 // Life is any message, and any beacon from where the peer is: only who is silent is asked.
+// In a secured network a peer is its id and its key: its greeting, by a connection that proved the
+// key, makes them one, and nothing with another key is that peer's.
 //
 // Source: RFC 36, and what zyre and pyre do (docs/peers.md).
 #pragma once
@@ -23,7 +25,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -39,6 +43,8 @@ using peer_link = std::uint32_t;
 inline constexpr std::string_view parley_header = "X-PARLEY";
 // And this, if they have one that is not their id.
 inline constexpr std::string_view identity_header = "X-PARLEY-IDENTITY";
+// zyre's: without it, it does not answer a secured peer.
+inline constexpr std::string_view key_header = "X-PUBLICKEY";
 
 struct peer_step {
   enum class kind : std::uint8_t {
@@ -52,6 +58,7 @@ struct peer_step {
   peer_link link;
   peer_place where{};
   message said{};
+  std::optional<curve_key> key{};  // open: of who has to be there
 };
 
 // What came of a probe.
@@ -63,18 +70,24 @@ class peer_desk {
   using duration = std::chrono::steady_clock::duration;
   static constexpr time_point never = time_point::max();
 
+  // Whether a peer with that key may be dialled.
+  using list = std::function<bool(const curve_key&)>;
+
   // The port is that of our own mailbox.
-  peer_desk(const peer_id& own, std::string name, std::uint16_t port, const peers_options& options);
+  peer_desk(
+      const peer_id& own, std::string name, std::uint16_t port, const peers_options& options,
+      list holds = [](const curve_key&) { return true; });
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
   void heard_beacon(const beacon& heard, const std::string& host, time_point now);
   // From a third one, which says nothing of whether it lives.
-  void heard_of(const peer_id& who, const peer_place& where, time_point now);
-  // From the mailbox, and from which address.
-  void heard(const peer_id& from, const std::string& host, message&& said, time_point now);
+  void heard_of(const peer_id& who, const peer_place& where, time_point now,
+                const std::optional<curve_key>& key = {});
+  // From the mailbox: from which address, and by a connection of which key.
+  void heard(const peer_id& from, const std::string& host, message&& said, time_point now,
+             const std::optional<curve_key>& key = {});
   void heard_nonsense() noexcept { ++statistics_.nonsense; }
-  void heard_other_version() noexcept { ++statistics_.other_version; }
   // own_host: which of our addresses it answered.
   void probed(peer_link link, const peer_place& place, probe_answer how,
               const std::string& own_host, time_point now);
@@ -129,6 +142,7 @@ class peer_desk {
     peer_id id;
     peer_link link;
     std::string host;  // where it was heard first
+    std::optional<curve_key> key;
     std::string name{};
     std::map<std::string, std::string> headers{};
     std::set<std::string, std::less<>> groups{};
@@ -136,6 +150,7 @@ class peer_desk {
     bool is_here = false;
     bool is_open = false;
     bool is_parley = false;
+    bool is_proven = false;  // it has greeted us: the id is this key's
     numbering counting = numbering::unknown;
     bool is_held = false;  // it is asked whether it takes number 65,535; what is said waits
     std::vector<place> places{};
@@ -159,8 +174,11 @@ class peer_desk {
   [[nodiscard]] peer* find(const peer_id& who);
   [[nodiscard]] const peer* find(const peer_id& who) const;
   [[nodiscard]] peer* find(peer_link link);
-  [[nodiscard]] peer* take_in(const peer_id& who, const std::string& host, bool is_proven,
-                              time_point now);
+  [[nodiscard]] peer* take_in(const peer_id& who, const std::string& host,
+                              const std::optional<curve_key>& key, bool is_proven, time_point now);
+  // By a beacon, or a third one. Null: it is not taken in, or the id is another's.
+  [[nodiscard]] peer* find_or_take_in(const peer_id& who, const std::string& host,
+                                      const std::optional<curve_key>& key, time_point now);
   void add_place(peer& to, const peer_place& where);
   void add_places_of(peer& to, const std::string& endpoint, const std::string& host);
   void dial(peer& to, time_point now);
@@ -171,8 +189,9 @@ class peer_desk {
   [[nodiscard]] static std::deque<unsaid> take_kept(peer& of);
   [[nodiscard]] static bool has_moved(const peer& who);
   void hear_answer(peer& from, time_point now);
-  void hear_hello(const peer_id& from, const std::string& host, zre_message&& hello,
-                  time_point now);
+  void hear_hello(const peer_id& from, const std::string& host, const std::optional<curve_key>& key,
+                  zre_message&& hello, time_point now);
+  void hear_impostor(peer& of, time_point now);
   void hear_groups(peer& from, const zre_message& changed);
   void hear_content(peer& from, const zre_message& head, message&& said);
   [[nodiscard]] bool is_next(peer& from, std::uint16_t sequence) const;
@@ -192,6 +211,8 @@ class peer_desk {
   const peer_id own_;
   const std::string name_;
   const std::uint16_t port_;
+  const bool is_secured_;
+  const list holds_;
   const std::map<std::string, std::string> headers_;
   const duration evasive_;
   const duration expired_;

@@ -22,6 +22,7 @@ socket_options inbox_options(const peers_options& options) {
   made.receive_limit = 10'000;
   made.max_frame_bytes = options.max_frame_bytes;
   made.linger = std::chrono::milliseconds{0};
+  made.curve = options.curve;
   return made;
 }
 
@@ -31,7 +32,9 @@ peer_inbox::peer_inbox(context& owner, const peers_options& options)
     : socket_{owner, socket_kind::router, inbox_options(options)}, native_{&socket_.native()} {
   try {
     const std::string name = "inproc://parley-peers-" + peer_id::random().str();
-    if (zmq_socket_monitor(native_->handle(), name.c_str(), ZMQ_EVENT_DISCONNECTED) != 0) {
+    if (zmq_socket_monitor(native_->handle(), name.c_str(),
+                           ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+                               ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) != 0) {
       throw zmq::error_t{};
     }
     events_ = zmq::socket_t{owner.native(), zmq::socket_type::pair};
@@ -66,7 +69,7 @@ std::optional<peer_inbox::arrival> peer_inbox::receive() {
         connections_.insert_or_assign(came->connection, *from);
       }
     }
-    return arrival{*from, std::move(came->host), std::move(came->said)};
+    return arrival{*from, std::move(came->host), std::move(came->said), came->key};
   }
   return std::nullopt;
 }
@@ -77,15 +80,21 @@ std::optional<peer_id> peer_inbox::hung_up() {
     if (!events_.recv(what, zmq::recv_flags::dontwait)) {
       return std::nullopt;
     }
-    std::uint32_t connection = 0;
-    if (what.size() >= sizeof(std::uint16_t) + sizeof connection) {
-      std::memcpy(&connection, what.data<char>() + sizeof(std::uint16_t), sizeof connection);
+    std::uint16_t event = 0;
+    std::uint32_t value = 0;  // DISCONNECTED: the connection
+    if (what.size() >= sizeof event + sizeof value) {
+      std::memcpy(&event, what.data<char>(), sizeof event);
+      std::memcpy(&value, what.data<char>() + sizeof event, sizeof value);
     }
     while (what.more()) {
       static_cast<void>(events_.recv(what));
     }
-    const auto found = connections_.find(static_cast<int>(connection));
-    if (found != connections_.end()) {
+    if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {
+      ++not_allowed_;
+    } else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) {
+      other_security_ += value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH ? 1 : 0;
+    } else if (const auto found = connections_.find(static_cast<int>(value));
+               found != connections_.end()) {
       // It may have been an earlier connection with that descriptor: what is told lags behind what
       // is received. So it is not forgotten.
       return found->second;

@@ -30,11 +30,16 @@ class peer_inbox {
     peer_id from;
     std::string host;
     message said;
+    std::optional<curve_key> key;  // that its connection has proved
   };
   // Nothing: there is no more.
   [[nodiscard]] std::optional<arrival> receive();
   // Messages that came without the id of a peer.
   [[nodiscard]] std::uint64_t nameless() const noexcept { return nameless_; }
+  // Connections that were refused: for their keys; and without keys where we have some, or the
+  // reverse. As of hung_up.
+  [[nodiscard]] std::uint64_t not_allowed() const noexcept { return not_allowed_; }
+  [[nodiscard]] std::uint64_t other_security() const noexcept { return other_security_; }
   // Whose last connection has ended. Nothing: of no more.
   [[nodiscard]] std::optional<peer_id> hung_up();
 
@@ -50,6 +55,8 @@ class peer_inbox {
   int fd_ = -1;
   int events_fd_ = -1;
   std::uint64_t nameless_ = 0;
+  std::uint64_t not_allowed_ = 0;
+  std::uint64_t other_security_ = 0;
   // By the descriptor that libzmq has for the connection: who spoke last on it.
   std::unordered_map<int, peer_id> connections_;
 };

@@ -44,6 +44,14 @@ void check(const peers_options& options) {
   if (options.interval <= 0ms || options.evasive <= 0ms || options.expired <= options.evasive) {
     refuse("the interval is positive, and a peer is evasive before it is gone");
   }
+  if (options.curve.server()) {
+    refuse("they have keys of their own, each, and no server");
+  }
+  for (const peer_seed& each : options.seeds) {
+    if (each.key.has_value() != options.curve.own().has_value()) {
+      refuse("a seed has a key in a secured network, and in no other");
+    }
+  }
   if (options.limit == 0 || options.limit_bytes == 0 || options.most_peers == 0) {
     refuse("limits are positive");
   }
@@ -76,8 +84,10 @@ peers_core::peers_core(context& owner, const peers_options& options)
       id_{peer_id::random()},
       events_fd_{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)},
       context_{owner},
+      doorkeeper_{options_.curve.own() ? doorkeeper::of(context_) : nullptr},
       inbox_{context_, options_},
-      desk_{id_, name_of(options_, id_), inbox_.port(), with_identity(options_)},
+      desk_{id_, name_of(options_, id_), inbox_.port(), with_identity(options_),
+            [this](const curve_key& key) { return doorkeeper_->holds(key); }},
       events_{options_.limit, options_.limit_bytes},
       journal_{options_.journal.empty()
                    ? std::nullopt
@@ -93,7 +103,8 @@ peers_core::peers_core(context& owner, const peers_options& options)
   }
   if (!options_.seeds.empty() || options_.gossip) {
     gossip_.emplace(context_, id_, inbox_.port(),
-                    gossip::options{options_.seeds, options_.gossip, 4 * options_.most_peers});
+                    gossip::options{options_.seeds, options_.gossip, options_.curve.own(),
+                                    4 * options_.most_peers});
   }
   lookout_ = names_->look_out([this](const std::string& name, const endpoint& where,
                                      bool is_there) { announced(name, where, is_there); });
@@ -174,8 +185,6 @@ bool peers_core::hear(time_point now) {
     }
     if (const auto heard = read_beacon(came->bytes); !heard) {
       desk_.heard_nonsense();
-    } else if (heard->key) {
-      desk_.heard_other_version();
     } else if (heard->id != id_) {
       beacons_->count_heard();
       desk_.heard_beacon(*heard, came->host, now);
@@ -194,7 +203,7 @@ bool peers_core::hear(time_point now) {
     if (!came) {
       break;
     }
-    desk_.heard(came->from, came->host, std::move(came->said), now);
+    desk_.heard(came->from, came->host, std::move(came->said), now, came->key);
     if (left == 1) {
       has_more = true;
       break;
@@ -218,7 +227,7 @@ bool peers_core::hear_gossip(time_point now) {
   std::vector<gossip_fact> heard;
   const bool has_more = gossip_->look(heard, now);
   for (const gossip_fact& each : heard) {
-    desk_.heard_of(each.who, each.where, now);
+    desk_.heard_of(each.who, each.where, now, each.key);
   }
   if (now >= next_gossip_) {
     next_gossip_ = now + 10s;
@@ -231,8 +240,9 @@ bool peers_core::hear_gossip(time_point now) {
 
 // Who was met, by beacons for instance: those who ask us do not hear them.
 void peers_core::tell_of(const peer_id& who, time_point now) {
+  const auto met = desk_.status(who);
   for (const peer_place& each : desk_.places_of(who)) {
-    gossip_->know({who, each}, now);
+    gossip_->know({who, each, met->key}, now);
   }
 }
 
@@ -244,9 +254,17 @@ void peers_core::send_beacons(time_point now) {
     next_beacon_ = now;
   }
   if (now >= next_beacon_) {
-    beacons_->send(write_beacon({id_, inbox_.port(), {}}));
+    beacons_->send(beacon_with(inbox_.port()));
     next_beacon_ = now + options_.interval;
   }
+}
+
+std::string peers_core::beacon_with(std::uint16_t port) const {
+  beacon own{id_, port, {}};
+  if (options_.curve.own()) {
+    own.key = options_.curve.own()->public_key;
+  }
+  return write_beacon(own);
 }
 
 void peers_core::take_steps(time_point now) {
@@ -523,6 +541,9 @@ void peers_core::take(peer_step&& step, time_point now) {
             static_cast<int>(std::clamp<std::size_t>(options_.limit, 1000, 1'000'000));
         options.send_limit_bytes = options_.limit_bytes;
         options.linger = options_.linger;
+        if (step.key) {
+          options.curve = {*step.key, *options_.curve.own()};
+        }
         socket line{context_, socket_kind::dealer, options};
         line.connect(step.where.str());
         lines_.insert_or_assign(step.link, std::move(line));
@@ -666,6 +687,8 @@ peers_statistics peers_core::statistics() const {
   const std::lock_guard lock{mutex_};
   auto all = desk_.statistics();
   all.nonsense += inbox_.nameless();
+  all.other_version += inbox_.other_security();
+  all.not_allowed += inbox_.not_allowed();
   all.lost += events_.lost();
   return all;
 }
@@ -677,7 +700,7 @@ void peers_core::close() noexcept {
     if (!std::exchange(is_closed_, true)) {
       try {
         for (int count = 0; beacons_ && count < farewells; ++count) {
-          beacons_->send(write_beacon({id_, 0, {}}));
+          beacons_->send(beacon_with(0));
         }
         desk_.close();
         for (auto steps = desk_.take_steps(); peer_step & each : steps) {

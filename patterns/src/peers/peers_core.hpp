@@ -5,6 +5,7 @@
 #pragma once
 
 #include <parley/context.hpp>
+#include <parley/doorkeeper.hpp>
 #include <parley/name_board.hpp>
 #include <parley/peers.hpp>
 #include <parley/socket.hpp>
@@ -84,6 +85,7 @@ class peers_core {
   [[nodiscard]] bool hear_gossip(time_point now);
   void tell_of(const peer_id& who, time_point now);
   void send_beacons(time_point now);
+  [[nodiscard]] std::string beacon_with(std::uint16_t port) const;
   void carry_out(time_point now);
   void take_steps(time_point now);
   void sort(peer_event&& event, time_point now);
@@ -112,6 +114,7 @@ class peers_core {
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;  // events, peers, closed
   context context_;
+  const std::shared_ptr<doorkeeper> doorkeeper_;  // of a secured network
   peer_inbox inbox_;
   std::optional<beacon_sockets> beacons_;
   std::optional<gossip> gossip_;

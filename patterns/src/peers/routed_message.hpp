@@ -4,6 +4,7 @@
 // message, but only to who receives it by hand.
 #pragma once
 
+#include <parley/curve.hpp>
 #include <parley/message.hpp>
 
 #include <optional>
@@ -14,9 +15,10 @@
 namespace parley::detail {
 
 struct routed_message {
-  std::string address;  // what the router knows the sender by
-  std::string host;     // the numerical address that its connection came from
-  int connection = -1;  // libzmq's descriptor of it
+  std::string address;             // what the router knows the sender by
+  std::string host;                // the numerical address that its connection came from
+  std::optional<curve_key> key{};  // that its connection has proved
+  int connection = -1;             // libzmq's descriptor of it
   message said;
 };
 

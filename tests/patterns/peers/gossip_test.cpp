@@ -62,11 +62,23 @@ TEST_CASE("gossip is octet by octet what czmq's zgossip says") {
 }
 
 TEST_CASE("gossip about what is no peer at an address is no fact") {
-  for (const char* value : {"", "tcp://10.0.0.7", "tcp://10.0.0.7:0", "ipc:///tmp/x",
-                            "tcp://10.0.0.7:1|yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"}) {
+  for (const char* value :
+       {"", "tcp://10.0.0.7", "tcp://10.0.0.7:0", "ipc:///tmp/x",
+        "tcp://10.0.0.7:1|yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hI", "tcp://10.0.0.7:1|"}) {
     CHECK_FALSE(fact_of({.what = kind::publish, .key = someone.str(), .value = value}));
   }
   CHECK_FALSE(fact_of({.what = kind::publish, .key = "not an id", .value = "tcp://10.0.0.7:1"}));
+}
+
+TEST_CASE("gossip of a secured node has its key behind its address, as zyre writes it") {
+  const gossip_message said{.what = kind::publish,
+                            .key = someone.str(),
+                            .value = "tcp://10.0.0.7:1|yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"};
+  const auto fact = fact_of(said);
+  REQUIRE(fact.has_value());
+  CHECK(fact->where == peer_place{"10.0.0.7", 1});
+  CHECK(fact->key == curve_key{"yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"});
+  CHECK(message_of(*fact).value == said.value);
 }
 
 TEST_CASE("peers that know one seed meet all others that know it") {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,19 +32,22 @@ struct stranger {
   std::uint16_t port = 5000;
   std::uint16_t last = 0;
   std::map<std::string, std::string> headers{};
+  std::optional<curve_key> key{};
 };
 
 class network {
  public:
   explicit network(const peers_options& options = {})
-      : desk{peer_id::random(), "own", own_port, options} {}
+      : desk{peer_id::random(), "own", own_port, options,
+             [this](const curve_key& key) { return !unwanted.contains(key); }} {}
 
   peer_desk desk;
   peer_desk::time_point now{1h};
+  std::set<curve_key> unwanted;
 
   void beacon_of(const stranger& who) { heard_beacon(who, who.host, who.port); }
   void heard_beacon(const stranger& who, const std::string& host, std::uint16_t port) {
-    desk.heard_beacon({who.id, port, {}}, host, now);
+    desk.heard_beacon({who.id, port, who.key}, host, now);
     carry_out();
   }
   void hello_of(stranger& who, std::vector<std::string> groups = {}, std::string endpoint = {}) {
@@ -66,7 +70,7 @@ class network {
     hear_bytes(who, std::move(whole));
   }
   void hear_bytes(const stranger& who, message&& whole) {
-    desk.heard(who.id, who.host, std::move(whole), now);
+    desk.heard(who.id, who.host, std::move(whole), now, who.key);
     carry_out();
   }
   // It is greeted, and greets.
@@ -112,6 +116,7 @@ class network {
           break;
         case doing::open:
           opened.push_back(each.where);
+          opened_for = each.key;
           break;
         case doing::send: {
           zre_message head;
@@ -172,6 +177,7 @@ class network {
   std::vector<peer_event> events;
   std::vector<std::pair<peer_link, peer_place>> probes;
   std::vector<peer_place> opened;
+  std::optional<curve_key> opened_for;  // the last
   int closed = 0;
 };
 
@@ -865,4 +871,168 @@ TEST_CASE("our own beacon and messages under our own name are not heard") {
   desk.heard(own, "10.0.0.9", message{frame{write_zre({.what = said::hello, .sequence = 1})}}, {});
   CHECK(desk.take_steps().empty());
   CHECK(desk.take_events().empty());
+}
+
+namespace {
+
+const curve_keys own_keys = generate_curve_keys();
+
+peers_options secured() {
+  peers_options options;
+  options.curve = own_keys;
+  return options;
+}
+
+stranger with_key() {
+  stranger made;
+  made.key = generate_curve_keys().public_key;
+  return made;
+}
+
+}  // namespace
+
+TEST_CASE("in a secured network a peer is dialled with the key of its beacon, and told of ours") {
+  network lan{secured()};
+  const stranger ada = with_key();
+  lan.beacon_of(ada);
+  lan.answer(ada);
+  CHECK(lan.opened_for == ada.key);
+  REQUIRE(lan.sent.size() == 1);
+  CHECK(lan.sent.front().head.headers.at("X-PUBLICKEY") == own_keys.public_key.z85());
+}
+
+TEST_CASE("who a peer is in a secured network, its key tells") {
+  network lan{secured()};
+  stranger ada = with_key();
+  lan.beacon_of(ada);
+  lan.answer(ada);
+  lan.hello_of(ada);
+  REQUIRE(lan.events.size() == 1);
+  CHECK(lan.events.front().key == ada.key);
+  CHECK(lan.desk.status(ada.id)->key == ada.key);
+}
+
+TEST_CASE("with keys and without are two networks") {
+  network lan{secured()};
+  stranger plain;
+  lan.beacon_of(plain);
+  lan.desk.heard_of(plain.id, {plain.host, plain.port}, lan.now);
+  lan.hello_of(plain);
+  CHECK(lan.probes.empty());
+  CHECK(lan.news().empty());
+  CHECK(lan.desk.statistics().other_version == 3);
+
+  network open;
+  stranger ada = with_key();
+  open.beacon_of(ada);
+  open.desk.heard_of(ada.id, {ada.host, ada.port}, open.now, ada.key);
+  open.hello_of(ada);
+  CHECK(open.probes.empty());
+  CHECK(open.news().empty());
+  CHECK(open.desk.statistics().other_version == 3);
+}
+
+TEST_CASE("who is not on the list is not dialled") {
+  network lan{secured()};
+  const stranger eve = with_key();
+  lan.unwanted = {*eve.key};
+  lan.beacon_of(eve);
+  lan.desk.heard_of(eve.id, {eve.host, eve.port}, lan.now, eve.key);
+  lan.carry_out();
+  CHECK(lan.probes.empty());
+  CHECK(lan.desk.statistics().not_allowed == 2);
+}
+
+TEST_CASE("the id of a peer belongs to the key that greeted with it") {
+  network lan{secured()};
+  stranger ada = with_key();
+  lan.meet(ada);
+  stranger eve = ada;
+  eve.key = generate_curve_keys().public_key;
+  eve.host = "10.0.0.66";
+  SECTION("a beacon with another key changes nothing") {
+    lan.beacon_of(eve);
+    lan.pass(2s);
+    CHECK_FALSE(lan.is_probed({eve.host, eve.port}));
+  }
+  SECTION("nor does a farewell") {
+    eve.host = ada.host;
+    lan.heard_beacon(eve, eve.host, 0);
+    lan.pass(2s);
+  }
+  SECTION("nor does what a third one says") {
+    lan.desk.heard_of(eve.id, {eve.host, eve.port}, lan.now, eve.key);
+    lan.carry_out();
+    CHECK_FALSE(lan.is_probed({eve.host, eve.port}));
+  }
+  CHECK(lan.news().empty());
+  CHECK(lan.desk.status(ada.id)->key == ada.key);
+}
+
+TEST_CASE("what an impostor says in a peer's name is not heard, and the peer is greeted anew") {
+  network lan{secured()};
+  stranger ada = with_key();
+  lan.meet(ada);
+  stranger eve = ada;
+  eve.key = generate_curve_keys().public_key;
+  lan.hear(eve, {.what = said::whisper}, "give me the money");
+  CHECK(lan.news() == "exit out of step");
+  CHECK(lan.desk.statistics().not_allowed == 1);
+  // And the id stays the peer's.
+  lan.hello_of(eve);
+  CHECK(lan.news().empty());
+  CHECK(lan.desk.statistics().not_allowed == 2);
+  lan.answer(ada);
+  CHECK(lan.opened_for == ada.key);
+  CHECK(lan.words() == "1 hello");
+  lan.hello_of(ada);
+  CHECK(lan.news() == "enter");
+}
+
+TEST_CASE("who names somebody's id first, and cannot prove a key, does not keep him away") {
+  network lan{secured()};
+  stranger ada = with_key();
+  stranger eve = ada;
+  eve.key = generate_curve_keys().public_key;
+  eve.host = "10.0.0.66";
+  lan.beacon_of(eve);
+  SECTION("if nobody answers there, the next beacon counts") {
+    lan.beacon_of(ada);
+    lan.answer(ada);
+    CHECK(lan.opened_for == ada.key);
+    lan.hello_of(ada);
+  }
+  SECTION("if somebody does, the greeting counts") {
+    lan.answer(eve);
+    CHECK(lan.opened_for == eve.key);
+    lan.beacon_of(ada);
+    CHECK_FALSE(lan.is_probed({ada.host, ada.port}));
+    lan.hello_of(ada);
+    lan.answer(ada);
+    CHECK(lan.opened_for == ada.key);
+  }
+  CHECK(lan.news() == "enter");
+  CHECK(lan.desk.status(ada.id)->key == ada.key);
+}
+
+TEST_CASE("a greeting that names another key than its connection's is nonsense") {
+  network lan{secured()};
+  stranger ada = with_key();
+  ada.headers["X-PUBLICKEY"] = generate_curve_keys().public_key.z85();
+  lan.hello_of(ada);
+  CHECK(lan.news().empty());
+  CHECK(lan.desk.statistics().nonsense == 1);
+}
+
+TEST_CASE("in a secured network a farewell counts only with the end of the connection") {
+  network lan{secured()};
+  stranger ada = with_key();
+  lan.meet(ada);
+  lan.heard_beacon(ada, ada.host, 0);
+  lan.pass(3s);
+  CHECK(lan.news().empty());
+  lan.heard_beacon(ada, ada.host, 0);
+  lan.desk.hung_up(ada.id, lan.now);
+  lan.carry_out();
+  CHECK(lan.news() == "exit left");
 }
