@@ -25,7 +25,7 @@ place place::parse(std::string_view text, side usual) {
   return {usual, text};
 }
 
-void network_arg::add_to(CLI::App& command, const std::string& port) {
+void network_arg::add_to(CLI::App& command, const std::string& port, const std::string& keys) {
   command
       .add_option("--interface", interfaces_,
                   "where to look for peers and services, by name or address; may be repeated; "
@@ -35,10 +35,19 @@ void network_arg::add_to(CLI::App& command, const std::string& port) {
   command.add_option(port, port_, "the UDP port of their beacons")
       ->option_text("PORT [" + std::to_string(parley::zre_port) + "]")
       ->check(CLI::Range(1, 65535));
+  command
+      .add_option(keys, keys_,
+                  "meet those only who have keys too, and talk encrypted; ours are in this file of "
+                  "'parley keygen NAME'")
+      ->option_text("NAME");
 }
 
 parley::peers_options network_arg::get() const {
-  return {.port = port_, .interfaces = interfaces_};
+  parley::peers_options made{.port = port_, .interfaces = interfaces_};
+  if (has_keys()) {
+    made.curve = parley::read_curve_keys(keys_);
+  }
+  return made;
 }
 
 void places_arg::add_to(CLI::App& command, side usual) {

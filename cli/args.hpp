@@ -32,13 +32,17 @@ struct place {
 // Where peers are looked for.
 class network_arg {
  public:
-  // port: what its option is called; --port where there is no other port.
-  void add_to(CLI::App& command, const std::string& port = "--beacon-port");
+  // port, keys: what its options are called; --port and --curve-keys where there are no others.
+  void add_to(CLI::App& command, const std::string& port = "--beacon-port",
+              const std::string& keys = "--beacon-keys");
+  // Throws config_error.
   [[nodiscard]] parley::peers_options get() const;
+  [[nodiscard]] bool has_keys() const noexcept { return !keys_.empty(); }
 
  private:
   std::vector<std::string> interfaces_;
   std::uint16_t port_ = parley::zre_port;
+  std::string keys_;
 };
 
 class places_arg {
@@ -48,6 +52,8 @@ class places_arg {
 
   // If one is a name, run looks for names from now on.
   [[nodiscard]] std::vector<place> parse(runtime& run) const;
+  // Of the network that names are looked for on.
+  [[nodiscard]] bool has_keys() const noexcept { return network_.has_keys(); }
   [[nodiscard]] std::string str() const;
 
  private:

@@ -17,7 +17,7 @@
 // Runs ask(client) with a client of args.places. Args: send_args, or what has the same words.
 template<class Args, class Ask>
 exit_code ask_servers(runtime& run, const Args& args, const output& out, Ask ask) {
-  const auto friends = args.curve.list(run.context());
+  const auto friends = args.curve.list(run.context(), args.places.has_keys());
   parley::client client{run.context(), {.curve = args.curve.get()}};
   const std::vector<place> places = args.places.parse(run);
   const auto watch = handshake_watch::listening_to(client, args.curve);

@@ -19,10 +19,14 @@ void curve_arg::add_to(CLI::App& command) {
                   "encrypt, as a client of the server whose public key is in this file; without "
                   "--curve-keys with keys made up for once")
       ->option_text("NAME");
+  add_list_to(command);
+}
+
+void curve_arg::add_list_to(CLI::App& command) {
   command
       .add_option("--curve-allow", allowed_,
-                  "as a server, take only clients whose public keys are in this file, one a line, "
-                  "or in the files of this directory")
+                  "take only clients and peers whose public keys are in this file, one a line, or "
+                  "in the files of this directory")
       ->option_text("PATH");
 }
 
@@ -47,7 +51,7 @@ std::optional<parley::allow_list> curve_arg::list(parley::context& owner, bool i
   if (allowed_.empty()) {
     return std::nullopt;
   }
-  if (keys_.empty()) {
+  if (keys_.empty() && !is_server) {
     throw parley::config_error{"--curve-allow is of use with --curve-keys only"};
   }
   if (!server_.empty() && !is_server) {

@@ -21,6 +21,8 @@ class curve_arg {
  public:
   // Adds --curve-keys, --curve-server and --curve-allow.
   void add_to(CLI::App& command);
+  // Adds --curve-allow, where the keys are the network's.
+  void add_list_to(CLI::App& command);
 
   [[nodiscard]] bool is_set() const noexcept { return !keys_.empty() || !server_.empty(); }
   [[nodiscard]] const std::string& server() const noexcept { return server_; }
@@ -30,7 +32,7 @@ class curve_arg {
   [[nodiscard]] parley::curve_security as_server() const;
   [[nodiscard]] parley::curve_security as_client() const;
   // To live longer than the sockets of the context that it guards. is_server: of a command that is
-  // both, the gateway, whether anything in it is a server.
+  // both, the gateway or a peer, whether anything in it is a server.
   [[nodiscard]] std::optional<parley::allow_list> list(parley::context& owner,
                                                        bool is_server = false) const;
 

@@ -4,6 +4,7 @@
 #include "chat/line_input.hpp"
 #include "chat/visible_text.hpp"
 #include "commands.hpp"
+#include "curve.hpp"
 #ifdef PARLEY_WITH_LIBEDIT
 #include "chat/line_editor.hpp"
 #endif
@@ -37,6 +38,7 @@ using time_point = clock::time_point;
 struct chat_args {
   std::string name;
   network_arg network;
+  curve_arg curve;
   std::string room = "lobby";
   std::string history;
   bool no_history = false;
@@ -278,6 +280,7 @@ exit_code chat(runtime& run, chat_args args) {
   }
   // What has to say goodbye cannot do so in a context that was shut down; the loop sees the signal.
   const runtime::goodbye leaving{run, [] {}};
+  const auto friends = args.curve.list(run.context(), args.network.has_keys());
   auto options = args.network.get();
   options.name = args.name;
   chat_session session{run.context(),
@@ -306,7 +309,8 @@ action add_chat(CLI::App& command) {
   auto args = std::make_shared<chat_args>();
   command.add_option("--name", args->name, "what others call you; otherwise your account's name")
       ->option_text("NAME");
-  args->network.add_to(command, "--port");
+  args->network.add_to(command, "--port", "--curve-keys");
+  args->curve.add_list_to(command);
   command.add_option("--room", args->room, "where you are to begin with")
       ->option_text("ROOM [lobby]");
   auto* const history = command.add_option("--history", args->history,

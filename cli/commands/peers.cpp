@@ -2,6 +2,7 @@
 #include "args.hpp"
 #include "chat/visible_text.hpp"
 #include "commands.hpp"
+#include "curve.hpp"
 #include "output.hpp"
 
 #include <parley/peers.hpp>
@@ -28,6 +29,7 @@ constexpr double usual_look_seconds = 2.5;
 struct peers_args {
   std::string name;
   network_arg network;
+  curve_arg curve;
   bool watch = false;
   bool json = false;
   count_arg count;
@@ -53,6 +55,12 @@ json_object texts(const std::map<std::string, std::string>& all) {
 void put_peer(json_object& object, const parley::peer_id& who, const std::string& name) {
   object["peer"] = who.str();
   put(object, "name", name);
+}
+
+void put_key(json_object& object, const std::optional<parley::curve_key>& key) {
+  if (key) {
+    object["key"] = key->z85();
+  }
 }
 
 std::string joined(const std::vector<std::string>& all) {
@@ -83,6 +91,7 @@ void print(const output& out, const parley::peer_status& who) {
   object["groups"] = texts(who.groups);
   object["headers"] = texts(who.headers);
   object["evasive"] = who.is_evasive;
+  put_key(object, who.key);
   out.line(object);
 }
 
@@ -111,6 +120,7 @@ void print(const output& out, const peer_event& event) {
   if (event.what == kind::enter) {
     put(object, "address", event.address);
     object["headers"] = texts(event.headers);
+    put_key(object, event.key);
   } else if (event.what == kind::exit) {
     object["reason"] = to_string(event.reason);
   } else if (is_of_group) {
@@ -122,6 +132,20 @@ void print(const output& out, const peer_event& event) {
     put(object, "body", event.content.front().view());
   }
   out.line(object);
+}
+
+// Why who should be here may not be.
+void say_who_was_passed_over(const parley::peers& lan, const peers_args& args) {
+  const auto seen = lan.statistics();
+  if (seen.other_version > 0) {
+    say(args.network.has_keys()
+            ? "parley: peers without keys, or of another version, were heard"
+            : "parley: peers with keys, which takes --curve-keys to meet, or of "
+              "another version, were heard");
+  }
+  if (seen.not_allowed > 0) {
+    say("parley: peers were heard whose keys are not on the list");
+  }
 }
 
 exit_code look(parley::peers& lan, const output& out, const peers_args& args) {
@@ -145,10 +169,12 @@ exit_code look(parley::peers& lan, const output& out, const peers_args& args) {
   if (args.count && !are_enough) {
     say("parley: fewer than " + std::to_string(*args.count) + " were found within " +
         args.timeout.str());
+    say_who_was_passed_over(lan, args);
     return exit_code::timed_out;
   }
   if (all.empty()) {
     say("parley: nobody was found within " + args.timeout.str());
+    say_who_was_passed_over(lan, args);
   }
   return exit_code::done;
 }
@@ -175,6 +201,7 @@ exit_code peers(runtime& run, peers_args args) {
     args.timeout.set_usual(usual_look_seconds);
   }
   const output out{args.json};
+  const auto friends = args.curve.list(run.context(), args.network.has_keys());
   auto options = args.network.get();
   options.name = args.name;
   parley::peers lan{run.context(), options};
@@ -189,7 +216,8 @@ action add_peers(CLI::App& command) {
   command
       .add_option("--name", args->name, "who looks is seen, too, under this name; otherwise digits")
       ->option_text("NAME");
-  args->network.add_to(command, "--port");
+  args->network.add_to(command, "--port", "--curve-keys");
+  args->curve.add_list_to(command);
   command.add_flag("--watch", args->watch, "print what happens, as it happens");
   add_json(command, args->json, "print each peer or event as a JSON object on a line of its own");
   add_count(command, args->count, "end as soon as N peers are here; with --watch, after N events");

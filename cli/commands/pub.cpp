@@ -118,7 +118,7 @@ exit_code pub(runtime& run, const pub_args& args) {
   }
   {
     const output out{args.json};
-    const auto friends = args.curve.list(run.context());
+    const auto friends = args.curve.list(run.context(), args.places.has_keys());
     parley::publisher publisher{run.context(), options_of(args)};
     const handshake_watch watch{args.curve, publisher};
     take_places(publisher, args.places.parse(run),

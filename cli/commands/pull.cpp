@@ -15,7 +15,7 @@ struct pull_args : receive_args {
 exit_code pull(runtime& run, const pull_args& args) {
   begin_receiving(run, args);
   const output out{args.json};
-  const auto friends = args.curve.list(run.context());
+  const auto friends = args.curve.list(run.context(), args.places.has_keys());
   parley::worker worker{run.context(), {.linger = to_say_goodbye, .curve = args.curve.get()}};
   const runtime::goodbye leaving{run, [&worker] { worker.close(); }};
   const auto watch = handshake_watch::listening_to(worker, args.curve);

@@ -91,7 +91,7 @@ exit_code push(runtime& run, const push_args& args) {
   exit_code code = exit_code::done;
   {
     const output out{args.json};
-    const auto friends = args.curve.list(run.context());
+    const auto friends = args.curve.list(run.context(), args.places.has_keys());
     parley::source_options options = args.source;
     options.linger = args.timeout.as_linger();
     options.journal = args.journal;

@@ -32,6 +32,7 @@ class where_arg {
   [[nodiscard]] std::vector<place> parse(runtime& /*run*/) const {
     return {place::parse(text_, side::connect)};
   }
+  [[nodiscard]] bool has_keys() const { return false; }
   [[nodiscard]] const std::string& str() const { return text_; }
 
  private:

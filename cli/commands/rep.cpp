@@ -56,7 +56,7 @@ exit_code rep(runtime& run, const rep_args& args) {
   begin_receiving(run, args);
   const answering answer = answering_by(args, run.stop_fd());
   const output out{args.json};
-  const auto friends = args.curve.list(run.context());
+  const auto friends = args.curve.list(run.context(), args.places.has_keys());
   parley::socket socket{run.context(), parley::socket_kind::rep, {.curve = args.curve.get()}};
   const handshake_watch watch{args.curve, run.context(), socket};
   take_places(socket, args.places.parse(run), [&](const parley::endpoint& at) { out.bound(at); });

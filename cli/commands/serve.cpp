@@ -92,7 +92,7 @@ methods methods_of(const serve_args& args, int stop_fd) {
 exit_code serve(runtime& run, const serve_args& args) {
   const methods offered = methods_of(args, run.stop_fd());
   const output out{args.json};
-  const auto friends = args.curve.list(run.context());
+  const auto friends = args.curve.list(run.context(), args.places.has_keys());
   parley::server server{run.context(),
                         {.workers = args.workers, .queue = args.queue, .curve = args.curve.get()}};
   for (const auto& [name, answer] : offered) {

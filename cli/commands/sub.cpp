@@ -22,7 +22,7 @@ struct sub_args : receive_args {
 exit_code sub(runtime& run, const sub_args& args) {
   begin_receiving(run, args);
   const output out{args.json};
-  const auto friends = args.curve.list(run.context());
+  const auto friends = args.curve.list(run.context(), args.places.has_keys());
   parley::subscriber feed{
       run.context(),
       {.start = args.start.get(), .recover = !args.no_recover, .curve = args.curve.get()}};

@@ -102,7 +102,7 @@ exit_code work(runtime& run, const work_args& args) {
     run.set_endless();
   }
   const output out{args.json};
-  const auto friends = args.curve.list(run.context());
+  const auto friends = args.curve.list(run.context(), args.places.has_keys());
   // The command's own limit ends it; the lease is for what is worse.
   const auto limit = std::chrono::ceil<std::chrono::milliseconds>(args.exec_timeout.get());
   parley::worker worker{run.context(),

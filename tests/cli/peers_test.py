@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
 import json
+import os
+import re
 import signal
+import tempfile
 import unittest
 
 from lan_test import LanTest
@@ -61,6 +64,45 @@ class Test(LanTest):
     def test_peers_on_an_interface_that_is_not_there_finds_nobody(self):
         result = self.parley("peers", "--interface", "nosuch0", "--port", self.port, "--timeout", "0.2")
         self.assertEqual(result.out, "")
+
+
+    def secured(self, name, *allowed):
+        """Options of a program with keys of its own; who is allowed has been named before."""
+        path = lambda file: os.path.join(self.directory, file)
+        if not os.path.exists(path(name)):
+            self.parley("keygen", path(name))
+        for each in allowed:
+            with open(path(each), encoding="utf-8") as file, \
+                    open(path(name + "_allowed"), "a", encoding="utf-8") as listed:
+                listed.write(re.search('"(.*)"', file.read()).group(1) + "\n")
+        return ["--curve-keys", path(name)] + (["--curve-allow", path(name + "_allowed")] if allowed else [])
+
+    def test_peers_with_keys_see_each_other_and_tell_whose_keys_they_are(self):
+        directory = tempfile.TemporaryDirectory(prefix="parley-")
+        self.addCleanup(directory.cleanup)
+        self.directory = directory.name
+        ann = self.json_chat("ann", "--wait", 0, *self.secured("ann"))
+        self.event(ann, "started")
+        bob = self.parley("peers", *self.lan(), "--count", 1, "--timeout", 20, "--json",
+                          *self.secured("bob", "ann"))
+        self.assertEqual((bob.code, bob.err), (0, ""))
+        found = json.loads(bob.out)
+        with open(os.path.join(self.directory, "ann"), encoding="utf-8") as file:
+            self.assertIn('"' + found["key"] + '"', file.read())
+        self.assertEqual((found["name"], found["headers"]["X-PUBLICKEY"]), ("ann", found["key"]))
+
+        # And those who do not see her are told why.
+        other = self.parley("peers", *self.lan(), "--count", 1, "--timeout", 1)
+        self.assertEqual(other.code, 2)
+        self.assertIn("peers with keys, which takes --curve-keys to meet", other.err)
+        self.secured("dan")
+        eve = self.parley("peers", *self.lan(), "--count", 1, "--timeout", 1, *self.secured("eve", "dan"))
+        self.assertEqual(eve.code, 2)
+        self.assertIn("whose keys are not on the list", eve.err)
+
+    def test_a_list_is_of_no_use_without_keys(self):
+        self.assert_fails(self.parley("peers", *self.lan(), "--curve-allow", "/dev/null"), 1,
+                          "--curve-allow is of use with --curve-keys only")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
+import pathlib
 import socket
+import tempfile
 import unittest
 
 from program import ProgramTest
@@ -24,6 +26,25 @@ class Test(ProgramTest):
         self.assert_fails(
             self.parley("call", "service:nobody", "echo", "--timeout", "0.3", *self.where), 5,
             "no server at service:nobody")
+
+    def keys(self, name):
+        return str(pathlib.Path(self.directory, name))
+
+    def test_a_name_is_found_on_a_secured_network_and_its_server_too(self):
+        directory = tempfile.TemporaryDirectory(prefix="parley-")
+        self.addCleanup(directory.cleanup)
+        self.directory = directory.name
+        allowed = ["--curve-allow", self.keys("allowed")]
+        with open(self.keys("allowed"), "w", encoding="utf-8") as file:
+            for name in ("adder", "desk"):
+                file.write(self.parley("keygen", self.keys(name)).out)
+        server = self.start_parley("serve", "service:echo", "--method", "echo=cat", *self.where, *allowed,
+                                   "--curve-keys", self.keys("adder"), "--beacon-keys", self.keys("adder"))
+        server.bound()
+        ask = ["call", "service:echo", "echo", "7", *self.where, "--curve-server", self.keys("adder")]
+        self.assert_done(self.parley(*ask, *allowed, "--curve-keys", self.keys("desk"),
+                                     "--beacon-keys", self.keys("desk")), "[7]\n")
+        self.assert_fails(self.parley(*ask, "--timeout", "0.5"), 5, "no server at service:echo")
 
     def test_a_subscriber_that_was_there_first_finds_the_publisher(self):
         feed = self.start_parley("sub", "service:prices", "gold", "--count", "1", *self.where)
