@@ -213,8 +213,8 @@ bool gossip::tell(const std::string& guest, const gossip_message& what) {
 }
 
 bool gossip::learn(const gossip_fact& fact, time_point now) {
-  if (fact.who == own_ || fact.key.has_value() != keys_.has_value()) {
-    return false;  // ours, or of another network
+  if (fact.who == own_) {
+    return false;
   }
   const auto same = std::ranges::find(facts_, fact, &known::fact);
   if (same != facts_.end()) {
