@@ -211,6 +211,7 @@ void peer_desk::open(peer& to, const place& at, time_point now) {
   to.answered = now;
   to.last_said = 0;
   to.pings = 0;
+  to.has_answered = false;
   steps_.push_back({peer_step::kind::open, to.link, at.where, {}, to.key});
   zre_message hello{.what = kind::hello};
   hello.endpoint = peer_place{at.own_host, port_}.str();
@@ -277,7 +278,9 @@ void peer_desk::heard_beacon(const beacon& heard, const std::string& host, time_
     if (where.port == of->open_at.port &&
         std::ranges::any_of(of->places, [&](const place& each) { return each.where == where; })) {
       of->heard = now;
-      of->answered = where == of->open_at ? now : of->answered;
+      // Whether a secured peer lets us in, too, its beacon does not say.
+      const bool vouches = where == of->open_at && (!is_secured_ || of->has_answered);
+      of->answered = vouches ? now : of->answered;
       if (std::exchange(of->is_evasive, false)) {
         tell(*of, peer_event::kind::returned);
       }
@@ -377,6 +380,7 @@ bool peer_desk::is_next(peer& from, std::uint16_t sequence) const {
 
 void peer_desk::hear_answer(peer& from, time_point now) {
   from.answered = now;
+  from.has_answered = true;
   from.answers_until = never;
   from.pings -= from.pings > 0 ? 1 : 0;
   if (from.is_held && from.pings == 0) {
@@ -457,8 +461,10 @@ void peer_desk::hear_hello(const peer_id& from, const std::string& host,
   if (!of->is_open) {
     dial(*of, now);
   }
+  if (was_here || is_secured_) {
+    ping(*of);  // whether it lets us in, knows us, and counts as we do, it says if asked
+  }
   if (was_here) {
-    ping(*of);  // whether it knows us, and counts as we do, it says if asked
     of->answers_until = is_crossing ? now + greeting_time : never;
   }
 }

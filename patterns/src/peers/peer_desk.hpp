@@ -159,8 +159,9 @@ class peer_desk {
     std::uint16_t last_heard = 0;
     std::deque<unsaid> kept{};  // before the link is open; HELLO goes first
     std::size_t kept_bytes = 0;
-    std::size_t pings = 0;  // without an answer yet
-    time_point since{};     // that it has been dialled, or greeted
+    std::size_t pings = 0;      // without an answer yet
+    bool has_answered = false;  // on this link
+    time_point since{};         // that it has been dialled, or greeted
     time_point dialled{};
     time_point heard{};
     time_point answered{};  // or heard from where its link leads

@@ -1016,6 +1016,31 @@ TEST_CASE("who names somebody's id first, and cannot prove a key, does not keep 
   CHECK(lan.desk.status(ada.id)->key == ada.key);
 }
 
+TEST_CASE("a secured peer that does not let us in is not here for long, whatever its beacons say") {
+  network lan{secured()};
+  stranger ada = with_key();
+  lan.beacon_of(ada);
+  lan.answer(ada);
+  lan.hello_of(ada);
+  CHECK(lan.words() == "1 hello, 2 ping");
+  const auto pass_with_beacons = [&] {
+    for (int count = 0; count < 31; ++count) {
+      lan.beacon_of(ada);
+      lan.pass(1s);
+    }
+  };
+  SECTION("it does not answer") {
+    pass_with_beacons();
+    CHECK(lan.news() == "enter, exit unreachable");
+  }
+  SECTION("it does") {
+    lan.hear(ada, {.what = said::ping_ok});
+    pass_with_beacons();
+    CHECK(lan.news() == "enter");
+    CHECK(lan.words().empty());
+  }
+}
+
 TEST_CASE("a greeting that names another key than its connection's is nonsense") {
   network lan{secured()};
   stranger ada = with_key();
