@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "args.hpp"
 
+#include "output.hpp"
+
 #include <algorithm>
 #include <limits>
 #include <sstream>
@@ -32,22 +34,40 @@ void network_arg::add_to(CLI::App& command, const std::string& port, const std::
                   "default: everywhere")
       ->option_text("NAME")
       ->allow_extra_args(false);
-  command.add_option(port, port_, "the UDP port of their beacons")
+  command.add_option(port, port_, "the UDP port of their beacons; 0: without beacons")
       ->option_text("PORT [" + std::to_string(parley::zre_port) + "]")
-      ->check(CLI::Range(1, 65535));
+      ->check(CLI::Range(0, 65535));
   command
       .add_option(keys, keys_,
                   "meet those only who have keys too, and talk encrypted; ours are in this file of "
                   "'parley keygen NAME'")
       ->option_text("NAME");
+  command
+      .add_option("--seed", seeds_,
+                  "a peer that is a seed, tcp://HOST:PORT, where beacons do not reach; may be "
+                  "repeated")
+      ->option_text("ENDPOINT")
+      ->allow_extra_args(false);
+  command.add_option("--gossip", gossip_, "be a seed for others, here: tcp://*:PORT")
+      ->option_text("ENDPOINT");
 }
 
 parley::peers_options network_arg::get() const {
   parley::peers_options made{.port = port_, .interfaces = interfaces_};
+  made.seeds.assign(seeds_.begin(), seeds_.end());
+  if (gossip_) {
+    made.gossip.emplace(*gossip_);
+  }
   if (has_keys()) {
     made.curve = parley::read_curve_keys(keys_);
   }
   return made;
+}
+
+void say_gossip(const std::optional<parley::endpoint>& bound) {
+  if (bound) {
+    say("seed " + bound->str());
+  }
 }
 
 void places_arg::add_to(CLI::App& command, side usual) {
@@ -71,7 +91,7 @@ std::vector<place> places_arg::parse(runtime& run) const {
   if (std::ranges::any_of(places, [](const place& each) {
         return each.where.kind() == parley::transport::service;
       })) {
-    run.look_for_names(network_.get());
+    say_gossip(run.look_for_names(network_.get()));
   }
   return places;
 }

@@ -35,7 +35,7 @@ class network_arg {
   // port, keys: what its options are called; --port and --curve-keys where there are no others.
   void add_to(CLI::App& command, const std::string& port = "--beacon-port",
               const std::string& keys = "--beacon-keys");
-  // Throws config_error.
+  // Throws config_error, and parley::error{errc::invalid_endpoint}.
   [[nodiscard]] parley::peers_options get() const;
   [[nodiscard]] bool has_keys() const noexcept { return !keys_.empty(); }
 
@@ -43,7 +43,12 @@ class network_arg {
   std::vector<std::string> interfaces_;
   std::uint16_t port_ = parley::zre_port;
   std::string keys_;
+  std::vector<std::string> seeds_;
+  std::optional<std::string> gossip_;
 };
+
+// On stderr, where others may now ask whom we know; nothing: nowhere.
+void say_gossip(const std::optional<parley::endpoint>& bound);
 
 class places_arg {
  public:

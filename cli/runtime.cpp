@@ -72,10 +72,11 @@ void runtime::watch_stdout() {
   raise_flag(nudge_fd_);
 }
 
-void runtime::look_for_names(const parley::peers_options& where) {
-  if (!names_) {
-    names_.emplace(*context_, where);
+std::optional<parley::endpoint> runtime::look_for_names(const parley::peers_options& where) {
+  if (names_) {
+    return std::nullopt;
   }
+  return names_.emplace(*context_, where).gossip();
 }
 
 void runtime::finish() {

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,8 @@ class chat_session {
   void type(std::string_view line);
   void tell(chat_event event);
 
+  // Where it is a seed for others; none: it is not.
+  [[nodiscard]] std::optional<parley::endpoint> gossip() const { return peers_.gossip(); }
   [[nodiscard]] const chat_desk& desk() const noexcept { return desk_; }
   [[nodiscard]] std::uint64_t lines_heard() const noexcept { return lines_heard_; }
   [[nodiscard]] bool is_over() const noexcept { return is_over_; }

@@ -289,6 +289,7 @@ exit_code chat(runtime& run, chat_args args) {
                         .has_time = types && !args.json,
                         .shows_own = !is_plain},
                        args.json};
+  say_gossip(session.gossip());
   session.keep_in(opened_history(args, is_at_terminal, session));
 #ifdef PARLEY_WITH_LIBEDIT
   if (!is_plain) {

@@ -205,6 +205,7 @@ exit_code peers(runtime& run, peers_args args) {
   auto options = args.network.get();
   options.name = args.name;
   parley::peers lan{run.context(), options};
+  say_gossip(lan.gossip());
   const runtime::goodbye leaving{run, [&lan] { lan.close(); }};
   return args.watch ? watch(lan, out, args) : look(lan, out, args);
 }

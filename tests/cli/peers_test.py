@@ -61,6 +61,38 @@ class Test(LanTest):
         result = self.parley("peers", "--watch", *self.lan(), "--timeout", "0.2")
         self.assertEqual((result.code, result.err), (2, "parley: nothing happened within 0.2 s\n"))
 
+    def test_peers_without_beacons_meet_by_a_seed(self):
+        seed = self.start_parley("peers", "--watch", "--name", "seed", "--port", 0, "--gossip", "tcp://127.0.0.1:0")
+        lan = self.seed(seed)
+        chats = [self.json_chat(name, lan=lan) for name in ("ann", "bob")]
+        self.event(chats[0], "join", name="bob")
+        self.event(chats[1], "join", name="ann")
+        result = self.parley("peers", *lan, "--count", 3, "--timeout", 20)
+        self.assertEqual((result.code, result.err), (0, ""))
+        self.assertEqual([line.split("\t")[0] for line in result.out.splitlines()], ["ann", "bob", "seed"])
+
+    def test_chat_is_a_seed_too(self):
+        ann = self.json_chat("ann", "--gossip", "tcp://127.0.0.1:0")
+        bob = self.json_chat("bob", lan=self.seed(ann))
+        self.event(ann, "join", name="bob")
+        self.event(bob, "join", name="ann")
+
+    def test_peers_who_know_no_seed_stay_alone(self):
+        seed = self.start_parley("peers", "--watch", "--port", 0, "--gossip", "tcp://127.0.0.1:0")
+        self.seed(seed)
+        self.assertEqual(self.parley("peers", "--port", 0, "--timeout", "0.2").out, "")
+
+    def test_a_seed_that_is_no_address_with_a_port_is_a_usage_error(self):
+        for what in ("ipc:///tmp/x", "tcp://*:5670", "tcp://10.0.0.1:0"):
+            self.assert_fails(self.parley("peers", "--port", 0, "--seed", what), 1, "a seed is at tcp://HOST:PORT")
+        self.assert_fails(self.parley("peers", "--port", 0, "--seed", "10.0.0.1"), 1, "10.0.0.1")
+        self.assert_fails(self.parley("peers", "--port", 0, "--gossip", "ipc://*"), 1, "tcp://HOST:PORT")
+
+    def test_a_seed_at_an_address_in_use_ends_with_3(self):
+        seed = self.start_parley("peers", "--watch", "--port", 0, "--gossip", "tcp://127.0.0.1:0")
+        taken = self.seed(seed)[-1]
+        self.assert_fails(self.parley("peers", "--port", 0, "--gossip", taken), 3, "Address already in use")
+
     def test_peers_on_an_interface_that_is_not_there_finds_nobody(self):
         result = self.parley("peers", "--interface", "nosuch0", "--port", self.port, "--timeout", "0.2")
         self.assertEqual(result.out, "")

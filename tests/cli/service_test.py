@@ -22,6 +22,15 @@ class Test(ProgramTest):
         self.assertIn("tcp://", server.bound())
         self.assert_done(self.parley("call", "service:echo", "echo", "7", *self.where), "[7]\n")
 
+    def test_call_finds_a_server_by_name_through_a_seed(self):
+        server = self.start_parley("serve", "service:echo", "--method", "echo=cat", "--beacon-port", "0",
+                                   "--gossip", "tcp://127.0.0.1:0")
+        word, _, seed = server.line("err").partition(" ")
+        self.assertEqual(word, "seed")
+        server.bound()
+        self.assert_done(self.parley("call", "service:echo", "echo", "7", "--beacon-port", "0", "--seed", seed),
+                         "[7]\n")
+
     def test_call_says_when_nobody_offers_the_name(self):
         self.assert_fails(
             self.parley("call", "service:nobody", "echo", "--timeout", "0.3", *self.where), 5,

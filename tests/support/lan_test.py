@@ -20,8 +20,14 @@ class LanTest(ProgramTest):
     def lan(self):
         return ["--interface", "lo", "--port", self.port]
 
-    def chat(self, name, *arguments, **options):
-        return self.start_parley("chat", "--name", name, *self.lan(), *arguments, **options)
+    def chat(self, name, *arguments, lan=None, **options):
+        return self.start_parley("chat", "--name", name, *(lan or self.lan()), *arguments, **options)
+
+    def seed(self, program):
+        """Where a program says that it is a seed, for the options of others."""
+        word, _, endpoint = program.line("err").partition(" ")
+        self.assertEqual(word, "seed")
+        return ["--port", 0, "--seed", endpoint]
 
     def json_chat(self, name, *arguments, **options):
         return self.chat(name, "--json", *arguments, **options)

@@ -55,6 +55,14 @@ void check(const peers_options& options) {
   if (options.limit == 0 || options.limit_bytes == 0 || options.most_peers == 0) {
     refuse("limits are positive");
   }
+  for (const endpoint& each : options.seeds) {
+    if (each.kind() != transport::tcp || each.is_wildcard()) {
+      refuse("a seed is at tcp://HOST:PORT");
+    }
+  }
+  if (options.gossip && options.gossip->kind() != transport::tcp) {
+    refuse("others ask a seed at tcp://HOST:PORT");
+  }
 }
 
 void check_group(std::string_view group) {
