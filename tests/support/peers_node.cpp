@@ -71,7 +71,7 @@ void print_status(const peers& node) {
     std::ostringstream line;
     line << "interface " << each.name << ' ' << (each.sent_to.empty() ? "-" : each.sent_to)
          << " sent " << each.sent << " heard " << each.heard << " refused " << each.refused << ' '
-         << each.why_refused;
+         << (each.why_refused ? each.why_refused.message() : "");
     print(line.str());
   }
   const peers_statistics all = node.statistics();

@@ -16,6 +16,7 @@
 #include <parley/endpoint.hpp>
 #include <parley/home_process.hpp>
 #include <parley/message.hpp>
+#include <parley/neighbour.hpp>
 #include <parley/peer_event.hpp>
 #include <parley/peer_id.hpp>
 
@@ -29,6 +30,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 namespace parley {
@@ -118,7 +120,7 @@ struct interface_status {
   std::uint64_t sent = 0;     // beacons
   std::uint64_t heard = 0;    // of others
   std::uint64_t refused = 0;  // could not be sent
-  std::string why_refused{};  // the system's last word
+  std::error_code why_refused{};  // the system's last word
 };
 
 struct peers_statistics {
@@ -214,6 +216,9 @@ class peers {
   // Where it is a seed for others; none: it is not.
   [[nodiscard]] std::optional<endpoint> gossip() const;
   [[nodiscard]] std::vector<interface_status> interfaces() const;
+  // Who was heard or tried since the start, whether it is here or not; our own beacons, too. For
+  // diagnose(), see network_diagnosis.hpp.
+  [[nodiscard]] std::vector<neighbour> neighbours() const;
   [[nodiscard]] peers_statistics statistics() const;
 
   // Says goodbye. Ends all waits with parley::closed. The destructor does it too.

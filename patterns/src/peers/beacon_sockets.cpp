@@ -87,7 +87,7 @@ bool beacon_sockets::look_around() {
   std::erase_if(now, [this](const network_interface& one) { return !is_wanted(one); });
   bool has_new = false;
   std::vector<target> targets;
-  const auto aim = [&](const network_interface& from, const std::string& to) {
+  const auto aim = [&](const network_interface& from, const std::string& to, beacon_carrier by) {
     const auto known = std::ranges::find_if(targets_, [&](const target& each) {
       return each.from.name == from.name && each.from.address == from.address && each.to == to;
     });
@@ -95,26 +95,27 @@ bool beacon_sockets::look_around() {
       known->from = from;
       targets.push_back(std::move(*known));
     } else {
-      targets.push_back({from, to, {.name = from.name, .address = from.address, .sent_to = to}});
+      targets.push_back(
+          {from, to, by, {.name = from.name, .address = from.address, .sent_to = to}});
       has_new = true;
     }
   };
   for (const network_interface& each : now) {
     if (each.is_ipv6) {
       if (ipv6_ >= 0) {
-        aim(each, ipv6_group);
+        aim(each, ipv6_group, beacon_carrier::ipv6_multicast);
       }
       continue;
     }
     if (!each.broadcast.empty()) {
-      aim(each, each.broadcast);
+      aim(each, each.broadcast, beacon_carrier::broadcast);
     }
     if (each.does_multicast) {
       join(each);
-      aim(each, ipv4_group);
+      aim(each, ipv4_group, beacon_carrier::ipv4_multicast);
     }
     if (each.broadcast.empty() && !each.does_multicast) {
-      aim(each, {});  // nobody can be told of us there; said in the books
+      aim(each, {}, {});  // nobody can be told of us there; said in the books
     }
   }
   interfaces_ = std::move(now);
@@ -157,7 +158,7 @@ void beacon_sockets::send(target& over, std::string_view bytes) const {
   }
   if (::sendmsg(over.from.is_ipv6 ? ipv6_ : ipv4_, &head, MSG_NOSIGNAL) < 0) {
     ++over.books.refused;
-    over.books.why_refused = std::strerror(errno);
+    over.books.why_refused = {errno, std::generic_category()};
   } else {
     ++over.books.sent;
   }
@@ -195,26 +196,28 @@ std::optional<beacon_sockets::datagram> beacon_sockets::receive() {
         break;
       }
       heard_over_ = 0;
-      heard_ipv6_ = fd == ipv6_;
+      heard_by_ = fd == ipv6_ ? beacon_carrier::ipv6_multicast : beacon_carrier::broadcast;
       for (cmsghdr* each = CMSG_FIRSTHDR(&head); each != nullptr; each = CMSG_NXTHDR(&head, each)) {
         if (each->cmsg_level == IPPROTO_IP && each->cmsg_type == IP_PKTINFO) {
           in_pktinfo info{};
           std::memcpy(&info, CMSG_DATA(each), sizeof info);
           heard_over_ = static_cast<unsigned>(info.ipi_ifindex);
+          if (IN_MULTICAST(ntohl(info.ipi_addr.s_addr))) {
+            heard_by_ = beacon_carrier::ipv4_multicast;
+          }
         } else if (each->cmsg_level == IPPROTO_IPV6 && each->cmsg_type == IPV6_PKTINFO) {
           in6_pktinfo info{};
           std::memcpy(&info, CMSG_DATA(each), sizeof info);
           heard_over_ = info.ipi6_ifindex;
         }
       }
-      if (!wanted_.empty() && std::ranges::none_of(interfaces_, [&](const auto& each) {
-            return each.index == heard_over_;
-          })) {
+      const auto over = std::ranges::find(interfaces_, heard_over_, &network_interface::index);
+      if (!wanted_.empty() && over == interfaces_.end()) {
         continue;
       }
       std::array<char, INET6_ADDRSTRLEN> text{};
       std::string host;
-      if (heard_ipv6_) {
+      if (heard_by_ == beacon_carrier::ipv6_multicast) {
         ::inet_ntop(AF_INET6, &from.sin6_addr, text.data(), text.size());
         host = text.data();
         std::array<char, IF_NAMESIZE> name{};
@@ -227,7 +230,10 @@ std::optional<beacon_sockets::datagram> beacon_sockets::receive() {
                     text.size());
         host = text.data();
       }
-      return datagram{{buffer_.data(), static_cast<std::size_t>(size)}, std::move(host)};
+      return datagram{{buffer_.data(), static_cast<std::size_t>(size)},
+                      std::move(host),
+                      over == interfaces_.end() ? std::string{} : over->name,
+                      heard_by_};
     }
   }
   return std::nullopt;
@@ -235,7 +241,7 @@ std::optional<beacon_sockets::datagram> beacon_sockets::receive() {
 
 void beacon_sockets::count_heard() noexcept {
   const auto over = std::ranges::find_if(targets_, [this](const target& each) {
-    return each.from.index == heard_over_ && each.from.is_ipv6 == heard_ipv6_;
+    return each.from.index == heard_over_ && each.by == heard_by_;
   });
   if (over != targets_.end()) {
     ++over->books.heard;

@@ -38,6 +38,8 @@ class beacon_sockets {
   struct datagram {
     std::string_view bytes;  // until the next call
     std::string host;        // a numerical address, IPv6 with its scope
+    std::string interface;   // that it came by
+    beacon_carrier by;
   };
   // Nothing: there is no more.
   [[nodiscard]] std::optional<datagram> receive();
@@ -50,6 +52,7 @@ class beacon_sockets {
   struct target {
     network_interface from;
     std::string to;
+    beacon_carrier by;
     interface_status books;
   };
   [[nodiscard]] bool is_wanted(const network_interface& one) const;
@@ -63,7 +66,7 @@ class beacon_sockets {
   std::vector<network_interface> interfaces_;
   std::vector<target> targets_;
   unsigned heard_over_ = 0;  // the index of the interface that the last datagram came by
-  bool heard_ipv6_ = false;
+  beacon_carrier heard_by_{};
   std::array<char, 512> buffer_{};
 };
 

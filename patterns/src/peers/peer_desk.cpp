@@ -750,6 +750,11 @@ peer_desk::time_point peer_desk::look_at_silence(peer& at, time_point now) {
       {at.answered + expired_, at.asked + evasive_, at.is_evasive ? never : is_evasive_at});
 }
 
+std::optional<peer_id> peer_desk::owner_of(peer_link link) const {
+  const auto found = by_link_.find(link);
+  return found == by_link_.end() ? std::nullopt : std::optional{found->second};
+}
+
 peer_link peer_desk::link_of(const peer_id& who) const {
   const peer* const of = find(who);
   return of != nullptr && of->is_here ? of->link : 0;

@@ -14,6 +14,7 @@
 // Source: RFC 36, and what zyre and pyre do (docs/peers.md).
 #pragma once
 
+#include <parley/neighbour.hpp>
 #include <parley/peer_event.hpp>
 #include <parley/peers.hpp>
 
@@ -61,9 +62,6 @@ struct peer_step {
   std::optional<curve_key> key{};  // open: of who has to be there
 };
 
-// What came of a probe.
-enum class probe_answer : std::uint8_t { answered, refused, silent };
-
 class peer_desk {
  public:
   using time_point = std::chrono::steady_clock::time_point;
@@ -106,6 +104,8 @@ class peer_desk {
   // Everybody leaves; those who understand it are told.
   void close();
 
+  // Whose link it is, here or not.
+  [[nodiscard]] std::optional<peer_id> owner_of(peer_link link) const;
   // The link of a peer that is here; 0: it is not.
   [[nodiscard]] peer_link link_of(const peer_id& who) const;
   // The link leads somewhere; if not, what is said is kept, so far this many messages and bytes.

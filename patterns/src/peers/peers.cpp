@@ -121,6 +121,8 @@ std::optional<endpoint> peers::gossip() const { return state_->core.gossip_endpo
 
 std::vector<interface_status> peers::interfaces() const { return state_->core.interfaces(); }
 
+std::vector<neighbour> peers::neighbours() const { return state_->core.neighbours(); }
+
 peers_statistics peers::statistics() const { return state_->core.statistics(); }
 
 void peers::close() noexcept {

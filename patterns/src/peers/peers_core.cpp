@@ -191,7 +191,9 @@ bool peers_core::hear(time_point now) {
     if (!came) {
       break;
     }
-    if (const auto heard = read_beacon(came->bytes); !heard) {
+    const auto heard = read_beacon(came->bytes);
+    neighbours_.heard(*came, heard);
+    if (!heard) {
       desk_.heard_nonsense();
     } else if (heard->id != id_) {
       beacons_->count_heard();
@@ -223,6 +225,9 @@ bool peers_core::hear(time_point now) {
     }
   }
   for (auto& each : probes_.take_results(now)) {
+    if (const auto who = desk_.owner_of(each.link)) {
+      neighbours_.probed(*who, each.where, each.how);
+    }
     desk_.probed(each.link, each.where, each.how, each.own_host, now);
   }
   return has_more;
@@ -689,6 +694,11 @@ std::optional<endpoint> peers_core::gossip_endpoint() const {
 std::vector<interface_status> peers_core::interfaces() const {
   const std::lock_guard lock{mutex_};
   return beacons_ ? beacons_->status() : std::vector<interface_status>{};
+}
+
+std::vector<neighbour> peers_core::neighbours() const {
+  const std::lock_guard lock{mutex_};
+  return neighbours_.all();
 }
 
 peers_statistics peers_core::statistics() const {

@@ -15,6 +15,7 @@
 #include "gossip.hpp"
 #include "letter_book.hpp"
 #include "letter_journal.hpp"
+#include "neighbour_log.hpp"
 #include "network_interfaces.hpp"
 #include "peer_desk.hpp"
 #include "peer_inbox.hpp"
@@ -73,6 +74,7 @@ class peers_core {
                                     std::string_view group) const;
   [[nodiscard]] std::optional<endpoint> gossip_endpoint() const;
   [[nodiscard]] std::vector<interface_status> interfaces() const;
+  [[nodiscard]] std::vector<neighbour> neighbours() const;
   [[nodiscard]] peers_statistics statistics() const;
 
   void close() noexcept;
@@ -118,6 +120,7 @@ class peers_core {
   peer_inbox inbox_;
   std::optional<beacon_sockets> beacons_;
   std::optional<gossip> gossip_;
+  neighbour_log neighbours_;
   interface_watch interface_watch_;
   tcp_probes probes_;
   peer_desk desk_;
