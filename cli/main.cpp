@@ -37,6 +37,7 @@ constexpr std::array commands{
     command{"work", "run a command for each task", add_work},
     command{"queue", "look into a source's tasks", add_queue},
     command{"peers", "tell who is on this network", add_peers},
+    command{"doctor", "say why peers do not find each other", add_doctor},
     command{"chat", "talk to people on this network", add_chat},
 #ifdef PARLEY_WITH_GATEWAYS
     command{"gateway", "let STOMP clients join in", add_gateway},

@@ -25,6 +25,7 @@ action add_pull(CLI::App& command);
 action add_work(CLI::App& command);
 action add_queue(CLI::App& command);
 action add_peers(CLI::App& command);
+action add_doctor(CLI::App& command);
 action add_chat(CLI::App& command);
 action add_gateway(CLI::App& command);
 action add_keygen(CLI::App& command);

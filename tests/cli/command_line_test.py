@@ -5,7 +5,7 @@ import unittest
 
 from program import ProgramTest
 
-COMMANDS = ["pub", "sub", "forward", "req", "rep", "call", "serve", "push", "pull", "work", "queue", "peers",
+COMMANDS = ["pub", "sub", "forward", "req", "rep", "call", "serve", "push", "pull", "work", "queue", "peers", "doctor",
             "chat", "gateway", "keygen", "version"]
 
 
