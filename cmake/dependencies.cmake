@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-# What parley::lib needs. Used by our own build and, installed beside parley-config.cmake,
+# What parley::lib and parley::patterns need. Used by our own build and, installed beside parley-config.cmake,
 # by every project that calls find_package(parley).
 include(CMakeFindDependencyMacro)
 
@@ -12,6 +12,12 @@ endif()
 if(NOT TARGET PkgConfig::sodium)
   find_dependency(PkgConfig)
   pkg_check_modules(sodium REQUIRED IMPORTED_TARGET GLOBAL libsodium)
+endif()
+
+# For the checksums of files between peers.
+if(NOT TARGET PkgConfig::xxhash)
+  find_dependency(PkgConfig)
+  pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET GLOBAL libxxhash)
 endif()
 
 # For what outlives the process: the journals of pipelines.

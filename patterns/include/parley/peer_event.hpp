@@ -6,6 +6,7 @@
 #include <parley/codec.hpp>
 #include <parley/curve.hpp>
 #include <parley/message.hpp>
+#include <parley/peer_file.hpp>
 #include <parley/peer_id.hpp>
 
 #include <cstdint>
@@ -43,20 +44,26 @@ struct peer_event {
     letter,     // content, to us, kept until we took it: number is the sender's for it
     delivered,  // our letters to identity up to number have been taken
     read,       // our letter number was read by identity
+    // Transfer number, ours or the peer's: file says of what.
+    file_offered,   // to us: see accept_file
+    file_progress,  // some times a second
+    file_done,      // it is there, whole, under its name
+    file_failed,    // file.why; what is there of it stays for the next time
   };
   kind what = kind::enter;
   peer_id peer{};
   std::string name{};
-  std::string identity{};          // enter, letter, delivered, read: see peers_options
+  std::string identity{};          // enter, letter, delivered, read, file_...: see peers_options
   std::string address{};           // enter: where it is, as an endpoint
   std::optional<curve_key> key{};  // enter: in a secured network, its public key
   std::string group{};
   peer_exit reason = peer_exit::left;
   std::uint64_t count = 0;
-  std::uint64_t number = 0;                      // letter, delivered, read
+  std::uint64_t number = 0;                      // letter, delivered, read, file_...
   std::uint64_t session = 0;                     // letter: the sender's, whose number it is
   std::map<std::string, std::string> headers{};  // enter
   message content{};                             // a frame at least
+  peer_file file{};                              // file_...
 
   // The first frame of what was said. Throws protocol_error when it is no MessagePack of this type.
   template<class T>

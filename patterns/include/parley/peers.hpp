@@ -62,6 +62,9 @@ struct peers_options {
   // Letters kept for each receiver: so many, and bytes.
   std::size_t letters = 1000;
   std::size_t letters_bytes = std::size_t{16} << 20;
+  // Files that are being received may have so many bytes in all; what is offered beyond is
+  // declined.
+  std::uint64_t files_bytes = std::uint64_t{1} << 40;
 
   // Where it makes itself known and listens for others: on all interfaces, or on those with one of
   // these names or addresses. Programs on another port are another network. 0: does not make itself
@@ -184,6 +187,21 @@ class peers {
   void mark_read(const peer_event& letter);
   // Letters that he has not taken yet.
   [[nodiscard]] std::size_t letters_waiting(const std::string& identity) const;
+
+  // Offers it to him; all that becomes of it is told by events with the number that is returned:
+  // file_progress, and file_done or file_failed in the end. It has to stay as it is. Of what broke
+  // off and is offered again only what is missing is sent. Throws cannot_read; overloaded: 1,000
+  // are offered or under way.
+  std::uint64_t send_file(const peer_id& to, const std::filesystem::path& file);
+  // What file_offered told goes there; into a directory under its own name. Until it is whole and
+  // its checksum holds it is `<to>.part`, which stays if it breaks off. False: it is not offered
+  // any more. Throws cannot_write: it exists, or its directory does not; file_in_use: somebody
+  // writes that .part, and still does after a second; disk_full; overloaded: 64 are under way.
+  [[nodiscard]] bool accept_file(std::uint64_t number, const std::filesystem::path& to,
+                                 existing_file existing = existing_file::keep);
+  // Declines it, or ends it, whoever sends; our event is file_failed, as theirs. False: it has
+  // ended.
+  bool cancel_file(std::uint64_t number);
 
   // Throws closed, also when something has not been received yet.
   [[nodiscard]] peer_event receive();

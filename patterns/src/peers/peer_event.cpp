@@ -50,6 +50,14 @@ std::string_view to_string(peer_event::kind what) noexcept {
       return "delivered";
     case kind::read:
       return "read";
+    case kind::file_offered:
+      return "file offered";
+    case kind::file_progress:
+      return "file progress";
+    case kind::file_done:
+      return "file done";
+    case kind::file_failed:
+      return "file failed";
   }
   return "unknown";
 }

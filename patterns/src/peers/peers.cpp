@@ -56,6 +56,17 @@ std::size_t peers::letters_waiting(const std::string& identity) const {
   return state_->core.letters_waiting(identity);
 }
 
+std::uint64_t peers::send_file(const peer_id& to, const std::filesystem::path& file) {
+  return state_->core.send_file(to, file);
+}
+
+bool peers::accept_file(std::uint64_t number, const std::filesystem::path& to,
+                        existing_file existing) {
+  return state_->core.accept_file(number, to, existing);
+}
+
+bool peers::cancel_file(std::uint64_t number) { return state_->core.cancel_file(number); }
+
 peer_event peers::receive() {
   return *state_->core.receive_until(detail::peers_core::time_point::max());
 }

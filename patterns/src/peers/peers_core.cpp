@@ -27,6 +27,8 @@ constexpr int farewells = 3;
 constexpr std::size_t longest_identity = 200;
 // How often a peer that takes nothing is tried with its letters.
 constexpr auto late_interval = 100ms;
+// And with what is said of files, which may be much.
+constexpr auto late_file_interval = 5ms;
 
 void check(const peers_options& options) {
   const auto refuse = [](const char* why) { throw config_error{std::string{"peers: "} + why}; };
@@ -102,7 +104,9 @@ peers_core::peers_core(context& owner, const peers_options& options)
                    : std::optional<letter_journal>{std::in_place, options_.journal}},
       letters_{journal_ ? journal_->session() : call_ids{}.next(), options_.letters,
                options_.letters_bytes},
-      names_{context_.names()} {
+      files_{options_.files_bytes},
+      names_{context_.names()},
+      porter_{[this](file_result&& came) { worked(std::move(came)); }} {
   if (journal_) {
     journal_->restore(letters_);
   }
@@ -165,13 +169,14 @@ void peers_core::serve() {
       bool has_more = hear(now);
       has_more = hear_gossip(now) || has_more;
       send_beacons(now);
-      until = desk_.tick(now);
+      until = std::min(desk_.tick(now), files_.tick(now));
       carry_out(now);
       send_late_letters(now);
       changes = services_.take_changes(now);
       // Who sends may have taken away what a descriptor was to tell.
       has_more = has_more || (gossip_ && gossip_->has_news());
-      until = std::min({until, probes_.due(), services_.due(), letters_.due(),
+      until = std::min({until, has_late_words_ ? now + late_file_interval : time_point::max(),
+                        probes_.due(), services_.due(), letters_.due(),
                         late_.empty() ? time_point::max() : now + late_interval,
                         gossip_ ? gossip_->due() : time_point::max(),
                         has_more   ? now
@@ -291,11 +296,13 @@ void peers_core::take_steps(time_point now) {
 
 void peers_core::carry_out(time_point now) {
   take_steps(now);
+  serve_files(now);
   // What is heard may be answered.
   for (auto news = desk_.take_events(); !news.empty(); news = desk_.take_events()) {
     for (peer_event& each : news) {
       sort(std::move(each), now);
     }
+    serve_files(now);
     take_steps(now);
     changed_.notify_all();
   }
@@ -317,10 +324,12 @@ void peers_core::sort(peer_event&& event, time_point now) {
     }
     return;
   }
-  if (event.what == peer_event::kind::whisper && hear_letter(event, now)) {
+  if (event.what == peer_event::kind::whisper &&
+      (hear_file(event, now) || hear_letter(event, now))) {
     return;
   }
   if (event.what == peer_event::kind::exit) {
+    files_.gone(event.peer);
     services_.remove_all(event.peer, now);
     if (const auto gone = identities_.extract(event.peer)) {
       if (const auto at = by_identity_.find(gone.mapped());
@@ -339,6 +348,7 @@ void peers_core::sort(peer_event&& event, time_point now) {
     }
   }
   events_.push(std::move(event));
+  tell_of_files();  // of one that exits, before it may enter anew
 }
 
 // Letters.
@@ -525,6 +535,174 @@ std::size_t peers_core::letters_waiting(const std::string& identity) const {
   return letters_.waiting(identity);
 }
 
+// Files.
+
+bool peers_core::hear_file(peer_event& came, time_point now) {
+  const auto known = identities_.find(came.peer);
+  auto mark = known == identities_.end() || came.content.size() > 2
+                  ? std::nullopt
+                  : read_file_mark(came.content.back().view());
+  if (!mark || (came.content.size() == 2) != (mark->what == file_mark::kind::piece)) {
+    return false;
+  }
+  frame content = mark->what == file_mark::kind::piece ? std::move(came.content[0]) : frame{};
+  if (auto told = files_.heard({came.peer, came.name, known->second}, std::move(*mark),
+                               std::move(content), now)) {
+    const std::uint64_t number = told->number;
+    if (!events_.offer(std::move(*told))) {
+      files_.refuse(number);
+    }
+  }
+  return true;
+}
+
+void peers_core::serve_files(time_point now) {
+  for (file_job& each : files_.take_jobs()) {
+    porter_.push(std::move(each));
+  }
+  has_late_words_ = false;
+  for (const peer_id& each : files_.listeners()) {
+    say_of_files(each, now);
+  }
+  tell_of_files();
+}
+
+void peers_core::tell_of_files() {
+  for (peer_event& each : files_.take_events()) {
+    tell_of_file(std::move(each));
+  }
+}
+
+void peers_core::say_of_files(const peer_id& to, time_point now) {
+  while (const file_desk::word* const next = files_.next(to)) {
+    const peer_link link = desk_.link_of(to);
+    if (link == 0) {
+      return;  // that it exits will be told
+    }
+    if (!takes(link)) {
+      has_late_words_ = true;
+      return;
+    }
+    message said;
+    if (next->mark.what == file_mark::kind::piece) {
+      said.push_back(next->content);
+    }
+    said.push_back(frame{write_file_mark(next->mark)});
+    files_.said(to, now);
+    desk_.whisper(to, said);
+    take_steps(now);
+  }
+}
+
+// How it ended is told even if the program takes nothing, as many times as it was told of an offer
+// or began to send; how far it is, once in what it has not taken.
+void peers_core::tell_of_file(peer_event&& event) {
+  const bool is_end = event.what != peer_event::kind::file_progress;
+  if (!is_end && !progress_told_.insert(event.number).second) {
+    return;
+  }
+  const std::uint64_t number = event.number;
+  if ((is_end && !file_ends_.empty()) || !events_.offer(std::move(event))) {
+    if (is_end) {
+      file_ends_.push_back(std::move(event));
+    } else {
+      progress_told_.erase(number);
+    }
+  }
+  changed_.notify_all();
+}
+
+void peers_core::told_of_file(peer_event& event) {
+  if (event.what == peer_event::kind::file_progress) {
+    progress_told_.erase(event.number);
+    files_.refresh(event);
+  }
+  while (!file_ends_.empty() && events_.offer(std::move(file_ends_.front()))) {
+    file_ends_.pop_front();
+  }
+}
+
+void peers_core::worked(file_result&& came) noexcept {
+  try {
+    const std::lock_guard lock{mutex_};
+    if (is_closed_) {
+      return;
+    }
+    const auto now = clock::now();
+    files_.done(std::move(came), now);
+    carry_out(now);
+    if (has_late_words_) {
+      waker_.wake();
+    }
+  } catch (const std::exception&) {
+    // The context was shut down: nobody can be told.
+  }
+}
+
+std::uint64_t peers_core::send_file(const peer_id& to, const std::filesystem::path& file) {
+  sent_file opened{file};
+  const std::lock_guard lock{mutex_};
+  check_open();
+  const auto now = clock::now();
+  const auto here = desk_.status(to);
+  const auto known = identities_.find(to);
+  std::uint64_t number = 0;
+  if (!here || known == identities_.end()) {
+    number = files_.send_to_nobody({to}, opened.about(),
+                                   here ? file_failure::unsupported : file_failure::peer_gone);
+  } else {
+    number = files_.send({to, here->name, known->second}, opened.about(), now);
+    if (number == 0) {
+      throw overloaded{"files to be sent", 0ms};
+    }
+    porter_.add(number, std::move(opened));
+  }
+  carry_out(now);
+  waker_.wake();
+  return number;
+}
+
+bool peers_core::accept_file(std::uint64_t number, const std::filesystem::path& to,
+                             existing_file existing) {
+  const auto offered = [&]() -> const peer_file* {
+    check_open();
+    const peer_file* const found = files_.offered(number);
+    if (found != nullptr && !files_.has_room_for(*found)) {
+      throw overloaded{"files to be received", 0ms};
+    }
+    return found;
+  };
+  peer_file about;
+  {
+    const std::lock_guard lock{mutex_};
+    const peer_file* const found = offered();
+    if (found == nullptr) {
+      return false;
+    }
+    about = *found;
+  }
+  const auto where = std::filesystem::is_directory(to) ? to / about.name : to;
+  received_file opened{where, about.size, existing};
+  const std::lock_guard lock{mutex_};
+  if (offered() == nullptr) {
+    return false;
+  }
+  const auto now = clock::now();
+  files_.accept(number, where, opened.part_size(), now);
+  porter_.add(number, std::move(opened));
+  carry_out(now);
+  waker_.wake();
+  return true;
+}
+
+bool peers_core::cancel_file(std::uint64_t number) {
+  const std::lock_guard lock{mutex_};
+  check_open();
+  const bool was_there = files_.cancel(number);
+  carry_out(clock::now());
+  return was_there;
+}
+
 void peers_core::announced(const std::string& name, const endpoint& where, bool is_there) {
   const std::lock_guard lock{mutex_};
   if (is_closed_) {
@@ -665,6 +843,9 @@ std::optional<peer_event> peers_core::receive_until(time_point deadline,
   if (event && (event->what == peer_event::kind::letter || letters_.has_refused())) {
     take_letters(*event);
   }
+  if (event) {
+    told_of_file(*event);
+  }
   if (events_.empty() && std::exchange(is_told_, false)) {
     eventfd_t count = 0;
     static_cast<void>(::eventfd_read(events_fd_, &count));
@@ -734,6 +915,7 @@ void peers_core::close() noexcept {
   }
   waker_.wake();
   const std::lock_guard joining{joining_};
+  porter_.close();
   if (thread_.joinable()) {
     thread_.join();
     post(services_.take_all());

@@ -12,6 +12,8 @@
 
 #include "beacon_sockets.hpp"
 #include "event_queue.hpp"
+#include "file_desk.hpp"
+#include "file_porter.hpp"
 #include "gossip.hpp"
 #include "letter_book.hpp"
 #include "letter_journal.hpp"
@@ -25,6 +27,8 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <deque>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -58,6 +62,11 @@ class peers_core {
   std::uint64_t send_letter(const std::string& identity, message content);
   void mark_read(const peer_event& letter);
   [[nodiscard]] std::size_t letters_waiting(const std::string& identity) const;
+
+  std::uint64_t send_file(const peer_id& to, const std::filesystem::path& file);
+  [[nodiscard]] bool accept_file(std::uint64_t number, const std::filesystem::path& to,
+                                 existing_file existing);
+  bool cancel_file(std::uint64_t number);
 
   // Nothing: the deadline passed, or somebody asked for the end. Throws closed.
   [[nodiscard]] std::optional<peer_event> receive_until(time_point deadline,
@@ -102,6 +111,14 @@ class peers_core {
   void take_letters(const peer_event& event);
   void take_letter(const peer_id& peer, const std::string& from, const letter_mark& which);
   void keep(const std::string& to, const letter_book::letter* written);
+  // True: it was about one.
+  [[nodiscard]] bool hear_file(peer_event& came, time_point now);
+  void serve_files(time_point now);
+  void say_of_files(const peer_id& to, time_point now);
+  void tell_of_files();
+  void tell_of_file(peer_event&& event);
+  void told_of_file(peer_event& event);
+  void worked(file_result&& came) noexcept;  // the porter's thread
   void take(peer_step&& step, time_point now);
   [[nodiscard]] bool takes(peer_link link) const;
   // False: it is not here, or takes nothing until then.
@@ -132,6 +149,10 @@ class peers_core {
   std::unordered_map<peer_id, std::string> identities_;   // of those who are here
   std::unordered_map<std::string, peer_id> by_identity_;  // who came last
   std::set<std::string> late_;                            // some of theirs could not be sent
+  file_desk files_;
+  bool has_late_words_ = false;            // of files, for who takes nothing
+  std::set<std::uint64_t> progress_told_;  // of them, not received by the program yet
+  std::deque<peer_event> file_ends_;       // for which events_ has no room
   service_table services_;
   bool is_told_ = false;  // events_fd_ is readable
   std::uint64_t received_ = 0;
@@ -143,6 +164,7 @@ class peers_core {
   const std::shared_ptr<name_board> names_;
   name_board::entry lookout_;
 
+  file_porter porter_;
   std::mutex joining_;
   std::thread thread_;
 };
