@@ -44,8 +44,8 @@ void network_arg::add_to(CLI::App& command, const std::string& port, const std::
       ->option_text("NAME");
   command
       .add_option("--seed", seeds_,
-                  "a peer that is a seed, tcp://HOST:PORT, where beacons do not reach; may be "
-                  "repeated")
+                  "a peer that is a seed, tcp://HOST:PORT, where beacons do not reach; with our "
+                  "keys, its public key's file behind it, =NAME; may be repeated")
       ->option_text("ENDPOINT")
       ->allow_extra_args(false);
   command.add_option("--gossip", gossip_, "be a seed for others, here: tcp://*:PORT")
@@ -54,7 +54,14 @@ void network_arg::add_to(CLI::App& command, const std::string& port, const std::
 
 parley::peers_options network_arg::get() const {
   parley::peers_options made{.port = port_, .interfaces = interfaces_};
-  made.seeds.assign(seeds_.begin(), seeds_.end());
+  for (const std::string& each : seeds_) {
+    const auto key_at = each.find('=');  // no character of an endpoint
+    parley::peer_seed seed{each.substr(0, key_at)};
+    if (key_at != std::string::npos) {
+      seed.key = parley::read_public_key(each.substr(key_at + 1));
+    }
+    made.seeds.push_back(std::move(seed));
+  }
   if (gossip_) {
     made.gossip.emplace(*gossip_);
   }

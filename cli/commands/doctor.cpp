@@ -2,6 +2,7 @@
 #include "args.hpp"
 #include "chat/visible_text.hpp"
 #include "commands.hpp"
+#include "curve.hpp"
 #include "doctor/doctor_report.hpp"
 #include "doctor/doctor_talk.hpp"
 #include "doctor/firewall_text.hpp"
@@ -32,6 +33,7 @@ constexpr auto interval = 500ms;
 struct doctor_args {
   std::string name;
   network_arg network;
+  curve_arg curve;
   count_arg count;
   timeout_arg timeout;
   bool json = false;
@@ -75,6 +77,7 @@ exit_code doctor(runtime& run, doctor_args args) {
     args.timeout.set_usual(60);
   }
   args.timeout.set_usual(usual_look_seconds);
+  const auto friends = args.curve.list(run.context(), args.network.has_keys());
   auto options = args.network.get();
   options.name = args.name.empty() ? name_of_host() : args.name;
   options.headers = {{doctor_header, doctor_version}};
@@ -95,8 +98,8 @@ exit_code doctor(runtime& run, doctor_args args) {
   }
   const auto firewall = look_at_firewall(run.stop_fd());
   const auto not_read_before = datagrams_not_read_in_time();
-  for (const parley::endpoint& each : options.seeds) {
-    report.facts.seeds.push_back({each.str(), try_tcp(each)});
+  for (const parley::peer_seed& each : options.seeds) {
+    report.facts.seeds.push_back({each.where.str(), try_tcp(each.where)});
   }
   parley::peers lan{run.context(), options};
   say_gossip(lan.gossip());
@@ -149,7 +152,8 @@ action add_doctor(CLI::App& command) {
   auto args = std::make_shared<doctor_args>();
   command.add_option("--name", args->name, "what others call this host; otherwise its name")
       ->option_text("NAME");
-  args->network.add_to(command, "--port");
+  args->network.add_to(command, "--port", "--curve-keys");
+  args->curve.add_list_to(command);
   add_json(command, args->json, "print one JSON object: facts, findings, and what to do");
   add_count(command, args->count, "wait until it was checked with N others that run it, too");
   args->timeout.add_to(command, "how long to look (5 s), or, with --count, to wait (60 s)");

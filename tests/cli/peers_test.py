@@ -132,6 +132,18 @@ class Test(LanTest):
         self.assertEqual(eve.code, 2)
         self.assertIn("whose keys are not on the list", eve.err)
 
+    def test_secured_peers_meet_by_a_seed_whose_key_they_know(self):
+        directory = tempfile.TemporaryDirectory(prefix="parley-")
+        self.addCleanup(directory.cleanup)
+        self.directory = directory.name
+        seed = self.start_parley("peers", "--watch", "--name", "seed", "--port", 0, "--gossip",
+                                 "tcp://127.0.0.1:0", *self.secured("seed"))
+        where = seed.line("err").removeprefix("seed ")
+        at = ["--port", 0, "--count", 1, "--timeout", 20, *self.secured("ann"), "--seed"]
+        found = self.parley("peers", *at, where + "=" + os.path.join(self.directory, "seed"))
+        self.assertEqual((found.code, found.out.partition("\t")[0]), (0, "seed"))
+        self.assert_fails(self.parley("peers", *at, where), 1, "a seed has a key in a secured network")
+
     def test_a_list_is_of_no_use_without_keys(self):
         self.assert_fails(self.parley("peers", *self.lan(), "--curve-allow", "/dev/null"), 1,
                           "--curve-allow is of use with --curve-keys only")

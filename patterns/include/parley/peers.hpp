@@ -42,6 +42,7 @@ inline constexpr std::uint16_t zre_port = 5670;
 struct peer_seed {
   peer_seed(const endpoint& at) : where{at} {}
   peer_seed(const char* at) : where{at} {}
+  peer_seed(const std::string& at) : where{at} {}
   peer_seed(const endpoint& at, const curve_key& its_key) : where{at}, key{its_key} {}
 
   endpoint where;
@@ -119,10 +120,10 @@ struct peer_status {
 struct interface_status {
   std::string name;
   std::string address;
-  std::string sent_to;        // broadcast or multicast address; empty: it has none
-  std::uint64_t sent = 0;     // beacons
-  std::uint64_t heard = 0;    // of others
-  std::uint64_t refused = 0;  // could not be sent
+  std::string sent_to;            // broadcast or multicast address; empty: it has none
+  std::uint64_t sent = 0;         // beacons
+  std::uint64_t heard = 0;        // of others
+  std::uint64_t refused = 0;      // could not be sent
   std::error_code why_refused{};  // the system's last word
 };
 

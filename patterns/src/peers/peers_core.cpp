@@ -49,17 +49,15 @@ void check(const peers_options& options) {
   if (options.curve.server()) {
     refuse("they have keys of their own, each, and no server");
   }
-  for (const peer_seed& each : options.seeds) {
-    if (each.key.has_value() != options.curve.own().has_value()) {
-      refuse("a seed has a key in a secured network, and in no other");
-    }
-  }
   if (options.limit == 0 || options.limit_bytes == 0 || options.most_peers == 0) {
     refuse("limits are positive");
   }
-  for (const endpoint& each : options.seeds) {
-    if (each.kind() != transport::tcp || each.is_wildcard()) {
+  for (const auto& [where, key] : options.seeds) {
+    if (where.kind() != transport::tcp || where.is_wildcard()) {
       refuse("a seed is at tcp://HOST:PORT");
+    }
+    if (key.has_value() != options.curve.own().has_value()) {
+      refuse("a seed has a key in a secured network, and in no other");
     }
   }
   if (options.gossip && options.gossip->kind() != transport::tcp) {
