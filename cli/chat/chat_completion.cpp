@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "chat/chat_completion.hpp"
 
+#include "chat/file_completion.hpp"
 #include "chat/visible_text.hpp"
 
 #include <algorithm>
@@ -64,8 +65,12 @@ chat_completion complete_chat(std::string_view before_cursor, const chat_desk& d
   if (command == "/leave") {
     return among(desk.own_rooms(), rest, "");
   }
+  if (const std::size_t name_end = rest.find(' '); command == "/send" && name_end != rest.npos) {
+    const std::string_view path = rest.substr(name_end + 1);
+    return {.begun = std::string{path}, .words = files_that_begin(path)};
+  }
   const std::size_t last_space = rest.rfind(' ');
-  if (command == "/msg" && last_space == rest.npos) {
+  if ((command == "/msg" || command == "/send") && last_space == rest.npos) {
     return among(labels(desk), rest, " ");
   }
   if (is_command && command != "/msg" && command != "/away") {

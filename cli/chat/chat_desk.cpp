@@ -33,8 +33,12 @@ std::string cut(std::string_view text, std::size_t most) {
 
 }  // namespace
 
-chat_desk::chat_desk(const peer_id& own, std::string name, time_point now)
-    : own_{own}, name_{std::move(name)}, early_until_{now + early}, people_{own, name_} {}
+chat_desk::chat_desk(const peer_id& own, std::string name, time_point now, bool accepts)
+    : own_{own},
+      name_{std::move(name)},
+      early_until_{now + early},
+      accepts_{accepts},
+      people_{own, name_} {}
 
 void chat_desk::begin(const std::string& room, time_point now) {
   static_cast<void>(pace_.take(now));
@@ -75,6 +79,13 @@ void chat_desk::type(std::string_view typed, time_point now) {
       return come_back(now);
     case chat_line::kind::history:
       return steps_.push_back({.what = chat_step::kind::recall, .text = line.to});
+    case chat_line::kind::send:
+      return send_file(line, now);
+    case chat_line::kind::accept:
+    case chat_line::kind::decline:
+      return answer_offer(line);
+    case chat_line::kind::files:
+      return list_files();
     case chat_line::kind::help:
       return help();
     case chat_line::kind::quit:
@@ -94,20 +105,27 @@ void chat_desk::say(const chat_line& line, time_point now) {
   steps_.push_back({.what = chat_step::kind::shout, .room = current_, .text = line.text});
 }
 
-void chat_desk::tell_one(const chat_line& line, time_point now) {
-  const auto meant = people_.called(line.to);
-  if (meant.empty()) {
-    return mistake("nobody here is called " + line.to + "; /who tells who is here");
+std::optional<peer_id> chat_desk::meant(const std::string& called) {
+  const auto all = people_.called(called);
+  if (all.size() == 1) {
+    return all.front();
   }
-  if (meant.size() > 1) {
-    std::string all;
-    for (const peer_id& each : meant) {
-      all += (all.empty() ? "" : ", ") + people_.label(each);
-    }
-    return mistake("who of these? " + all);
+  std::string labels;
+  for (const peer_id& each : all) {
+    labels += (labels.empty() ? "" : ", ") + people_.label(each);
+  }
+  mistake(all.empty() ? "nobody here is called " + called + "; /who tells who is here"
+                      : "who of these? " + labels);
+  return std::nullopt;
+}
+
+void chat_desk::tell_one(const chat_line& line, time_point now) {
+  const auto found = meant(line.to);
+  if (!found) {
+    return;
   }
   static_cast<void>(pace_.take(now));
-  const peer_id& to = meant.front();
+  const peer_id& to = *found;
   chat_step step{.what = chat_step::kind::whisper, .peer = to, .text = line.text};
   if (people_.find(to)->has_chat) {
     asked_.push_back({++last_id_, to, line.text});
@@ -119,6 +137,56 @@ void chat_desk::tell_one(const chat_line& line, time_point now) {
     step.content = line.text;
   }
   steps_.push_back(std::move(step));
+}
+
+void chat_desk::send_file(const chat_line& line, time_point now) {
+  if (const auto to = meant(line.to)) {
+    static_cast<void>(pace_.take(now));
+    steps_.push_back({.what = chat_step::kind::send, .peer = *to, .text = line.text});
+  }
+}
+
+void chat_desk::answer_offer(const chat_line& line) {
+  const bool accepts = line.what == chat_line::kind::accept;
+  std::string why;
+  if (const auto number = files_.meant(line.to, accepts, why)) {
+    steps_.push_back({.what = accepts ? chat_step::kind::accept : chat_step::kind::decline,
+                      .text = files_.find(*number)->file.name,
+                      .number = *number});
+  } else {
+    mistake(std::move(why));
+  }
+}
+
+void chat_desk::list_files() {
+  for (const auto& [number, each] : files_.all()) {
+    auto event = about(!each.is_open       ? kind::progress
+                       : each.file.is_ours ? kind::offering
+                                           : kind::offered,
+                       each.peer);
+    event.is_own = true;  // asked for
+    event.number = number;
+    event.file = each.file;
+    tell(std::move(event));
+  }
+  if (files_.all().empty()) {
+    mistake("no file is offered or under way");
+  }
+}
+
+void chat_desk::was_offered(const peer_id& to, std::uint64_t number,
+                            const parley::peer_file& file) {
+  auto event = about(kind::offering, to);
+  event.number = number;
+  event.file = file;
+  files_.add(number, {.peer = to, .label = event.label, .file = file});
+  tell(std::move(event));
+}
+
+void chat_desk::was_accepted(std::uint64_t number) {
+  if (auto* const found = files_.find(number)) {
+    found->is_open = false;
+  }
 }
 
 void chat_desk::join(const std::string& room, time_point now) {
@@ -235,6 +303,9 @@ void chat_desk::hear(const peer_event& heard, time_point now) {
   if (heard.what == peer_event::kind::enter) {
     return enter(heard);
   }
+  if (heard.what == peer_event::kind::file_failed || heard.what == peer_event::kind::file_done) {
+    return hear_file(heard, now);  // also of who is gone
+  }
   chat_person* const who = people_.find(heard.peer);
   if (who == nullptr) {
     return;
@@ -258,6 +329,11 @@ void chat_desk::hear(const peer_event& heard, time_point now) {
       event.count = heard.count;
       return tell(std::move(event));
     }
+    case peer_event::kind::file_offered:
+    case peer_event::kind::file_progress:
+    case peer_event::kind::file_done:
+    case peer_event::kind::file_failed:
+      return hear_file(heard, now);
     case peer_event::kind::enter:
     case peer_event::kind::letter:  // none are written to who has no identity
     case peer_event::kind::delivered:
@@ -375,6 +451,47 @@ void chat_desk::hear_whisper(chat_person& who, const peer_event& heard, time_poi
   if (unread_.size() > most_receipts) {
     unread_.pop_front();
   }
+}
+
+void chat_desk::hear_file(const peer_event& heard, time_point now) {
+  auto event = about(kind::progress, heard.peer);
+  event.name = heard.name;
+  event.number = heard.number;
+  event.file = heard.file;
+  if (heard.what == peer_event::kind::file_offered) {
+    if (!is_heard(heard.peer, now)) {
+      steps_.push_back({.what = chat_step::kind::decline, .number = heard.number});
+      return;
+    }
+    files_.add(heard.number, {.peer = heard.peer, .label = event.label, .file = heard.file});
+    event.what = kind::offered;
+    tell(std::move(event));
+    if (accepts_) {
+      steps_.push_back(
+          {.what = chat_step::kind::accept, .text = heard.file.name, .number = heard.number});
+    }
+    return;
+  }
+  chat_files::entry* const found = files_.find(heard.number);
+  if (found == nullptr) {
+    return;
+  }
+  event.label = found->label;  // of who may be gone
+  event.is_near = true;
+  if (heard.what == peer_event::kind::file_progress) {
+    constexpr std::uint64_t quarter = 25;
+    found->file = heard.file;
+    found->is_open = false;
+    event.count = percent(heard.file) / quarter;
+    event.is_early = event.count <= found->told;  // between two quarters
+    found->told = event.count;
+  } else {
+    event.what = heard.what == peer_event::kind::file_failed ? kind::file_failed
+                 : heard.file.is_ours                        ? kind::sent
+                                                             : kind::received;
+    files_.remove(heard.number);
+  }
+  tell(std::move(event));
 }
 
 void chat_desk::hear_mark(chat_person& who, const chat_mark& mark, time_point now) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "chat/chat_event.hpp"
+#include "chat/chat_files.hpp"
 #include "chat/chat_line.hpp"
 #include "chat/chat_mark.hpp"
 #include "chat/chat_people.hpp"
@@ -34,6 +35,9 @@ struct chat_step {
     leave,    // room
     shout,    // room, text; then was_said
     whisper,  // peer, content; with a text: then was_told
+    send,     // peer, text: which file; then was_offered, or tell the mistake
+    accept,   // number, text: under which name
+    decline,  // number
     recall,   // text: how many lines, or which word; tell them with past
     quit,
   };
@@ -42,6 +46,7 @@ struct chat_step {
   parley::peer_id peer{};
   std::string text{};
   parley::message content{};
+  std::uint64_t number = 0;
 };
 
 class chat_desk {
@@ -59,7 +64,8 @@ class chat_desk {
   // Texts that we asked a receipt for, and receipts that wait until we are back.
   static constexpr std::size_t most_receipts = 1000;
 
-  chat_desk(const parley::peer_id& own, std::string name, time_point now);
+  // accepts: all files that are offered, without a word.
+  chat_desk(const parley::peer_id& own, std::string name, time_point now, bool accepts = false);
 
   // Enters it.
   void begin(const std::string& room, time_point now);
@@ -72,6 +78,8 @@ class chat_desk {
 
   void was_said(const std::string& room, const std::string& text, std::size_t to);
   void was_told(const parley::peer_id& to, const std::string& text, bool is_there);
+  void was_offered(const parley::peer_id& to, std::uint64_t number, const parley::peer_file& file);
+  void was_accepted(std::uint64_t number);
   void tell(chat_event event) { events_.push_back(std::move(event)); }
 
   [[nodiscard]] std::vector<chat_step> take_steps() { return std::exchange(steps_, {}); }
@@ -80,6 +88,7 @@ class chat_desk {
   [[nodiscard]] const std::string& room() const noexcept { return current_; }  // empty: none
   [[nodiscard]] const std::vector<std::string>& own_rooms() const noexcept { return rooms_; }
   [[nodiscard]] std::set<std::string> all_rooms() const;
+  [[nodiscard]] const chat_files& files() const noexcept { return files_; }
   [[nodiscard]] const chat_people& people() const noexcept { return people_; }
 
  private:
@@ -89,6 +98,9 @@ class chat_desk {
   void leave(std::string room, time_point now);  // by value: it may be the current one
   void go_away(std::string note, time_point now);
   void come_back(time_point now);
+  void send_file(const chat_line& line, time_point now);
+  void answer_offer(const chat_line& line);
+  void list_files();
   void list_people(const std::string& room);
   void list_rooms();
   void help();
@@ -99,12 +111,15 @@ class chat_desk {
   void change_room(chat_person& who, const parley::peer_event& heard, time_point now);
   void hear_shout(const parley::peer_event& heard, time_point now);
   void hear_whisper(chat_person& who, const parley::peer_event& heard, time_point now);
+  void hear_file(const parley::peer_event& heard, time_point now);
   void hear_mark(chat_person& who, const chat_mark& mark, time_point now);
   // False: he is muted.
   [[nodiscard]] bool is_heard(const parley::peer_id& who, time_point now);
 
   void send_mark(const parley::peer_id& to, const chat_mark& mark);
   void send_away_to_all();
+  // Nothing: nobody, or several; that is told.
+  [[nodiscard]] std::optional<parley::peer_id> meant(const std::string& called);
   [[nodiscard]] bool is_in(std::string_view room) const;
   [[nodiscard]] bool is_near(const chat_person& who) const;
   [[nodiscard]] std::vector<std::string> labels_in(const std::string& room) const;
@@ -120,7 +135,9 @@ class chat_desk {
   const parley::peer_id own_;
   const std::string name_;
   const time_point early_until_;
+  const bool accepts_;
   chat_people people_;
+  chat_files files_;
   mutes mutes_{most_lines, window};
   rate_limit pace_{most_lines, window + margin};
   std::vector<std::string> rooms_;  // in the order in which we entered them

@@ -35,7 +35,13 @@ struct chat_event {
     person,    // address, others: rooms, away
     room,      // room, count; is_own: we are in it
     past,      // was: line, private_line, said or told
-    mistake,   // text, to who typed it; the same for these two
+    offering,  // by us: number, file; the same for these five
+    offered,   // to us
+    progress,
+    received,
+    sent,
+    file_failed,
+    mistake,  // text, to who typed it; the same for these two
     notice,
     help,
   };
@@ -55,4 +61,6 @@ struct chat_event {
   parley::peer_exit reason = parley::peer_exit::left;
   kind was = kind::line;
   std::int64_t at = 0;  // past: microseconds since 1970
+  std::uint64_t number = 0;
+  parley::peer_file file{};
 };

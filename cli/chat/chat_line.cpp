@@ -19,6 +19,10 @@ constexpr std::array commands{
     chat_command{"/away", kind::away, "[TEXT]", "you are not there, and why"},
     chat_command{"/back", kind::back, "", "you are there again"},
     chat_command{"/history", kind::history, "[N|WORD]", "the last N lines; lines with that word"},
+    chat_command{"/send", kind::send, "NAME FILE", "offers them a file"},
+    chat_command{"/accept", kind::accept, "[NUMBER]", "takes a file that is offered to you"},
+    chat_command{"/decline", kind::decline, "[NUMBER]", "does not; or ends one that is under way"},
+    chat_command{"/files", kind::files, "", "the files that are offered and under way"},
     chat_command{"/help", kind::help, "", "this"},
     chat_command{"/quit", kind::quit, "", "so does Ctrl-D"},
 };
@@ -57,6 +61,7 @@ chat_line parse_chat_line(std::string_view typed) {
   chat_line line{found->what};
   switch (line.what) {
     case kind::tell:
+    case kind::send:
       line.to = take_word(rest);
       [[fallthrough]];
     case kind::away:
@@ -65,7 +70,7 @@ chat_line parse_chat_line(std::string_view typed) {
     default:
       line.to = rest;
   }
-  const bool lacks_text = line.what == kind::tell && line.text.empty();
+  const bool lacks_text = (line.what == kind::tell || line.what == kind::send) && line.text.empty();
   const bool lacks_room = line.what == kind::join && line.to.empty();
   if (lacks_text || lacks_room) {
     return {kind::incomplete, std::string{word}, std::string{found->arguments}};

@@ -19,13 +19,17 @@ struct chat_line {
     away,
     back,
     history,
+    send,     // to, text: which file
+    accept,   // to: which offer
+    decline,  // the same
+    files,
     help,
     quit,
     unknown,     // to: the word
     incomplete,  // to: the command, text: its arguments, of which it lacks one
   };
   kind what = kind::nothing;
-  std::string to{};    // a room, a name, or what to look for
+  std::string to{};    // a room, a name, a number, or what to look for
   std::string text{};  // what is said
 };
 

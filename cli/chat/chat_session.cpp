@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "chat/chat_session.hpp"
 
+#include "chat/file_completion.hpp"
 #include "chat/visible_text.hpp"
 
 #include <parley/error.hpp>
@@ -26,10 +27,11 @@ parley::peers_options with_header(parley::peers_options options) {
 }  // namespace
 
 chat_session::chat_session(parley::context& in, parley::peers_options options, chat_view view,
-                           bool json)
+                           bool json, chat_downloads downloads)
     : peers_{in, with_header(std::move(options))},
-      desk_{peers_.id(), peers_.name(), clock::now()},
+      desk_{peers_.id(), peers_.name(), clock::now(), downloads.accepts_all},
       view_{view},
+      downloads_{std::move(downloads)},
       out_{json} {
   show_ = [this](const std::vector<std::string>& lines) {
     for (const std::string& each : lines) {
@@ -85,6 +87,10 @@ void chat_session::carry_out() {
     const auto events = desk_.take_events();
     auto steps = desk_.take_steps();
     if (events.empty() && steps.empty()) {
+      if (std::string now = desk_.files().status(); show_status_ && now != status_) {
+        status_ = std::move(now);
+        show_status_(status_);
+      }
       return;
     }
     show(events);
@@ -98,7 +104,7 @@ void chat_session::show(const std::vector<chat_event>& events) {
   const std::int64_t now = chat_time();
   std::vector<std::string> lines;
   for (const chat_event& each : events) {
-    if (each.what == kind::line || each.what == kind::private_line) {
+    if (each.what == kind::line || each.what == kind::private_line || each.what == kind::received) {
       ++lines_heard_;
     }
     if (out_.is_json()) {
@@ -149,12 +155,59 @@ void chat_session::take(chat_step&& step) {
       }
       return;
     }
+    case chat_step::kind::send:
+      return send_file(step);
+    case chat_step::kind::accept:
+      return accept_file(step);
+    case chat_step::kind::decline:
+      static_cast<void>(peers_.cancel_file(step.number));
+      return;
     case chat_step::kind::recall:
       return recall(step.text);
     case chat_step::kind::quit:
       is_over_ = true;
       return;
   }
+}
+
+void chat_session::send_file(const chat_step& step) {
+  const std::filesystem::path path = at_home(step.text);
+  try {
+    const std::uint64_t number = peers_.send_file(step.peer, path);
+    std::error_code gone;
+    const auto size = std::filesystem::file_size(path, gone);
+    desk_.was_offered(step.peer, number,
+                      {.name = path.filename().string(), .size = gone ? 0 : size, .is_ours = true});
+  } catch (const parley::error& failure) {
+    desk_.tell({.what = kind::mistake, .text = failure.what()});
+  }
+}
+
+void chat_session::accept_file(const chat_step& step) {
+  try {
+    std::error_code ignored;  // what is wrong is told below
+    std::filesystem::create_directories(downloads_.directory, ignored);
+    if (peers_.accept_file(step.number, free_path(step.text))) {
+      desk_.was_accepted(step.number);
+    }
+  } catch (const parley::error& failure) {
+    desk_.tell({.what = kind::mistake, .text = failure.what()});
+    if (downloads_.accepts_all) {
+      static_cast<void>(peers_.cancel_file(step.number));  // nobody will accept it later
+    }
+  }
+}
+
+// What is there already stays: "cat 2.jpg" goes beside "cat.jpg".
+std::filesystem::path chat_session::free_path(const std::string& name) const {
+  const std::filesystem::path wanted = downloads_.directory / name;
+  std::filesystem::path path = wanted;
+  std::error_code ignored;
+  for (int count = 2; std::filesystem::exists(path, ignored); ++count) {
+    path = downloads_.directory /
+           (wanted.stem().string() + ' ' + std::to_string(count) + wanted.extension().string());
+  }
+  return path;
 }
 
 void chat_session::recall(const std::string& what) {

@@ -15,22 +15,34 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+// Where files go that others send, and whether they do so unasked.
+struct chat_downloads {
+  std::filesystem::path directory{};
+  bool accepts_all = false;
+};
+
 class chat_session {
  public:
   using time_point = chat_desk::time_point;
 
   // The name is that of the options.
-  chat_session(parley::context& in, parley::peers_options options, chat_view view, bool json);
+  chat_session(parley::context& in, parley::peers_options options, chat_view view, bool json,
+               chat_downloads downloads);
 
   // Where lines go; until then they go to stdout.
   void show_at(std::function<void(const std::vector<std::string>&)> show) {
     show_ = std::move(show);
+  }
+  // Where it stands how far files are; empty: none is under way. Until then nowhere.
+  void show_status_at(std::function<void(const std::string&)> show) {
+    show_status_ = std::move(show);
   }
   void keep_in(std::unique_ptr<chat_history> history) { history_ = std::move(history); }
   // Shows what was said there last.
@@ -55,14 +67,20 @@ class chat_session {
   void show(const std::vector<chat_event>& events);
   void keep(const chat_event& event);
   void take(chat_step&& step);
+  void send_file(const chat_step& step);
+  void accept_file(const chat_step& step);
+  [[nodiscard]] std::filesystem::path free_path(const std::string& name) const;
   void recall(const std::string& what);
   void lose_history(const parley::error& why);
 
   parley::peers peers_;
   chat_desk desk_;
   chat_view view_;
+  chat_downloads downloads_;
   output out_;
   std::function<void(const std::vector<std::string>&)> show_;
+  std::function<void(const std::string&)> show_status_;
+  std::string status_{};
   std::unique_ptr<chat_history> history_;  // none: nothing is kept
   std::uint64_t lines_heard_ = 0;
   bool is_over_ = false;

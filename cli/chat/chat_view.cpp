@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "chat/chat_view.hpp"
 
+#include "chat/chat_files.hpp"
 #include "chat/visible_text.hpp"
 
 #include <array>
@@ -78,6 +79,7 @@ class painter {
     return in(names[(bytes[0] ^ bytes[5] ^ bytes[15]) % names.size()], event_.label);
   }
   [[nodiscard]] std::string text() const { return visible(event_.text, longest_line); }
+  [[nodiscard]] std::string file() const { return visible(event_.file.name, longest_line); }
   [[nodiscard]] std::string room() const { return visible(event_.room, longest_room); }
 
   // What was said, by whom and to whom.
@@ -166,6 +168,21 @@ class painter {
                (event_.away ? "  away: " + visible(*event_.away, longest_line) : "");
       case kind::room:
         return room() + ": " + std::to_string(event_.count) + (event_.is_own ? ", with you" : "");
+      case kind::offering:
+        return file() + ", " + size_text(event_.file.size) + ", is offered to " + label();
+      case kind::offered:
+        return label() + " offers " + file() + ", " + size_text(event_.file.size) + "; /accept " +
+               std::to_string(event_.number) + " takes it";
+      case kind::progress:
+        return in(dim, file() + (event_.file.is_ours ? " to " : " from ") + event_.label + ": " +
+                           std::to_string(percent(event_.file)) + " %");
+      case kind::sent:
+        return label() + " has " + file();
+      case kind::received:
+        return file() + " of " + label() + " is here: " + visible(event_.file.path.string());
+      case kind::file_failed:
+        return in(red, file() + (event_.file.is_ours ? " to " : " from ") + event_.label +
+                           " did not arrive: " + std::string{to_string(event_.file.why)});
       case kind::mistake:
         return in(red, text());
       case kind::notice:
@@ -184,10 +201,11 @@ class painter {
 };
 
 std::string_view json_word(kind what) {
-  constexpr std::array<std::string_view, 24> words{
-      "started",  "enter", "exit",   "join", "leave",   "line",     "private", "said",
-      "told",     "read",  "away",   "back", "evasive", "returned", "muted",   "unmuted",
-      "muted_by", "lost",  "person", "room", "past",    "mistake",  "notice",  "help"};
+  constexpr std::array<std::string_view, 30> words{
+      "started",  "enter", "exit",        "join",    "leave",   "line",     "private", "said",
+      "told",     "read",  "away",        "back",    "evasive", "returned", "muted",   "unmuted",
+      "muted_by", "lost",  "person",      "room",    "past",    "offering", "offered", "progress",
+      "received", "sent",  "file_failed", "mistake", "notice",  "help"};
   static_assert(words.size() == static_cast<std::size_t>(kind::help) + 1);
   return words[static_cast<std::size_t>(what)];
 }
@@ -197,6 +215,20 @@ void put_said(json_object& object, const chat_event& event, kind what) {
     put(object, "room", event.room);
   }
   put(object, "text", event.text);
+}
+
+void put_file(json_object& object, const chat_event& event) {
+  object["number"] = event.number;
+  put(object, "file", event.file.name);
+  object["size"] = event.file.size;
+  if (event.what == kind::progress) {
+    object["done"] = event.file.done;
+  } else if (event.what == kind::received || event.what == kind::sent) {
+    put(object, "path", event.file.path.string());
+    object["from"] = event.file.from;
+  } else if (event.what == kind::file_failed) {
+    object["reason"] = to_string(event.file.why);
+  }
 }
 
 std::string utc(std::int64_t at) {
@@ -219,7 +251,9 @@ std::string chat_view::line(const chat_event& event, std::int64_t now) const {
       !event.is_near && !event.is_own &&
       (event.what == kind::exit || event.what == kind::away || event.what == kind::back ||
        event.what == kind::evasive || event.what == kind::returned);
-  if (event.what == kind::enter || is_far || (is_said && !shows_own)) {
+  const bool is_in_between =
+      event.what == kind::progress && !event.is_own && (event.is_early || has_status);
+  if (event.what == kind::enter || is_far || is_in_between || (is_said && !shows_own)) {
     return {};
   }
   const painter paint{event, has_colours};
@@ -284,6 +318,14 @@ json_object to_json(const chat_event& event, std::int64_t now) {
       put(object, "room", event.room);
       object["count"] = event.count;
       object["joined"] = event.is_own;
+      break;
+    case kind::offering:
+    case kind::offered:
+    case kind::progress:
+    case kind::received:
+    case kind::sent:
+    case kind::file_failed:
+      put_file(object, event);
       break;
     case kind::read:
     case kind::away:

@@ -16,7 +16,8 @@
 struct chat_view {
   bool has_colours = false;
   bool has_time = false;
-  bool shows_own = true;  // what we said ourselves
+  bool shows_own = true;    // what we said ourselves
+  bool has_status = false;  // a line of its own that tells how far files are
 
   // Visible, without a line end. Empty: not for people.
   [[nodiscard]] std::string line(const chat_event& event, std::int64_t now) const;

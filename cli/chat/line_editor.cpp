@@ -63,6 +63,8 @@ struct line_editor::state {
   EditLine* edit = nullptr;
   HistoryW* history = nullptr;
   std::wstring prompt{};
+  std::string status{};
+  std::size_t status_columns = 0;  // as it stands above what is edited; 0: it does not
   bool is_editing = false;
 
   explicit state(hooks given) : use{std::move(given)} {}
@@ -154,12 +156,24 @@ struct line_editor::state {
     std::fflush(stdout);
   }
 
+  // Rows above what is edited that go with it. The terminal may be narrower than it was.
+  [[nodiscard]] std::size_t status_rows() const {
+    const std::size_t columns = size_of_screen().columns;
+    return (status_columns + columns - 1) / columns;
+  }
+  [[nodiscard]] std::string status_line() {
+    const std::size_t room = size_of_screen().columns - 1;
+    const std::string shown = status.empty() ? "" : visible(status, room);
+    status_columns = columns(shown);
+    return shown.empty() ? "" : shown + "\r\n";
+  }
+
   void print(const std::vector<std::string>& lines) {
-    std::string block = is_editing ? wipe(row_of_cursor()) : "";
+    std::string block = is_editing ? wipe(row_of_cursor() + status_rows()) : "";
     for (const std::string& each : lines) {
       block += each + "\r\n";
     }
-    put(block);
+    put(is_editing ? block + status_line() : block);
     if (is_editing) {
       // What is said may change the prompt; not here, where the line is amid.
       ::el_wset(edit, EL_REFRESH);
@@ -195,18 +209,19 @@ std::optional<std::string> line_editor::next() {
   state& self = *state_;
   self.prompt = to_wide(self.use.prompt());
   self.is_editing = true;
+  state::put(self.status_line());
   int size = 0;
   const wchar_t* const typed = ::el_wgets(self.edit, &size);
   self.is_editing = false;
   if (typed == nullptr || size <= 0) {
-    state::put("\r\x1b[J");
+    state::put(wipe(self.status_rows()));
     return std::nullopt;
   }
   std::wstring line{typed, static_cast<std::size_t>(size)};
   while (!line.empty() && (line.back() == L'\n' || line.back() == L'\r')) {
     line.pop_back();
   }
-  state::put(wipe(self.rows_of(line) + 1));
+  state::put(wipe(self.rows_of(line) + 1 + self.status_rows()));
   if (!line.empty()) {
     HistEventW event{};
     ::history_w(self.history, &event, H_ENTER, line.c_str());
@@ -216,14 +231,21 @@ std::optional<std::string> line_editor::next() {
 
 void line_editor::print(const std::vector<std::string>& lines) { state_->print(lines); }
 
+void line_editor::show_status(const std::string& status) {
+  state_->status = status;
+  if (state_->is_editing) {
+    state_->print({});
+  }
+}
+
 void line_editor::refresh() {
   state& self = *state_;
   ::el_set(self.edit, EL_PREP_TERM, 0);
   ::el_set(self.edit, EL_PREP_TERM, 1);
-  const std::string wiped = self.is_editing ? wipe(self.row_of_cursor()) : "";
+  const std::string wiped = self.is_editing ? wipe(self.row_of_cursor() + self.status_rows()) : "";
   ::el_resize(self.edit);
   if (self.is_editing) {
-    state::put(wiped);
+    state::put(wiped + self.status_line());
     ::el_wset(self.edit, EL_REFRESH);
   }
 }

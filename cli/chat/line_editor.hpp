@@ -34,6 +34,8 @@ class line_editor {
   // What was typed; it is gone from the screen. Nothing: it is over.
   [[nodiscard]] std::optional<std::string> next();
   void print(const std::vector<std::string>& lines);
+  // A line of its own above what is typed, until it is empty; what is too long is cut. Visible.
+  void show_status(const std::string& status);
   // The terminal has another size, or another program has had it.
   void refresh();
 

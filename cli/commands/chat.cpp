@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "args.hpp"
 #include "chat/chat_session.hpp"
+#include "chat/file_completion.hpp"
 #include "chat/line_input.hpp"
 #include "chat/visible_text.hpp"
 #include "commands.hpp"
@@ -42,6 +43,9 @@ struct chat_args {
   std::string room = "lobby";
   std::string history;
   bool no_history = false;
+  std::string downloads;
+  bool accept = false;
+  std::optional<std::uint64_t> accept_bytes;
   bool plain = false;
   bool json = false;
   std::optional<std::size_t> wait;
@@ -160,7 +164,8 @@ exit_code talk_in_lines(runtime& run, chat_session& session, const chat_args& ar
       session.type(*input.next());
       continue;
     }
-    if (input.is_at_end() && !input.has_line() && !args.count) {
+    if (input.is_at_end() && !input.has_line() && !args.count &&
+        !session.desk().files().is_busy()) {
       return exit_code::done;
     }
     const bool wants_input = !input.has_line() && !input.is_at_end();
@@ -227,6 +232,7 @@ exit_code talk_at_terminal(runtime& run, chat_session& session, const chat_args&
        .complete = [&](std::string_view typed) { return complete_chat(typed, session.desk()); }}};
   screen = &editor;
   session.show_at([&](const std::vector<std::string>& lines) { editor.print(lines); });
+  session.show_status_at([&](const std::string& status) { editor.show_status(status); });
   session.look_back(args.room);
   session.begin(args.room);
   while (const auto line = editor.next()) {
@@ -236,6 +242,7 @@ exit_code talk_at_terminal(runtime& run, chat_session& session, const chat_args&
     }
   }
   session.show_at([](const std::vector<std::string>&) {});
+  session.show_status_at({});
   return exit_code::done;
 }
 #endif
@@ -257,6 +264,18 @@ std::unique_ptr<chat_history> opened_history(const chat_args& args, bool is_at_t
                   .text = std::string{"nothing is kept: "} + failure.what()});
     return nullptr;
   }
+}
+
+// Where people look for what they got, if there is such a place.
+std::filesystem::path downloads_of(const chat_args& args) {
+  if (!args.downloads.empty()) {
+    return args.downloads;
+  }
+  std::error_code ignored;
+  const std::filesystem::path usual = at_home("~/Downloads");
+  return ::isatty(STDIN_FILENO) != 0 && std::filesystem::is_directory(usual, ignored)
+             ? usual
+             : std::filesystem::path{"."};
 }
 
 // Who closes the window leaves, too; unless he said before that it means nothing.
@@ -283,12 +302,15 @@ exit_code chat(runtime& run, chat_args args) {
   const auto friends = args.curve.list(run.context(), args.network.has_keys());
   auto options = args.network.get();
   options.name = args.name;
+  options.files_bytes = args.accept_bytes.value_or(options.files_bytes);
   chat_session session{run.context(),
                        std::move(options),
                        {.has_colours = !is_plain && !is_set("NO_COLOR"),
                         .has_time = types && !args.json,
-                        .shows_own = !is_plain},
-                       args.json};
+                        .shows_own = !is_plain,
+                        .has_status = !is_plain},
+                       args.json,
+                       {downloads_of(args), args.accept}};
   say_gossip(session.gossip());
   session.keep_in(opened_history(args, is_at_terminal, session));
 #ifdef PARLEY_WITH_LIBEDIT
@@ -319,6 +341,17 @@ action add_chat(CLI::App& command) {
                                            "XDG_STATE_HOME/parley/chat.db, at a terminal");
   history->option_text("FILE");
   command.add_flag("--no-history", args->no_history, "nothing is kept")->excludes(history);
+  command
+      .add_option("--downloads", args->downloads,
+                  "where files go that are sent to you; otherwise ~/Downloads\n"
+                  "at a terminal, if it is there, or here")
+      ->option_text("DIRECTORY");
+  command.add_flag("--accept", args->accept, "take all files that are offered");
+  command
+      .add_option("--accept-bytes", args->accept_bytes,
+                  "decline what is beyond so many bytes, of all files on\n"
+                  "their way to you together")
+      ->option_text("N [1 TiB]");
   command.add_flag("--plain", args->plain, "no colours, no editing: lines in and out");
   add_json(command, args->json, "print each event as a JSON object on a line of its own");
   command

@@ -106,6 +106,28 @@ class Test(LanTest):
         self.type("ann", "/h", "Tab")
         self.sees("ann", "/help  /history", "the garden> /h")
 
+    def test_chat_at_a_terminal_shows_how_far_a_file_is_and_keeps_the_line(self):
+        # Under way for long enough.
+        with open(os.path.join(self.home, "large cat.jpg"), "wb") as file:
+            file.truncate(4 << 30)
+        os.mkdir(os.path.join(self.home, "Downloads"))
+        self.two_people()
+        self.type("ann", "/send b", "Tab", "~/la", "Tab", "Enter")
+        self.sees("ann", "00:00 large cat.jpg, 4.3 GB, is offered to bob", "lobby>")
+        self.sees("bob", "00:00 ann offers large cat.jpg, 4.3 GB; /accept 1 takes it", "lobby>")
+        self.type("ann", "half")
+        self.type("bob", "/accept", "Enter", "also half")
+        under_way = re.compile(r"^large cat.jpg (to bob|from ann) \[#*-*\] \d+ %$")
+        for name, half in (("ann", "half"), ("bob", "also half")):
+            self.wait(name, lambda lines: lines[-1] == "lobby> " + half and bool(under_way.match(lines[-2])), half)
+        self.type("ann", "C-u", "still here", "Enter")
+        self.wait("bob", lambda lines: lines[-1] == "lobby> also half" and bool(under_way.match(lines[-2])) and
+                  lines[-3] == "00:00 [lobby] ann: still here", "the line above")
+        self.type("ann", "/decline", "Enter")
+        failed = "00:00 large cat.jpg {} did not arrive: cancelled"
+        self.sees("ann", failed.format("to bob"), "lobby>")
+        self.sees("bob", "00:00 [lobby] ann: still here", failed.format("from ann"), "lobby> also half")
+
     def test_chat_at_a_terminal_goes_back_to_earlier_lines(self):
         self.two_people()
         self.type("ann", "first", "Enter", "second", "Enter", "Up", "Up", "!", "Enter")

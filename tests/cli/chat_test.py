@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 import json
 import os
+import pathlib
 import signal
 import sqlite3
 import stat
@@ -192,6 +193,57 @@ class Test(LanTest):
             ann.write("/history\n")
             self.assertIn("nothing is kept here", ann.finish().err)
             self.assertEqual(os.listdir(home), [])
+
+    def directory(self):
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        return holder.name
+
+    def test_chat_sends_a_file_that_the_other_accepts(self):
+        files = self.directory()
+        pathlib.Path(files, "cat.jpg").write_bytes(b"miaow" * 100_000)
+        ann, bob = self.json_chat("ann"), self.json_chat("bob", "--downloads", os.path.join(files, "bob"))
+        self.event(ann, "join", name="bob")
+        self.event(bob, "join", name="ann")
+        for name in "cat.jpg", "cat 2.jpg":
+            ann.write(f"/send bob {files}/cat.jpg\n")
+            self.assertEqual(self.event(ann, "offering")["size"], 500_000)
+            offer = self.event(bob, "offered")
+            self.assertEqual((offer["name"], offer["file"], offer["size"]), ("ann", "cat.jpg", 500_000))
+            bob.write(f"/accept {offer['number']}\n")
+            received = self.event(bob, "received", number=offer["number"])
+            self.assertEqual(received["path"], os.path.join(files, "bob", name))
+            self.assertEqual(pathlib.Path(received["path"]).read_bytes(), b"miaow" * 100_000)
+            self.event(ann, "sent", file="cat.jpg")
+        ann.write(f"/send bob {files}/cat.jpg\n")
+        self.event(bob, "offered")
+        bob.write("/decline\n")
+        self.assertEqual(self.event(ann, "file_failed")["reason"], "declined")
+        ann.write("/send bob /no/such\n")
+        self.assertIn("/no/such", self.event(ann, "mistake")["text"])
+
+    def test_chat_in_scripts_sends_and_takes_a_file_and_ends(self):
+        files = self.directory()
+        pathlib.Path(files, "cat.jpg").write_bytes(b"miaow")
+        os.mkdir(os.path.join(files, "bob"))
+        bob = self.chat("bob", "--accept", "--downloads", os.path.join(files, "bob"), "--count", "1")
+        ann = self.chat("ann")
+        ann.write(f"/send bob {files}/cat.jpg\n")
+        self.assertEqual(ann.finish().code, 0)
+        ended = bob.finish()
+        self.assertEqual(ended.code, 0)
+        self.assertIn(f"cat.jpg of ann is here: {files}/bob/cat.jpg\n", ended.out)
+        self.assertEqual(pathlib.Path(files, "bob", "cat.jpg").read_bytes(), b"miaow")
+
+    def test_chat_takes_no_more_than_it_may(self):
+        files = self.directory()
+        pathlib.Path(files, "cat.jpg").write_bytes(b"miaow" * 1000)
+        ann = self.json_chat("ann")
+        self.json_chat("bob", "--accept", "--accept-bytes", "4999", "--downloads", os.path.join(files, "bob"))
+        self.event(ann, "join", name="bob")
+        ann.write(f"/send bob {files}/cat.jpg\n")
+        self.assertEqual(self.event(ann, "file_failed")["reason"], "too large")
+        self.assertFalse(os.path.exists(os.path.join(files, "bob")))
 
     def test_chat_with_a_history_that_is_none_is_a_usage_error(self):
         result = self.parley("chat", *self.lan(), "--history", "/dev/null", stdin="")

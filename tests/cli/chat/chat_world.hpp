@@ -96,6 +96,12 @@ class chat_world {
         return "recall " + step.text;
       case chat_step::kind::quit:
         return "quit";
+      case chat_step::kind::send:
+        return "send " + step.peer.str().substr(0, 4) + ": " + step.text;
+      case chat_step::kind::accept:
+        return "accept " + std::to_string(step.number);
+      case chat_step::kind::decline:
+        return "decline " + std::to_string(step.number);
       case chat_step::kind::whisper:
         break;
     }
