@@ -11,6 +11,7 @@ std::vector<bench_case> costs();
 std::vector<bench_case> durable_pipeline();  // more of pipeline
 std::vector<bench_case> pipe_sockets();
 std::vector<bench_case> peers_file_transfer();  // of peers
+std::vector<bench_case> peers_together();
 std::vector<bench_case> pipeline();
 std::vector<bench_case> pipes();
 std::vector<bench_case> pub_sub();

@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <fstream>
 #include <functional>
 #include <memory>
 #include <string>
@@ -130,14 +129,6 @@ class nng final : public library {
 #endif
 
 using maker = std::function<std::unique_ptr<library>()>;
-
-double resident_kib() {
-  std::ifstream figures{"/proc/self/statm"};
-  double total = 0;
-  double resident = 0;
-  figures >> total >> resident;
-  return resident * static_cast<double>(sysconf(_SC_PAGESIZE)) / 1024;
-}
 
 double cpu_ms() {
   rusage used{};

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <sstream>
 #include <thread>
 
@@ -175,6 +176,14 @@ double in_child(const std::function<double()>& taken) {
   close(ends[0]);
   waitpid(child, nullptr, 0);
   return figure;
+}
+
+double resident_kib() {
+  std::ifstream figures{"/proc/self/statm"};
+  double total = 0;
+  double resident = 0;
+  figures >> total >> resident;
+  return resident * static_cast<double>(sysconf(_SC_PAGESIZE)) / 1024;
 }
 
 void require(bool held, const char* what) {

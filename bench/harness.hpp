@@ -76,6 +76,9 @@ double time_threads(const std::vector<std::function<void()>>& writers,
 // runs.
 double in_child(const std::function<double()>& taken);
 
+// Memory that this process has touched, in KiB.
+double resident_kib();
+
 // Ends the program when a benchmark did not do what it claims to measure.
 void require(bool held, const char* what);
 

@@ -65,6 +65,7 @@ int bench(const arguments& args) {
       {"pub_sub", pub_sub},
       {"pipeline", pipeline},
       {"pipeline", durable_pipeline},
+      {"peers", peers_together},
       {"peers", peers_file_transfer},
   };
   std::ofstream json;
