@@ -27,6 +27,8 @@ constexpr std::uint64_t have_interval = std::uint64_t{2} << 20;
 constexpr std::uint32_t least_room = std::uint32_t{16} << 10;
 // Refusals to one peer that takes nothing.
 constexpr std::size_t most_words = 1000;
+// Of a piece that is not the last: many small ones would take more memory than they carry.
+constexpr std::uint64_t least_piece = std::uint64_t{16} << 10;
 
 }  // namespace
 
@@ -105,7 +107,7 @@ void file_desk::accept(std::uint64_t number, const std::filesystem::path& to, st
 
 bool file_desk::cancel(std::uint64_t number) {
   transfer* const of = find(number);
-  if (of == nullptr) {
+  if (of == nullptr || is_whole(*of)) {
     return false;
   }
   const bool is_declined = !of->file.is_ours && of->at == stage::offered;
@@ -120,7 +122,7 @@ void file_desk::say(const transfer& of, file_mark&& mark, frame&& content) {
   words_[of.with.peer].push_back({std::move(mark), std::move(content)});
 }
 
-// To what is of no transfer.
+// To what is of no transfer, or of none any more.
 void file_desk::answer(const peer_id& to, file_mark&& mark) {
   std::deque<word>& words = words_[to];
   if (words.size() < most_words) {
@@ -253,6 +255,9 @@ void file_desk::hear_sender(std::uint64_t number, transfer& of, const file_mark&
       hear_end(number, of, mark);
       break;
     case kind::ask:
+      if (words_.contains(of.with.peer)) {
+        break;  // it has yet to take what was said
+      }
       if (of.at == stage::accepted) {
         say_accept(of);
       } else if (of.at == stage::moving) {
@@ -260,7 +265,9 @@ void file_desk::hear_sender(std::uint64_t number, transfer& of, const file_mark&
       }
       break;
     default:
-      fail(number, of, mark.why, false);
+      if (!is_whole(of)) {
+        fail(number, of, mark.why, false);
+      }
       break;
   }
 }
@@ -282,6 +289,7 @@ void file_desk::hear_piece(std::uint64_t number, transfer& of, std::uint64_t off
                            frame&& content) {
   const std::uint64_t size = content.size();
   if (of.at != stage::moving || offset != of.reached || size == 0 || size > of.file.size - offset ||
+      (size < least_piece && offset + size < of.file.size) ||
       offset - of.answered + size > of.room) {
     fail(number, of, file_failure::nonsense, true);
     return;
@@ -355,9 +363,12 @@ void file_desk::hear_have(std::uint64_t number, transfer& of, std::uint64_t offs
 void file_desk::gone(const peer_id& who) {
   words_.erase(who);
   std::vector<std::uint64_t> lost;
-  for (const auto& [number, of] : all_) {
+  for (auto& [number, of] : all_) {
     if (of.with.peer == who) {
-      lost.push_back(number);
+      of.is_alone = true;
+      if (!is_whole(of)) {
+        lost.push_back(number);
+      }
     }
   }
   for (const std::uint64_t number : lost) {
@@ -438,7 +449,9 @@ void file_desk::done(file_result&& what, time_point now) {
       break;
     case job::finish:
       of->file.done = of->file.size;
-      say(*of, {.what = kind::done});
+      if (!of->is_alone) {
+        say(*of, {.what = kind::done});
+      }
       finish(number, *of);
       break;
     default:
@@ -493,8 +506,10 @@ void file_desk::fail(std::uint64_t number, transfer& of, file_failure why, bool 
       words_.erase(words);
     }
   }
-  if (tells_peer) {
-    say(of, {.what = of.file.is_ours ? kind::withdraw : kind::refuse, .why = why});
+  if (tells_peer && !of.is_alone) {
+    answer(of.with.peer, {.what = of.file.is_ours ? kind::withdraw : kind::refuse,
+                          .number = of.wire_number,
+                          .why = why});
   }
   of.file.why = why;
   events_.push_back(event_of(number, of, event::file_failed));

@@ -102,12 +102,18 @@ class file_desk {
     std::uint64_t reached = 0;   // ours: is to be read up to; theirs: has come up to
     std::uint64_t answered = 0;  // theirs: told by `have`
     std::uint32_t room = 0;      // told by `accept`
+    bool is_alone = false;       // the peer is gone
     file_digest digest{};        // of the receiver's part
     file_window window{};        // ours
     time_point heard{};          // or asked
     time_point told{};           // the program
   };
   using transfers = std::map<std::uint64_t, transfer>;
+
+  // Theirs, and nothing is needed of the peer any more: what the disk says decides.
+  [[nodiscard]] static bool is_whole(const transfer& of) noexcept {
+    return !of.file.is_ours && of.at == stage::ending;
+  }
 
   [[nodiscard]] transfer* find(std::uint64_t number);
   [[nodiscard]] transfer* find_theirs(const peer_id& peer, std::uint64_t wire_number);

@@ -36,6 +36,9 @@ void file_porter::push(file_job&& job) {
     if (is_closed_) {
       return;
     }
+    if (job.what == file_job::kind::close) {
+      std::erase_if(jobs_, [&](const file_job& each) { return each.number == job.number; });
+    }
     jobs_.push_back(std::move(job));
   }
   changed_.notify_one();

@@ -33,6 +33,7 @@ class file_porter {
   file_porter& operator=(const file_porter&) = delete;
 
   void add(std::uint64_t number, file&& opened);
+  // Behind the others; close: in place of all that is still to be done with that file.
   void push(file_job&& job);
   // Ends the job at hand, and forgets the others. Requires: nothing is locked that reports lock.
   void close() noexcept;

@@ -679,7 +679,8 @@ bool peers_core::accept_file(std::uint64_t number, const std::filesystem::path& 
     }
     about = *found;
   }
-  const auto where = std::filesystem::is_directory(to) ? to / about.name : to;
+  std::error_code unknown;  // opening it tells
+  const auto where = std::filesystem::is_directory(to, unknown) ? to / about.name : to;
   received_file opened{where, about.size, existing};
   const std::lock_guard lock{mutex_};
   if (offered() == nullptr) {

@@ -486,6 +486,40 @@ TEST_CASE("of a hundred thousand offers a few are kept, and answers are bounded"
   CHECK(bob.offer(1, 1) != 0);
 }
 
+TEST_CASE("a peer that takes nothing is not told without end") {
+  victim bob;
+  for (std::uint64_t number = 1; number <= 100'000; ++number) {
+    static_cast<void>(bob.offer(number, 1));
+    bob.hear({.what = file_mark::kind::piece, .number = number}, frame{"x"});
+  }
+  CHECK(bob.words() <= 1000);
+  bob.begin(1'000'000);
+  for (int count = 0; count < 100'000; ++count) {
+    bob.hear({.what = file_mark::kind::ask, .number = 1});
+  }
+  CHECK(bob.words() <= 2);
+}
+
+TEST_CASE("once all has come, the disk decides, whoever goes or gives up") {
+  for (const bool is_good : {true, false}) {
+    victim bob;
+    const auto number = bob.begin(0);
+    bob.hear({.what = file_mark::kind::end, .number = 1});
+    static_cast<void>(bob.words());
+    bob.hear({.what = file_mark::kind::withdraw, .number = 1, .why = file_failure::cancelled});
+    CHECK_FALSE(bob.desk.cancel(number));
+    bob.desk.gone(bob.eve.peer);
+    CHECK(bob.desk.take_events().empty());
+    const auto why = is_good ? file_failure::none : file_failure::disk_full;
+    bob.desk.done({.what = file_job::kind::finish, .number = number, .why = why}, bob.now);
+    const auto told = bob.desk.take_events();
+    REQUIRE(told.size() == 1);
+    CHECK(told.front().what == (is_good ? event::file_done : event::file_failed));
+    CHECK(told.front().file.why == why);
+    CHECK(bob.words() == 0);
+  }
+}
+
 TEST_CASE("pieces that nobody asked for are not kept") {
   victim bob;
   bob.hear({.what = file_mark::kind::piece, .number = 7}, std::string(100'000, 'x'));
@@ -511,6 +545,7 @@ TEST_CASE("a piece beyond the size, out of order, empty, or without room ends it
   CHECK(ends(1000, 1, 10));
   CHECK(ends(1000, ~std::uint64_t{0}, 10));
   CHECK(ends(1000, 0, 0));
+  CHECK(ends(1000, 0, 999));  // a small one that is not the last
   CHECK(ends(std::uint64_t{1} << 40, 0, file_desk::room + 1));
   victim bob;
   bob.begin(std::uint64_t{1} << 40);
