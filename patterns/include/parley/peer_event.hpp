@@ -44,6 +44,9 @@ struct peer_event {
     letter,     // content, to us, kept until we took it: number is the sender's for it
     delivered,  // our letters to identity up to number have been taken
     read,       // our letter number was read by identity
+    muted,      // it says more than peers_options::rate, and is not heard until it was quiet
+    unmuted,    // it was, and is heard again: count messages of it were not
+    muted_by,   // the same of us: it does not hear us until we were quiet for count milliseconds
     // Transfer number, ours or the peer's: file says of what.
     file_offered,   // to us: see accept_file
     file_progress,  // some times a second

@@ -49,6 +49,14 @@ struct peer_seed {
   std::optional<curve_key> key{};
 };
 
+// What one peer may say to us: so many messages, and so many bytes, at once, and as much again
+// within that time. 0: as much as it likes.
+struct peer_rate {
+  std::size_t messages = 0;  // whispers, shouts, joins and leaves
+  std::size_t bytes = 0;     // of what it whispers and shouts; a larger message is too much, too
+  std::chrono::milliseconds within{1000};
+};
+
 struct peers_options {
   std::string name{};                            // empty: the first six digits of its id
   std::map<std::string, std::string> headers{};  // what others may know of it
@@ -97,6 +105,10 @@ struct peers_options {
   // so many, and bytes. What is received beyond is thrown away, and told by an event.
   std::size_t limit = 10'000;
   std::size_t limit_bytes = std::size_t{64} << 20;
+  // A peer that says more than this is muted: what it whispers and shouts is thrown away until it
+  // was quiet for rate.within. Events tell of it once, and of its end; a peer of Parley is told,
+  // too. Letters mute nobody: they come no faster than that, and none is thrown away.
+  peer_rate rate{};
   // How long whisper and shout wait for a peer that takes nothing.
   std::chrono::milliseconds max_wait{1000};
   // A peer that sends a larger frame is cut off.
@@ -132,7 +144,8 @@ struct peers_statistics {
   std::uint64_t exited = 0;
   std::uint64_t sent = 0;      // whispers, and shouts times their receivers
   std::uint64_t received = 0;  // whispers and shouts, taken by the program or waiting for it
-  std::uint64_t lost = 0;      // and those thrown away
+  std::uint64_t lost = 0;      // and those thrown away, as the program did not receive
+  std::uint64_t muted = 0;     // or as their sender said too much
   // Beacons and messages that are none, or of another version; messages of who was not greeted.
   // Of another version is also what has keys where we have none, and the reverse.
   std::uint64_t nonsense = 0;

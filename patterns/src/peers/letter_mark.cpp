@@ -24,7 +24,7 @@ std::optional<letter_mark> read_letter_mark(std::string_view frame) noexcept {
   if (read.what == letter_mark::kind::read) {
     in(read.about);
   }
-  const bool is_known = what >= 1 && what <= 4;
+  const bool is_known = what >= 1 && what <= 5;
   return in.is_good() && frame.empty() && is_known && read.number > 0 ? std::optional{read}
                                                                       : std::nullopt;
 }

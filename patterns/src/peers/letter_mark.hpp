@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //
-// What makes a whisper a letter: the frame behind its content, understood by peers of Parley only
-// and said to no others. docs/wire.md has the grammar. No I/O; the reader takes any bytes.
+// What makes a whisper a letter, or a word between peers: the frame behind its content, understood
+// by peers of Parley only and said to no others. docs/wire.md has the grammar. No I/O; the reader
+// takes any bytes.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,7 @@ struct letter_mark {
     read = 2,      // a letter without content: the receiver's letter `about` was read
     received = 3,  // no letter: those up to `number` have been taken
     again = 4,     // the same, and those behind it found no room: they may come again now
+    muted = 5,     // no letter: not heard until quiet for `number` milliseconds
   };
   kind what = kind::letter;
   std::uint64_t session = 0;  // whose numbers they are: of letters the sender's

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "peer_desk.hpp"
 
+#include "file_mark.hpp"
+#include "letter_mark.hpp"
 #include "service_table.hpp"
 
 #include <algorithm>
@@ -29,6 +31,20 @@ constexpr std::size_t most_unproven = 256;
 constexpr std::size_t most_unproven_of_host = 32;
 constexpr std::size_t most_places = 8;
 constexpr std::size_t most_groups = 1000;
+// What a whisper between nodes of Parley is, if it is none of a program: of letters and files,
+// which have bounds of their own, or that we are muted.
+enum class node_word : std::uint8_t { none, muted, other };
+
+node_word node_word_of(const message& said) {
+  const auto letter = said.size() > 1 ? read_letter_mark(said.back().view()) : std::nullopt;
+  if (letter) {
+    return letter->what == letter_mark::kind::muted ? node_word::muted : node_word::other;
+  }
+  const auto file = said.size() <= 2 ? read_file_mark(said.back().view()) : std::nullopt;
+  return file && (said.size() == 2) == (file->what == file_mark::kind::piece) ? node_word::other
+                                                                              : node_word::none;
+}
+
 // Of what is said: zyre counts 65,534, 65,535, 0, and pyre 65,534, 0.
 constexpr std::uint16_t last_number = 0xffff;
 
@@ -51,7 +67,9 @@ peer_desk::peer_desk(const peer_id& own, std::string name, std::uint16_t port,
       }()},
       evasive_{options.evasive},
       expired_{options.expired},
-      most_peers_{options.most_peers} {}
+      most_peers_{options.most_peers},
+      quiet_{options.rate.within},
+      rates_{options.rate} {}
 
 peer_desk::peer* peer_desk::find(const peer_id& who) {
   const auto found = peers_.find(who);
@@ -353,11 +371,11 @@ void peer_desk::heard(const peer_id& from, const std::string& host, message&& sa
   switch (head.what) {
     case kind::whisper:
     case kind::shout:
-      hear_content(*of, head, std::move(said));
+      hear_content(*of, head, std::move(said), now);
       break;
     case kind::join:
     case kind::leave:
-      hear_groups(*of, head);
+      hear_groups(*of, head, now);
       break;
     case kind::ping:
       say(*of, {.what = kind::ping_ok});
@@ -469,7 +487,8 @@ void peer_desk::hear_hello(const peer_id& from, const std::string& host,
   }
 }
 
-void peer_desk::hear_groups(peer& from, const zre_message& changed) {
+void peer_desk::hear_groups(peer& from, const zre_message& changed, time_point now) {
+  static_cast<void>(is_heard(from, 0, now));  // where it is has to be known all the same
   from.status = static_cast<std::uint8_t>(from.status + 1);
   if (from.status != changed.status || changed.group.empty()) {
     ++statistics_.nonsense;  // zyre and pyre end of this; what it says now is what counts
@@ -486,7 +505,7 @@ void peer_desk::hear_groups(peer& from, const zre_message& changed) {
   }
 }
 
-void peer_desk::hear_content(peer& from, const zre_message& head, message&& said) {
+void peer_desk::hear_content(peer& from, const zre_message& head, message&& said, time_point now) {
   const bool is_shout = head.what == kind::shout;
   if (is_shout && !groups_.contains(head.group)) {
     return;  // it did not know yet that we left
@@ -495,8 +514,33 @@ void peer_desk::hear_content(peer& from, const zre_message& head, message&& said
   if (said.empty()) {
     said.push_back(frame{});
   }
+  const auto word = is_shout || !from.is_parley ? node_word::none : node_word_of(said);
+  if (word != node_word::other && !is_heard(from, said.bytes(), now)) {
+    ++statistics_.muted;
+    return;
+  }
+  if (word == node_word::muted) {
+    tell(from, peer_event::kind::muted_by);
+    events_.back().count = read_letter_mark(said.back().view())->number;
+    return;
+  }
   tell(from, is_shout ? peer_event::kind::shout : peer_event::kind::whisper, head.group);
   events_.back().content = std::move(said);
+}
+
+bool peer_desk::is_heard(peer& from, std::size_t bytes, time_point now) {
+  const auto verdict = rates_.hear(from.id, bytes, now);
+  if (verdict == sender_rates::verdict::muted_now) {
+    tell(from, peer_event::kind::muted);
+    if (from.is_parley) {
+      message told{frame{}};
+      told.push_back(
+          frame{write_letter_mark({.what = letter_mark::kind::muted,
+                                   .number = static_cast<std::uint64_t>(quiet_.count())})});
+      say(from, {.what = kind::whisper}, told);
+    }
+  }
+  return verdict == sender_rates::verdict::heard;
 }
 
 void peer_desk::hung_up(const peer_id& who, time_point now) {
@@ -648,11 +692,18 @@ void peer_desk::lose(peer& which, peer_exit reason) {
     steps_.push_back({peer_step::kind::close, which.link});
   }
   by_link_.erase(which.link);
+  rates_.forget(which.id);
   peers_.erase(peer_id{which.id});
 }
 
 peer_desk::time_point peer_desk::tick(time_point now) {
-  auto next = never;
+  for (const auto& [who, count] : rates_.end(now)) {
+    if (const peer* const quiet = find(who); quiet != nullptr && quiet->is_here) {
+      tell(*quiet, peer_event::kind::unmuted);
+      events_.back().count = count;
+    }
+  }
+  auto next = rates_.due();
   std::vector<peer_id> all;
   all.reserve(peers_.size());
   for (const auto& [id, each] : peers_) {

@@ -20,6 +20,7 @@
 
 #include "beacon.hpp"
 #include "peer_place.hpp"
+#include "sender_rates.hpp"
 #include "zre_wire.hpp"
 
 #include <chrono>
@@ -93,6 +94,10 @@ class peer_desk {
   void stuck(peer_link link);
   // Its connection to our mailbox has ended.
   void hung_up(const peer_id& who, time_point now);
+  // Of a letter. False: not so soon.
+  [[nodiscard]] bool takes_letter(const peer_id& from, std::size_t bytes, time_point now) {
+    return rates_.takes_letter(from, bytes, now);
+  }
   // Returns when to call it again.
   [[nodiscard]] time_point tick(time_point now);
 
@@ -193,8 +198,10 @@ class peer_desk {
   void hear_hello(const peer_id& from, const std::string& host, const std::optional<curve_key>& key,
                   zre_message&& hello, time_point now);
   void hear_impostor(peer& of, time_point now);
-  void hear_groups(peer& from, const zre_message& changed);
-  void hear_content(peer& from, const zre_message& head, message&& said);
+  void hear_groups(peer& from, const zre_message& changed, time_point now);
+  void hear_content(peer& from, const zre_message& head, message&& said, time_point now);
+  // False: it says too much, and was told so.
+  [[nodiscard]] bool is_heard(peer& from, std::size_t bytes, time_point now);
   [[nodiscard]] bool is_next(peer& from, std::uint16_t sequence) const;
   void say(peer& to, zre_message head, const message& content = {});
   void send(peer& to, zre_message head, const message& content = {});
@@ -218,6 +225,8 @@ class peer_desk {
   const duration evasive_;
   const duration expired_;
   const std::size_t most_peers_;
+  const std::chrono::milliseconds quiet_;  // who is muted has to be for so long
+  sender_rates rates_;
   std::set<std::string, std::less<>> groups_;
   std::uint8_t status_ = 0;
 

@@ -50,6 +50,12 @@ std::string_view to_string(peer_event::kind what) noexcept {
       return "delivered";
     case kind::read:
       return "read";
+    case kind::muted:
+      return "muted";
+    case kind::unmuted:
+      return "unmuted";
+    case kind::muted_by:
+      return "muted by";
     case kind::file_offered:
       return "file offered";
     case kind::file_progress:

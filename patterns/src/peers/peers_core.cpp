@@ -49,6 +49,9 @@ void check(const peers_options& options) {
   if (options.curve.server()) {
     refuse("they have keys of their own, each, and no server");
   }
+  if (options.rate.within <= 0ms) {
+    refuse("the time of a rate is positive");
+  }
   if (options.limit == 0 || options.limit_bytes == 0 || options.most_peers == 0) {
     refuse("limits are positive");
   }
@@ -438,6 +441,9 @@ bool peers_core::hear_letter(peer_event& came, time_point now) {
     return true;
   }
   const bool is_read = mark->what == letter_mark::kind::read;
+  if (!is_read && !desk_.takes_letter(came.peer, came.content.bytes(), now)) {
+    return true;  // it is sent again
+  }
   came.what = is_read ? peer_event::kind::read : peer_event::kind::letter;
   came.number = is_read ? mark->about : mark->number;
   came.session = mark->session;

@@ -3,6 +3,8 @@
 // ZRE without a network: what a node does when others behave as zyre and pyre do, and when they do
 // not. "Trap n" is one of those in which programs of this kind are known to be caught.
 #include "peers/peer_desk.hpp"
+#include "peers/file_mark.hpp"
+#include "peers/letter_mark.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -1061,4 +1063,113 @@ TEST_CASE("in a secured network a farewell counts only with the end of the conne
   lan.desk.hung_up(ada.id, lan.now);
   lan.carry_out();
   CHECK(lan.news() == "exit left");
+}
+
+namespace {
+
+peers_options with_rate() {
+  peers_options options;
+  options.rate = {.messages = 3, .within = 10s};
+  options.evasive = 60s;
+  options.expired = 120s;
+  return options;
+}
+
+stranger of_parley() {
+  stranger made;
+  made.headers["X-PARLEY"] = "1";
+  return made;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "a peer that says too much is muted and told so once, and heard again when it was quiet") {
+  network lan{with_rate()};
+  stranger ada = of_parley();
+  lan.meet(ada);
+  for (int count = 0; count < 6; ++count) {
+    lan.hear(ada, {.what = said::whisper}, "spam");
+  }
+  CHECK(lan.news() == "whisper, whisper, whisper, muted");
+  REQUIRE(lan.sent.size() == 1);
+  const auto told_it = read_letter_mark(lan.sent.front().content.back().view());
+  REQUIRE(told_it.has_value());
+  CHECK(told_it->what == letter_mark::kind::muted);
+  CHECK(told_it->number == 10'000);
+  CHECK(lan.desk.statistics().muted == 3);
+
+  lan.pass(9s);
+  CHECK(lan.news().empty());
+  lan.pass(1s);
+  REQUIRE(lan.events.size() == 1);
+  CHECK(lan.events.front().count == 3);
+  CHECK(lan.news() == "unmuted");
+  lan.hear(ada, {.what = said::whisper}, "sorry");
+  CHECK(lan.news() == "whisper");
+}
+
+TEST_CASE("a program that is not of Parley is not told that it is muted") {
+  network lan{with_rate()};
+  stranger ada;
+  lan.meet(ada);
+  for (int count = 0; count < 4; ++count) {
+    lan.hear(ada, {.what = said::whisper}, "spam");
+  }
+  CHECK(lan.news() == "whisper, whisper, whisper, muted");
+  CHECK(lan.sent.empty());
+}
+
+TEST_CASE("joins and leaves count, and are told all the same; the groups of a greeting do not") {
+  network lan{with_rate()};
+  stranger ada;
+  lan.meet(ada, {"a", "b", "c", "d", "e"});
+  CHECK(lan.news().empty());
+  for (int count = 0; count < 2; ++count) {
+    lan.hear(ada, {.what = said::join, .group = "x"});
+    lan.hear(ada, {.what = said::leave, .group = "x"});
+  }
+  CHECK(lan.news() == "join x, leave x, join x, muted, leave x");
+  CHECK(lan.desk.statistics().muted == 0);
+}
+
+TEST_CASE("letters and files, which have bounds of their own, do not count") {
+  network lan{with_rate()};
+  stranger ada = of_parley();
+  lan.meet(ada);
+  const auto say = [&](message content) {
+    message whole{frame{write_zre({.what = said::whisper, .sequence = ++ada.last})}};
+    for (const frame& each : content) {
+      whole.push_back(each);
+    }
+    lan.hear_bytes(ada, std::move(whole));
+  };
+  for (int count = 0; count < 10; ++count) {
+    say(message{frame{"dear bob"}, frame{write_letter_mark({.session = 1, .number = 1})}});
+    say(message{frame{write_file_mark({.what = file_mark::kind::have, .number = 1})}});
+    say(message{frame{"piece"}, frame{write_file_mark({.what = file_mark::kind::piece})}});
+  }
+  CHECK(lan.events.size() == 30);
+  CHECK(lan.desk.statistics().muted == 0);
+  lan.forget();
+  // Nor does a mark make a word of what is none.
+  for (int count = 0; count < 4; ++count) {
+    say(message{frame{"a"}, frame{"b"}, frame{write_file_mark({.what = file_mark::kind::piece})}});
+  }
+  CHECK(lan.news() == "whisper, whisper, whisper, muted");
+}
+
+TEST_CASE("who is muted by a peer hears of it, and no more often than the rate has it") {
+  network lan{with_rate()};
+  stranger ada = of_parley();
+  lan.meet(ada);
+  for (int count = 0; count < 5; ++count) {
+    message whole{frame{write_zre({.what = said::whisper, .sequence = ++ada.last})}};
+    whole.push_back(frame{});
+    whole.push_back(frame{write_letter_mark({.what = letter_mark::kind::muted, .number = 700})});
+    lan.hear_bytes(ada, std::move(whole));
+  }
+  REQUIRE(!lan.events.empty());
+  CHECK(lan.events.front().count == 700);
+  CHECK(lan.news() == "muted by, muted by, muted by, muted");
 }

@@ -151,6 +151,27 @@ TEST_CASE("a peer that goes says so") {
   CHECK_FALSE(ada.whisper(gone.peer, "too late"));
 }
 
+TEST_CASE("a peer beyond its rate is muted, and told so") {
+  network lan;
+  auto options = lan.options("ada");
+  options.rate = {.messages = 5, .within = 1s};
+  peers ada{lan.owner, options};
+  peers bob{lan.owner, lan.options("bob")};
+  REQUIRE(bob.wait_for_peers(1, patience));
+  for (int count = 0; count < 20; ++count) {
+    REQUIRE(bob.whisper(ada.id(), count));
+  }
+  CHECK(await(ada, kind::muted).peer == bob.id());
+  const auto told = await(bob, kind::muted_by);
+  CHECK(told.peer == ada.id());
+  CHECK(told.count == 1000);
+  const auto over = await(ada, kind::unmuted);
+  CHECK(over.count == ada.statistics().muted);
+  CHECK(over.count > 0);
+  REQUIRE(bob.whisper(ada.id(), 77));
+  CHECK(await(ada, kind::whisper).as<int>() == 77);
+}
+
 TEST_CASE("programs on another port are another network") {
   network lan;
   network other;
@@ -194,6 +215,7 @@ TEST_CASE("options of peers that make no sense are refused") {
   CHECK_THROWS_AS((peers{owner, {.name = std::string(256, 'n')}}), config_error);
   CHECK_THROWS_AS((peers{owner, {.interval = 0ms}}), config_error);
   CHECK_THROWS_AS((peers{owner, {.evasive = 2s, .expired = 1s}}), config_error);
+  CHECK_THROWS_AS((peers{owner, {.rate = {.within = 0s}}}), config_error);
   peers silent{owner, {.port = 0}};
   CHECK_THROWS_AS(silent.join(""), config_error);
   CHECK_THROWS_AS(silent.shout(std::string(256, 'g'), "x"), config_error);
