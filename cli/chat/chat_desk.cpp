@@ -304,7 +304,7 @@ void chat_desk::hear(const peer_event& heard, time_point now) {
     return enter(heard);
   }
   if (heard.what == peer_event::kind::file_failed || heard.what == peer_event::kind::file_done) {
-    return hear_file(heard, now);  // also of who is gone
+    return hear_file(heard);  // also of who is gone
   }
   chat_person* const who = people_.find(heard.peer);
   if (who == nullptr) {
@@ -317,9 +317,9 @@ void chat_desk::hear(const peer_event& heard, time_point now) {
     case peer_event::kind::leave:
       return change_room(*who, heard, now);
     case peer_event::kind::shout:
-      return hear_shout(heard, now);
+      return hear_shout(heard);
     case peer_event::kind::whisper:
-      return hear_whisper(*who, heard, now);
+      return hear_whisper(*who, heard);
     case peer_event::kind::evasive:
       return tell(about(kind::evasive, heard.peer));
     case peer_event::kind::returned:
@@ -329,26 +329,30 @@ void chat_desk::hear(const peer_event& heard, time_point now) {
       event.count = heard.count;
       return tell(std::move(event));
     }
+    case peer_event::kind::muted:
+      return hear_muted(*who);
+    case peer_event::kind::unmuted: {
+      muted_.erase(heard.peer);
+      auto event = about(kind::unmuted, heard.peer);
+      event.count = heard.count;
+      return tell(std::move(event));
+    }
+    case peer_event::kind::muted_by: {
+      auto event = about(kind::muted_by, heard.peer);
+      event.count = heard.count / 1000;  // milliseconds
+      return tell(std::move(event));
+    }
     case peer_event::kind::file_offered:
     case peer_event::kind::file_progress:
     case peer_event::kind::file_done:
     case peer_event::kind::file_failed:
-      return hear_file(heard, now);
+      return hear_file(heard);
     case peer_event::kind::enter:
     case peer_event::kind::letter:  // none are written to who has no identity
     case peer_event::kind::delivered:
     case peer_event::kind::read:
       return;
   }
-}
-
-chat_desk::time_point chat_desk::tick(time_point now) {
-  for (const auto& each : mutes_.end(now)) {
-    auto event = about(kind::unmuted, each.who);
-    event.count = each.count;
-    tell(std::move(event));
-  }
-  return mutes_.next_end();
 }
 
 void chat_desk::was_said(const std::string& room, const std::string& text, std::size_t to) {
@@ -378,7 +382,8 @@ void chat_desk::enter(const peer_event& heard) {
       people_.add({.id = heard.peer,
                    .name = heard.name,
                    .address = heard.address,
-                   .has_chat = version != heard.headers.end() && version->second == chat_version});
+                   .has_chat = version != heard.headers.end() && version->second == chat_version,
+                   .is_parley = heard.headers.contains("X-PARLEY")});
   auto event = about(kind::enter, heard.peer);
   event.address = heard.address;
   tell(std::move(event));
@@ -393,7 +398,7 @@ void chat_desk::exit(const peer_event& heard) {
   tell(std::move(event));
   people_.remove(heard.peer);
   talked_to_.erase(heard.peer);
-  static_cast<void>(mutes_.forget(heard.peer));
+  muted_.erase(heard.peer);
   std::erase_if(asked_, [&](const asked& each) { return each.whom == heard.peer; });
   std::erase_if(unread_, [&](const auto& each) { return each.first == heard.peer; });
 }
@@ -405,7 +410,7 @@ void chat_desk::change_room(chat_person& who, const peer_event& heard, time_poin
   const bool joins = heard.what == peer_event::kind::join;
   joins ? static_cast<void>(who.rooms.insert(heard.group))
         : static_cast<void>(who.rooms.erase(heard.group));
-  if (!is_in(heard.group) || !is_heard(heard.peer, now)) {
+  if (!is_in(heard.group) || muted_.contains(heard.peer)) {
     return;
   }
   auto event = about(joins ? kind::join : kind::leave, heard.peer);
@@ -414,9 +419,9 @@ void chat_desk::change_room(chat_person& who, const peer_event& heard, time_poin
   tell(std::move(event));
 }
 
-void chat_desk::hear_shout(const peer_event& heard, time_point now) {
+void chat_desk::hear_shout(const peer_event& heard) {
   const std::string_view text = heard.content.front().view();
-  if (text.empty() || !is_in(heard.group) || !is_heard(heard.peer, now)) {
+  if (text.empty() || !is_in(heard.group)) {
     return;
   }
   auto event = about(kind::line, heard.peer);
@@ -425,16 +430,13 @@ void chat_desk::hear_shout(const peer_event& heard, time_point now) {
   tell(std::move(event));
 }
 
-void chat_desk::hear_whisper(chat_person& who, const peer_event& heard, time_point now) {
+void chat_desk::hear_whisper(chat_person& who, const peer_event& heard) {
   const std::string_view text = heard.content.front().view();
   const auto mark = read_mark(heard.content);
   if (text.empty()) {
     if (mark && who.has_chat) {
-      hear_mark(who, *mark, now);
+      hear_mark(who, *mark);
     }
-    return;
-  }
-  if (!is_heard(heard.peer, now)) {
     return;
   }
   talked_to_.insert(heard.peer);
@@ -453,13 +455,13 @@ void chat_desk::hear_whisper(chat_person& who, const peer_event& heard, time_poi
   }
 }
 
-void chat_desk::hear_file(const peer_event& heard, time_point now) {
+void chat_desk::hear_file(const peer_event& heard) {
   auto event = about(kind::progress, heard.peer);
   event.name = heard.name;
   event.number = heard.number;
   event.file = heard.file;
   if (heard.what == peer_event::kind::file_offered) {
-    if (!is_heard(heard.peer, now)) {
+    if (muted_.contains(heard.peer)) {
       steps_.push_back({.what = chat_step::kind::decline, .number = heard.number});
       return;
     }
@@ -494,7 +496,7 @@ void chat_desk::hear_file(const peer_event& heard, time_point now) {
   tell(std::move(event));
 }
 
-void chat_desk::hear_mark(chat_person& who, const chat_mark& mark, time_point now) {
+void chat_desk::hear_mark(chat_person& who, const chat_mark& mark) {
   switch (mark.what) {
     case chat_mark::kind::ask:
       return;
@@ -515,39 +517,28 @@ void chat_desk::hear_mark(chat_person& who, const chat_mark& mark, time_point no
       if (!mark.note.empty()) {
         who.away = cut(mark.note, longest_note);
       }
-      if (who.away != before && is_heard(who.id, now)) {
+      if (who.away != before) {
         auto event = about(who.away ? kind::away : kind::back, who.id);
         event.text = who.away.value_or("");
         tell(std::move(event));
       }
       return;
     }
-    case chat_mark::kind::muted:
-      if (is_heard(who.id, now)) {
-        auto event = about(kind::muted_by, who.id);
-        event.count = mark.seconds;
-        tell(std::move(event));
-      }
-      return;
   }
 }
 
-bool chat_desk::is_heard(const peer_id& who, time_point now) {
-  const auto verdict = mutes_.hear(who, now);
-  if (verdict == mutes::verdict::muted_now) {
-    tell(about(kind::muted, who));
+// parley::peers throws away what he says, and has told him if he understands it.
+void chat_desk::hear_muted(const chat_person& who) {
+  muted_.insert(who.id);
+  tell(about(kind::muted, who.id));
+  if (!who.is_parley) {
     constexpr auto seconds = std::chrono::duration_cast<std::chrono::seconds>(window).count();
-    if (people_.find(who)->has_chat) {
-      send_mark(who, {.what = chat_mark::kind::muted, .seconds = std::uint16_t{seconds}});
-    } else {
-      steps_.push_back({.what = chat_step::kind::whisper,
-                        .peer = who,
-                        .content = "(" + name_ + " does not hear you: that was more than " +
-                                   std::to_string(most_lines) + " lines in " +
-                                   std::to_string(seconds) + " s. Be quiet for as long.)"});
-    }
+    steps_.push_back({.what = chat_step::kind::whisper,
+                      .peer = who.id,
+                      .content = "(" + name_ + " does not hear you: that was more than " +
+                                 std::to_string(most_messages) + " lines in " +
+                                 std::to_string(seconds) + " s. Be quiet for as long.)"});
   }
-  return verdict == mutes::verdict::heard;
 }
 
 void chat_desk::send_mark(const peer_id& to, const chat_mark& mark) {

@@ -11,7 +11,6 @@
 #include "chat/chat_line.hpp"
 #include "chat/chat_mark.hpp"
 #include "chat/chat_people.hpp"
-#include "chat/mutes.hpp"
 #include "chat/rate_limit.hpp"
 
 #include <parley/message.hpp>
@@ -54,9 +53,10 @@ class chat_desk {
   using time_point = std::chrono::steady_clock::time_point;
   using duration = std::chrono::steady_clock::duration;
 
-  // More lines, rooms entered and left, and away notes than that within the window, and who sends
-  // them is muted.
+  // We say no more lines, rooms entered and left, and away notes than that within the window. Who
+  // sends us twice as much, for each of our lines may be answered with a receipt, is muted.
   static constexpr std::size_t most_lines = 20;
+  static constexpr std::size_t most_messages = 2 * most_lines + 10;
   static constexpr duration window = std::chrono::seconds{10};
   // Ourselves keep below it by that much, as what is said may be held up on its way.
   static constexpr duration margin = std::chrono::seconds{1};
@@ -73,8 +73,6 @@ class chat_desk {
   // When the next line may be typed: now, or later.
   [[nodiscard]] time_point next_line(time_point now) const { return pace_.next(now); }
   void hear(const parley::peer_event& heard, time_point now);
-  // Returns when to call it again.
-  [[nodiscard]] time_point tick(time_point now);
 
   void was_said(const std::string& room, const std::string& text, std::size_t to);
   void was_told(const parley::peer_id& to, const std::string& text, bool is_there);
@@ -109,12 +107,11 @@ class chat_desk {
   void enter(const parley::peer_event& heard);
   void exit(const parley::peer_event& heard);
   void change_room(chat_person& who, const parley::peer_event& heard, time_point now);
-  void hear_shout(const parley::peer_event& heard, time_point now);
-  void hear_whisper(chat_person& who, const parley::peer_event& heard, time_point now);
-  void hear_file(const parley::peer_event& heard, time_point now);
-  void hear_mark(chat_person& who, const chat_mark& mark, time_point now);
-  // False: he is muted.
-  [[nodiscard]] bool is_heard(const parley::peer_id& who, time_point now);
+  void hear_shout(const parley::peer_event& heard);
+  void hear_whisper(chat_person& who, const parley::peer_event& heard);
+  void hear_file(const parley::peer_event& heard);
+  void hear_mark(chat_person& who, const chat_mark& mark);
+  void hear_muted(const chat_person& who);
 
   void send_mark(const parley::peer_id& to, const chat_mark& mark);
   void send_away_to_all();
@@ -138,7 +135,7 @@ class chat_desk {
   const bool accepts_;
   chat_people people_;
   chat_files files_;
-  mutes mutes_{most_lines, window};
+  std::set<parley::peer_id> muted_;
   rate_limit pace_{most_lines, window + margin};
   std::vector<std::string> rooms_;  // in the order in which we entered them
   std::string current_;

@@ -38,9 +38,6 @@ parley::message write_chat(std::string_view text, const chat_mark& mark) {
     case chat_mark::kind::away:
       bytes += mark.note;
       break;
-    case chat_mark::kind::muted:
-      put_number(bytes, mark.seconds, 2);
-      break;
   }
   parley::message said{parley::frame{text}};
   said.push_back(parley::frame{bytes});
@@ -64,12 +61,6 @@ std::optional<chat_mark> read_mark(const parley::message& said) {
     case chat_mark::kind::away:
       mark.note = rest;
       return mark;
-    case chat_mark::kind::muted:
-      if (const auto seconds = get_number(rest, 2)) {
-        mark.seconds = static_cast<std::uint16_t>(*seconds);
-        return mark;
-      }
-      break;
   }
   return std::nullopt;
 }

@@ -16,15 +16,13 @@ inline constexpr std::string_view chat_version = "1";
 
 struct chat_mark {
   enum class kind : std::uint8_t {
-    ask = 1,    // behind a text: tell me when it was read
-    read = 2,   // it was; all others stand alone
-    away = 3,   // note; empty: back
-    muted = 4,  // you say too much; be quiet for so many seconds
+    ask = 1,   // behind a text: tell me when it was read
+    read = 2,  // it was; all others stand alone
+    away = 3,  // note; empty: back
   };
   kind what;
   std::uint64_t id = 0;
   std::string note{};
-  std::uint16_t seconds = 0;
 };
 
 // An empty text: the mark alone.

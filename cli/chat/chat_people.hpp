@@ -17,7 +17,8 @@ struct chat_person {
   parley::peer_id id{};
   std::string name{};  // as it was sent
   std::string address{};
-  bool has_chat = false;  // understands marks
+  bool has_chat = false;   // understands marks
+  bool is_parley = false;  // is told by parley::peers that he is muted
   std::set<std::string, std::less<>> rooms{};
   std::optional<std::string> away{};  // the note
 };

@@ -19,8 +19,11 @@ constexpr std::size_t usual_lines = 20;  // of /history
 constexpr std::size_t most_found = 100;
 constexpr std::size_t lines_to_begin_with = 10;
 
-parley::peers_options with_header(parley::peers_options options) {
+parley::peers_options of_chat(parley::peers_options options) {
   options.headers.emplace(chat_header, chat_version);
+  options.rate = {
+      .messages = chat_desk::most_messages,
+      .within = std::chrono::duration_cast<std::chrono::milliseconds>(chat_desk::window)};
   return options;
 }
 
@@ -28,7 +31,7 @@ parley::peers_options with_header(parley::peers_options options) {
 
 chat_session::chat_session(parley::context& in, parley::peers_options options, chat_view view,
                            bool json, chat_downloads downloads)
-    : peers_{in, with_header(std::move(options))},
+    : peers_{in, of_chat(std::move(options))},
       desk_{peers_.id(), peers_.name(), clock::now(), downloads.accepts_all},
       view_{view},
       downloads_{std::move(downloads)},
@@ -67,9 +70,8 @@ chat_session::time_point chat_session::hear() {
     desk_.hear(*heard, clock::now());
     is_news = true;
   }
-  const auto next = desk_.tick(clock::now());
   carry_out();
-  return is_news ? clock::now() : next;
+  return is_news ? clock::now() : time_point::max();
 }
 
 void chat_session::type(std::string_view line) {

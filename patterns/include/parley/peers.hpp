@@ -52,7 +52,7 @@ struct peer_seed {
 // What one peer may say to us: so many messages, and so many bytes, at once, and as much again
 // within that time. 0: as much as it likes.
 struct peer_rate {
-  std::size_t messages = 0;  // whispers, shouts, joins and leaves
+  std::size_t messages = 0;  // whispers, shouts, joins, leaves, and files offered
   std::size_t bytes = 0;     // of what it whispers and shouts; a larger message is too much, too
   std::chrono::milliseconds within{1000};
 };

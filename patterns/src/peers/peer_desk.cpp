@@ -33,7 +33,7 @@ constexpr std::size_t most_places = 8;
 constexpr std::size_t most_groups = 1000;
 // What a whisper between nodes of Parley is, if it is none of a program: of letters and files,
 // which have bounds of their own, or that we are muted.
-enum class node_word : std::uint8_t { none, muted, other };
+enum class node_word : std::uint8_t { none, muted, offer, other };
 
 node_word node_word_of(const message& said) {
   const auto letter = said.size() > 1 ? read_letter_mark(said.back().view()) : std::nullopt;
@@ -41,8 +41,10 @@ node_word node_word_of(const message& said) {
     return letter->what == letter_mark::kind::muted ? node_word::muted : node_word::other;
   }
   const auto file = said.size() <= 2 ? read_file_mark(said.back().view()) : std::nullopt;
-  return file && (said.size() == 2) == (file->what == file_mark::kind::piece) ? node_word::other
-                                                                              : node_word::none;
+  if (!file || (said.size() == 2) != (file->what == file_mark::kind::piece)) {
+    return node_word::none;
+  }
+  return file->what == file_mark::kind::offer ? node_word::offer : node_word::other;
 }
 
 // Of what is said: zyre counts 65,534, 65,535, 0, and pyre 65,534, 0.
@@ -515,7 +517,7 @@ void peer_desk::hear_content(peer& from, const zre_message& head, message&& said
     said.push_back(frame{});
   }
   const auto word = is_shout || !from.is_parley ? node_word::none : node_word_of(said);
-  if (word != node_word::other && !is_heard(from, said.bytes(), now)) {
+  if (word != node_word::other && !is_heard(from, said.bytes(), now) && word != node_word::offer) {
     ++statistics_.muted;
     return;
   }

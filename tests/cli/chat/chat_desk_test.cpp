@@ -211,69 +211,48 @@ TEST_CASE("a name that nobody has is told") {
   CHECK(all.seen() == "there is no command /shout; /help lists them\n");
 }
 
-TEST_CASE("who says too much is muted until quiet, and is told so once") {
+TEST_CASE("who says too much is told to be muted, and to be heard again") {
   world all;
   all.enters(world::bob, "bob");
   all.forget();
-  for (int count = 0; count < 100; ++count) {
-    all.now += 10ms;
-    all.shouts(world::bob, "spam");
-  }
-  std::string heard;
-  for (std::size_t count = 1; count < chat_desk::most_lines; ++count) {  // the join was one
-    heard += "[lobby] bob: spam\n";
-  }
-  CHECK(all.seen() == heard + "bob says too much, and is muted until quiet for 10 s\n");
-  CHECK(all.done() == "whisper 3F2A:  muted 10\n");
-  CHECK(all.desk.tick(all.now) == all.now + 10s);
-  all.now += 10s;
-  CHECK(all.desk.tick(all.now) == mutes::never);
+  all.happens(world::bob, parley::peer_event::kind::muted);
+  CHECK(all.seen() == "bob says too much, and is muted until quiet for 10 s\n");
+  CHECK(all.done().empty());  // parley::peers told him
+  all.happens(world::bob, parley::peer_event::kind::unmuted, 81);
   CHECK(all.seen() == "bob is heard again; 81 lines did not reach you\n");
-  all.shouts(world::bob, "sorry");
-  CHECK(all.seen() == "[lobby] bob: sorry\n");
 }
 
-TEST_CASE("who joins and leaves without an end is muted, too") {
+TEST_CASE("who joins and leaves without an end is not shown while he is muted") {
   world all;
   all.enters(world::bob, "bob");
+  all.happens(world::bob, parley::peer_event::kind::muted);
   all.forget();
-  for (int count = 0; count < 1000; ++count) {
-    all.desk.hear({.what = parley::peer_event::kind::leave, .peer = world::bob, .group = "lobby"},
-                  all.now);
+  for (int count = 0; count < 3; ++count) {
+    all.happens(world::bob, parley::peer_event::kind::leave, 0, "lobby");
     all.joins(world::bob, "lobby");
   }
-  CHECK(std::ranges::count(all.seen(), '\n') == static_cast<long>(chat_desk::most_lines));
+  CHECK(all.seen().empty());
+  all.happens(world::bob, parley::peer_event::kind::unmuted);
+  all.forget();
+  all.happens(world::bob, parley::peer_event::kind::leave, 0, "lobby");
+  CHECK(all.seen() == "bob left lobby\n");
 }
 
-TEST_CASE("who is muted and has no chat of ours is told in words") {
+TEST_CASE("who is muted by a chat and is no program of Parley is told in words") {
   world all;
   all.enters(world::bob, "bob", false);
-  for (int count = 0; count < 30; ++count) {
-    all.shouts(world::bob, "spam");
-  }
+  all.happens(world::bob, parley::peer_event::kind::muted);
   CHECK(
       all.done() ==
-      "whisper 3F2A: (ann does not hear you: that was more than 20 lines in 10 s. Be quiet for as "
+      "whisper 3F2A: (ann does not hear you: that was more than 50 lines in 10 s. Be quiet for as "
       "long.)\n");
-}
-
-TEST_CASE("a muted person's private messages are not heard, nor read") {
-  world all;
-  all.enters(world::bob, "bob");
-  for (int count = 0; count < 30; ++count) {
-    all.shouts(world::bob, "spam");
-  }
-  all.forget();
-  all.whispers(world::bob, write_chat("psst", {.what = chat_mark::kind::ask, .id = 7}));
-  CHECK(all.seen().empty());
-  CHECK(all.done().empty());
 }
 
 TEST_CASE("that others do not hear us is told") {
   world all;
   all.enters(world::bob, "bob");
   all.forget();
-  all.whispers(world::bob, write_chat("", {.what = chat_mark::kind::muted, .seconds = 10}));
+  all.happens(world::bob, parley::peer_event::kind::muted_by, 10'000);
   CHECK(all.seen() == "bob does not hear you: you said too much. Be quiet for 10 s\n");
 }
 
@@ -285,22 +264,6 @@ TEST_CASE("our own lines keep below the rate") {
   }
   CHECK(all.desk.next_line(all.now) == all.now + chat_desk::window + chat_desk::margin);
   CHECK(all.desk.next_line(all.now + 20s) == all.now + 20s);
-}
-
-TEST_CASE("who says as much as a chat lets them is not muted by another one") {
-  world other;
-  auto now = other.now;
-  other.enters(world::bob, "bob");
-  chat_desk desk{world::bob, "bob", now};
-  desk.begin("lobby", now);
-  for (int count = 0; count < 500; ++count) {
-    now = desk.next_line(now);
-    desk.type("x", now);
-    other.now = now + (count % 3) * 300ms;  // held up on the way
-    other.shouts(world::bob, "x");
-  }
-  CHECK(other.desk.tick(other.now) == mutes::never);
-  CHECK(other.seen().find("muted") == std::string::npos);
 }
 
 TEST_CASE("what is no text, or too long, is not said") {

@@ -121,9 +121,7 @@ TEST_CASE("who accepts all types nothing") {
 
 TEST_CASE("who says too much offers nothing either") {
   with_bob all;
-  for (std::size_t count = 0; count <= chat_desk::most_lines; ++count) {
-    all.shouts(world::bob, "hello");
-  }
+  all.happens(world::bob, parley::peer_event::kind::muted);
   all.forget();
   all.hears(heard::file_offered, 3);
   CHECK(all.seen().empty());

@@ -28,7 +28,6 @@ TEST_CASE("marks are read as they were written") {
   CHECK(again({.what = kind::read, .id = ~0ULL}).id == ~0ULL);
   CHECK(again({.what = kind::away, .note = "at lunch"}).note == "at lunch");
   CHECK(again({.what = kind::away}).note.empty());
-  CHECK(again({.what = kind::muted, .seconds = 300}).seconds == 300);
 }
 
 TEST_CASE("a text alone has no mark") {

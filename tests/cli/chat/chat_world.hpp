@@ -8,6 +8,7 @@
 #include "chat/visible_text.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +34,7 @@ class chat_world {
     event.address = "tcp://10.0.0.5:49152";
     if (has_chat) {
       event.headers.emplace(chat_header, chat_version);
+      event.headers.emplace("X-PARLEY", "1");
     }
     desk.hear(event, now);
     joins(who, room);
@@ -51,6 +53,11 @@ class chat_world {
   }
   void whispers(const parley::peer_id& who, const parley::message& content) {
     desk.hear({.what = parley::peer_event::kind::whisper, .peer = who, .content = content}, now);
+  }
+  // What parley::peers tells of somebody.
+  void happens(const parley::peer_id& who, parley::peer_event::kind what, std::uint64_t count = 0,
+               const std::string& group = {}) {
+    desk.hear({.what = what, .peer = who, .group = group, .count = count}, now);
   }
   void type(std::string_view line) { desk.type(line, now); }
 
@@ -115,8 +122,6 @@ class chat_world {
           return text + " read " + std::to_string(mark->id);
         case chat_mark::kind::away:
           return text + " away " + mark->note;
-        case chat_mark::kind::muted:
-          return text + " muted " + std::to_string(mark->seconds);
       }
     }
     return text;

@@ -1152,6 +1152,14 @@ TEST_CASE("letters and files, which have bounds of their own, do not count") {
   CHECK(lan.events.size() == 30);
   CHECK(lan.desk.statistics().muted == 0);
   lan.forget();
+  // An offer does, and is told all the same.
+  for (int count = 0; count < 4; ++count) {
+    say(message{
+        frame{write_file_mark({.what = file_mark::kind::offer, .number = 1, .name = "a"})}});
+  }
+  CHECK(lan.news() == "whisper, whisper, whisper, muted, whisper");
+  lan.pass(10s);
+  lan.forget();
   // Nor does a mark make a word of what is none.
   for (int count = 0; count < 4; ++count) {
     say(message{frame{"a"}, frame{"b"}, frame{write_file_mark({.what = file_mark::kind::piece})}});
