@@ -111,8 +111,11 @@ peer_desk::peer* peer_desk::take_in(const peer_id& who, const std::string& host,
   }
   const peer_link link = ++last_link_;
   by_link_.emplace(link, who);
-  peer& made =
-      peers_.emplace(who, peer{.id = who, .link = link, .host = host, .key = key}).first->second;
+  peer& made = peers_[who];
+  made.id = who;
+  made.link = link;
+  made.host = host;
+  made.key = key;
   made.since = now;
   made.heard = now;
   made.answered = now;
@@ -552,6 +555,10 @@ void peer_desk::hung_up(const peer_id& who, time_point now) {
   }
   if (of->leaves_at != never) {
     lose(*of, peer_exit::left);
+    return;
+  }
+  if (of->key && !holds_(*of->key)) {
+    lose(*of, peer_exit::link_lost);  // it is off the list, and could hear us still
     return;
   }
   of->has_hung_up = true;

@@ -145,9 +145,9 @@ class peer_desk {
   };
   struct peer {
     peer_id id;
-    peer_link link;
-    std::string host;  // where it was heard first
-    std::optional<curve_key> key;
+    peer_link link = 0;
+    std::string host{};  // where it was heard first
+    std::optional<curve_key> key{};
     std::string name{};
     std::map<std::string, std::string> headers{};
     std::set<std::string, std::less<>> groups{};

@@ -945,6 +945,21 @@ TEST_CASE("who is not on the list is not dialled") {
   CHECK(lan.desk.statistics().not_allowed == 2);
 }
 
+TEST_CASE("a peer that was taken off the list is gone with its connection") {
+  network lan{secured()};
+  stranger ada = with_key();
+  lan.meet(ada);
+  lan.unwanted = {*ada.key};
+  lan.beacon_of(ada);
+  CHECK(lan.news().empty());
+  lan.desk.hung_up(ada.id, lan.now);
+  lan.carry_out();
+  CHECK(lan.news() == "exit link lost");
+  lan.beacon_of(ada);
+  lan.pass(1s);
+  CHECK(lan.probes.empty());
+}
+
 TEST_CASE("the id of a peer belongs to the key that greeted with it") {
   network lan{secured()};
   stranger ada = with_key();
