@@ -942,7 +942,7 @@ TEST_CASE("nonsense from subscribers is counted, and harms nobody") {
   desk_at_work at;
   at.connect(wishes(1), {"a"});
   for (const std::string& each :
-       {std::string{"\1PRs\1short"}, std::string{"hello"}, std::string{}, std::string{"\1\xff"}}) {
+       {std::string{"\2PRs\1short"}, std::string{"hello"}, std::string{}, std::string{"\1\xff"}}) {
     at.desk.receive(message{frame{each}}, at.now);
   }
   at.request(feed_request::kind::received, 1, 1'000'000);

@@ -45,19 +45,25 @@ class hand_publisher {
 
   endpoint bind(const std::string& where) { return socket_.bind(where); }
 
-  // What a subscriber said, up to the end of its words.
+  // What a subscriber said: its words, and as many prefixes as they name.
   std::vector<std::string> hear_subscriptions() {
+    using kind = feed_subscription::kind;
     std::vector<std::string> all;
-    for (;;) {
+    std::size_t prefixes = 0;
+    for (bool is_over = false; !is_over || prefixes > 0;) {
       const auto said = socket_.receive_for(patience);
       REQUIRE(said.has_value());
       all.push_back(said->front().str());
-      const auto parsed = parse_subscription(all.back().substr(1));
-      if (parsed && parsed->what == feed_subscription::kind::inbox) {
-        subscriber_ = parsed->wishes.subscriber;
-        return all;
+      if (const auto word = parse_subscription(all.back().substr(1))) {
+        prefixes += word->what == kind::prefix ? 1 : 0;
+        is_over = word->what == kind::inbox;
+        subscriber_ = word->wishes.subscriber;
+      } else {
+        REQUIRE(is_over);
+        --prefixes;
       }
     }
+    return all;
   }
   feed_request hear_request() {
     for (;;) {
@@ -126,7 +132,8 @@ struct served {
 
 }  // namespace
 
-TEST_CASE("a subscriber's words come in order: wishes, prefixes, inbox") {
+TEST_CASE(
+    "a subscriber's words come in order: wishes, prefixes, inbox, and the prefixes themselves") {
   for (const std::string& where : carriers) {
     CAPTURE(where);
     context owner;
