@@ -32,6 +32,8 @@ void show(const parley::peer_event& event) {
     std::cout << who << " is gone: " << to_string(event.reason) << '\n' << std::flush;
   } else if (event.what == kind::shout || event.what == kind::whisper) {
     std::cout << who << ": " << harmless(event.content.front().str()) << '\n' << std::flush;
+  } else if (event.what == kind::muted_by) {
+    std::cout << who << " does not hear you: you said too much\n" << std::flush;
   }
 }
 

@@ -107,7 +107,7 @@ void print(const output& out, const peer_event& event) {
       detail = to_string(event.reason);
     } else if (is_of_group) {
       detail = visible(event.group);
-    } else if (event.what == kind::lost) {
+    } else if (event.what == kind::lost || event.what == kind::unmuted) {
       detail = std::to_string(event.count);
     }
     out.line(std::string{to_string(event.what)} + '\t' + visible(event.name) + '\t' +
@@ -125,7 +125,7 @@ void print(const output& out, const peer_event& event) {
     object["reason"] = to_string(event.reason);
   } else if (is_of_group) {
     put(object, "group", event.group);
-  } else if (event.what == kind::lost) {
+  } else if (event.what == kind::lost || event.what == kind::unmuted) {
     object["count"] = event.count;
   }
   if (!event.content.empty()) {
