@@ -1135,6 +1135,19 @@ TEST_CASE("a program that is not of Parley is not told that it is muted") {
   CHECK(lan.sent.empty());
 }
 
+TEST_CASE("who leaves is not muted when it comes back") {
+  network lan{with_rate()};
+  stranger ada = of_parley();
+  lan.meet(ada);
+  for (int count = 0; count < 4; ++count) {
+    lan.hear(ada, {.what = said::whisper}, "spam");
+  }
+  lan.hear(ada, {.what = said::goodbye});
+  lan.meet(ada);
+  lan.hear(ada, {.what = said::whisper}, "hello");
+  CHECK(lan.news() == "whisper");
+}
+
 TEST_CASE("joins and leaves count, and are told all the same; the groups of a greeting do not") {
   network lan{with_rate()};
   stranger ada;

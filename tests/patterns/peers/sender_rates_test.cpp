@@ -24,6 +24,7 @@ TEST_CASE("who says too much is muted once, others are not") {
   }
   CHECK(all.hear(bob, 1, start + 1s) == verdict::muted_now);
   CHECK(all.hear(bob, 1, start + 2s) == verdict::muted);
+  CHECK(all.hear(bob, 1, start + 9s) == verdict::muted);  // though there would be room
   CHECK(all.hear(carol, 1, start + 2s) == verdict::heard);
 }
 
