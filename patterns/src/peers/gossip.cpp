@@ -19,13 +19,8 @@ namespace parley::detail {
 namespace {
 
 using namespace std::chrono_literals;
-using kind = gossip_message::kind;
 
-// How often seeds are told, and how long what they are told counts.
-constexpr auto told_every = 10s;
-constexpr auto remembered = 60s;
 constexpr int most_at_once = 1000;
-constexpr std::size_t most_guests = 1000;
 constexpr std::size_t longest_frame = 4096;
 
 using addresses = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
@@ -78,7 +73,7 @@ socket_options line_options(const curve_security& curve) {
 }  // namespace
 
 gossip::gossip(context& owner, const peer_id& own, std::uint16_t port, const options& chosen)
-    : own_{own}, port_{port}, keys_{chosen.keys}, most_facts_{chosen.most_facts} {
+    : own_{own}, port_{port}, keys_{chosen.keys} {
   for (const auto& [where, key] : chosen.seeds) {
     const addresses found = look_up(where.address(), where.port(), 0);
     if (!found) {
@@ -97,6 +92,7 @@ gossip::gossip(context& owner, const peer_id& own, std::uint16_t port, const opt
                     line_options(keys_ ? curve_security{*keys_} : curve_security{}));
     bound_ = router_->bind(*chosen.bound);
   }
+  book_.emplace(own_, seeds_.size(), chosen.most_facts);
 }
 
 std::vector<int> gossip::fds() const {
@@ -120,26 +116,11 @@ gossip_message gossip::self_towards(const std::string& host) const {
 
 bool gossip::look(std::vector<gossip_fact>& heard, time_point now) {
   bool has_more = false;
-  if (now >= next_) {
-    next_ = now + told_every;
-    std::erase_if(facts_, [now](const known& each) { return each.until <= now; });
-    for (seed& each : seeds_) {
-      // Not taken by one that is not there: it is asked again.
-      static_cast<void>(each.line.try_send(frame{write_gossip({.what = kind::hello})}));
-      static_cast<void>(each.line.try_send(frame{write_gossip(self_towards(each.host))}));
-    }
-  }
-  for (seed& each : seeds_) {
+  next_ = book_->tick(now);
+  for (std::size_t which = 0; which < seeds_.size(); ++which) {
     int left = most_at_once;
-    for (auto said = each.line.try_receive(); said; said = each.line.try_receive()) {
-      const auto told = read_gossip(said->front().view());
-      const auto fact = told && told->what == kind::publish ? fact_of(*told) : std::nullopt;
-      if (fact) {
-        heard.push_back(*fact);
-        if (learn(*fact, now)) {
-          pass_on(*fact);
-        }
-      }
+    while (const auto said = seeds_[which].line.try_receive()) {
+      book_->hear_seed(which, said->front().view(), now);
       if (--left == 0) {
         has_more = true;
         break;
@@ -150,7 +131,7 @@ bool gossip::look(std::vector<gossip_fact>& heard, time_point now) {
     int left = most_at_once;
     while (auto came = receive_routed(router_->native())) {
       if (came->said.size() == 1) {
-        hear_guest(came->address, came->host, came->said.front().view(), heard, now);
+        book_->hear_guest(came->address, came->host, came->said.front().view(), now);
       }
       if (--left == 0) {
         has_more = true;
@@ -158,7 +139,26 @@ bool gossip::look(std::vector<gossip_fact>& heard, time_point now) {
       }
     }
   }
+  carry_out();
+  heard = book_->take_heard();
   return has_more;
+}
+
+void gossip::carry_out() {
+  for (gossip_book::step& each : book_->take_steps()) {
+    if (each.guest.empty()) {
+      seed& to = seeds_[each.seed];
+      // Not taken by one that is not there: it is told again.
+      static_cast<void>(
+          to.line.try_send(frame{write_gossip(each.is_self ? self_towards(to.host) : each.said)}));
+    } else {
+      message said{frame{each.guest}};
+      said.push_back(frame{write_gossip(each.is_self ? self_towards(each.host) : each.said)});
+      if (!router_->try_send(std::move(said))) {
+        book_->lose_guest(each.guest);
+      }
+    }
+  }
 }
 
 bool gossip::has_news() const {
@@ -166,81 +166,9 @@ bool gossip::has_news() const {
          std::ranges::any_of(seeds_, [](const seed& each) { return each.line.can_receive(); });
 }
 
-void gossip::hear_guest(const std::string& address, const std::string& host, std::string_view frame,
-                        std::vector<gossip_fact>& heard, time_point now) {
-  const auto said = read_gossip(frame);
-  if (!said) {
-    tell(address, {.what = kind::invalid});
-    return;
-  }
-  switch (said->what) {
-    case kind::hello:
-      greet(address, host);
-      break;
-    case kind::publish:
-      if (const auto fact = fact_of(*said)) {
-        heard.push_back(*fact);
-        if (learn(*fact, now)) {
-          pass_on(*fact, address);
-        }
-      }
-      break;
-    case kind::ping:
-      tell(address, {.what = kind::pong});
-      break;
-    default:
-      break;
-  }
-}
-
-void gossip::greet(const std::string& address, const std::string& host) {
-  if (std::ranges::find(guests_, address) == guests_.end()) {
-    if (guests_.size() >= most_guests) {
-      return;
-    }
-    guests_.push_back(address);
-  }
-  tell(address, self_towards(host));
-  for (const known& each : facts_) {
-    tell(address, message_of(each.fact));
-  }
-}
-
-bool gossip::tell(const std::string& guest, const gossip_message& what) {
-  message said{frame{guest}};
-  said.push_back(frame{write_gossip(what)});
-  return router_->try_send(std::move(said));
-}
-
-bool gossip::learn(const gossip_fact& fact, time_point now) {
-  if (fact.who == own_) {
-    return false;
-  }
-  const auto same = std::ranges::find(facts_, fact, &known::fact);
-  if (same != facts_.end()) {
-    same->until = now + remembered;
-    return false;
-  }
-  if (facts_.size() >= most_facts_) {
-    return false;
-  }
-  facts_.push_back({fact, now + remembered});
-  return true;
-}
-
 void gossip::know(const gossip_fact& fact, time_point now) {
-  if (learn(fact, now)) {
-    pass_on(fact);
-  }
-}
-
-void gossip::pass_on(const gossip_fact& fact, const std::string& but_not_to) {
-  const gossip_message told = message_of(fact);
-  std::erase_if(guests_,
-                [&](const std::string& each) { return each != but_not_to && !tell(each, told); });
-  for (seed& each : seeds_) {
-    static_cast<void>(each.line.try_send(frame{write_gossip(told)}));
-  }
+  book_->know(fact, now);
+  carry_out();
 }
 
 }  // namespace parley::detail

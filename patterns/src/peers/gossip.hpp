@@ -3,8 +3,7 @@
 // Takes part in gossip, as czmq's zgossip does: tells seeds where we are, hears from them where
 // others are, and is a seed for others if it has an endpoint. One thread.
 //
-// A seed passes on what is new to it, to all who asked it and to its own seeds. What it was told is
-// told again every so often, and forgotten if it was not: so a seed may be restarted.
+// What is told to whom says gossip_book.
 #pragma once
 
 #include <parley/context.hpp>
@@ -13,7 +12,7 @@
 #include <parley/peers.hpp>
 #include <parley/socket.hpp>
 
-#include "gossip_wire.hpp"
+#include "gossip_book.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -56,28 +55,16 @@ class gossip {
     std::string host;  // numerical
     socket line;
   };
-  struct known {
-    gossip_fact fact;
-    time_point until;
-  };
-  [[nodiscard]] bool learn(const gossip_fact& fact, time_point now);
-  void pass_on(const gossip_fact& fact, const std::string& but_not_to = {});
-  void hear_guest(const std::string& address, const std::string& host, std::string_view frame,
-                  std::vector<gossip_fact>& heard, time_point now);
-  void greet(const std::string& address, const std::string& host);
-  // False: it is gone.
-  bool tell(const std::string& guest, const gossip_message& what);
+  void carry_out();
   [[nodiscard]] gossip_message self_towards(const std::string& host) const;
 
   const peer_id own_;
   const std::uint16_t port_;
   const std::optional<curve_keys> keys_;
-  const std::size_t most_facts_;
   std::vector<seed> seeds_;
   std::optional<socket> router_;
   std::optional<endpoint> bound_;
-  std::vector<std::string> guests_;
-  std::vector<known> facts_;
+  std::optional<gossip_book> book_;  // made when seeds are known
   time_point next_{};
 };
 
