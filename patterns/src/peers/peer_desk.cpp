@@ -69,6 +69,7 @@ peer_desk::peer_desk(const peer_id& own, std::string name, std::uint16_t port,
       }()},
       evasive_{options.evasive},
       expired_{options.expired},
+      sure_{std::max(evasive_, expired_ / 3)},
       most_peers_{options.most_peers},
       quiet_{options.rate.within},
       rates_{options.rate} {}
@@ -88,24 +89,46 @@ peer_desk::peer* peer_desk::find(peer_link link) {
   return found == by_link_.end() ? nullptr : find(found->second);
 }
 
-std::size_t peer_desk::heard_at(const std::string& host, bool proven) const {
-  return static_cast<std::size_t>(std::ranges::count_if(peers_, [&](const auto& each) {
-    return each.second.is_here == proven && (host.empty() || each.second.host == host);
-  }));
+peer_desk::crowd peer_desk::crowd_of(const std::string& host) const {
+  const auto found = by_host_.find(host);
+  return found == by_host_.end() ? crowd{} : found->second;
+}
+
+void peer_desk::count(const peer& which, bool comes) {
+  const auto at = by_host_.try_emplace(which.host).first;
+  for (crowd* const each : {&all_, &at->second}) {
+    std::size_t& number = which.is_here ? each->here : each->unproven;
+    comes ? ++number : --number;
+  }
+  if (at->second.here + at->second.unproven == 0) {
+    by_host_.erase(at);
+  }
+}
+
+void peer_desk::set_here(peer& which, bool is_here) {
+  count(which, false);
+  which.is_here = is_here;
+  count(which, true);
+}
+
+void peer_desk::look_again(peer& at, time_point when) {
+  due_.erase({at.due, at.id});
+  at.due = when;
+  due_.insert({at.due, at.id});
 }
 
 // Of those that are here; whoever has only been heard of takes no place of theirs.
 bool peer_desk::is_full(const std::string& host) const {
-  return heard_at({}, true) >= most_peers_ ||
-         heard_at(host, true) >= std::max<std::size_t>(most_peers_ / 4, 1);
+  return all_.here >= most_peers_ ||
+         crowd_of(host).here >= std::max<std::size_t>(most_peers_ / 4, 1);
 }
 
 // Null: there are too many.
 peer_desk::peer* peer_desk::take_in(const peer_id& who, const std::string& host,
                                     const std::optional<curve_key>& key, bool is_proven,
                                     time_point now) {
-  if (is_full(host) || (!is_proven && (heard_at({}, false) >= most_unproven ||
-                                       heard_at(host, false) >= most_unproven_of_host))) {
+  if (is_full(host) || (!is_proven && (all_.unproven >= most_unproven ||
+                                       crowd_of(host).unproven >= most_unproven_of_host))) {
     ++statistics_.not_greeted;
     return nullptr;
   }
@@ -119,6 +142,8 @@ peer_desk::peer* peer_desk::take_in(const peer_id& who, const std::string& host,
   made.since = now;
   made.heard = now;
   made.answered = now;
+  count(made, true);
+  look_soon(made);
   return &made;
 }
 
@@ -229,6 +254,7 @@ bool peer_desk::has_moved(const peer& who) {
 
 void peer_desk::open(peer& to, const place& at, time_point now) {
   to.is_open = true;
+  look_soon(to);
   to.open_at = at.where;
   to.since = now;
   to.answered = now;
@@ -271,7 +297,8 @@ std::deque<peer_desk::unsaid> peer_desk::take_kept(peer& of) {
 
 void peer_desk::begin_anew(peer& to, time_point now) {
   shut(to);
-  to.is_here = false;
+  set_here(to, false);
+  look_soon(to);
   to.is_evasive = false;
   to.groups.clear();
   to.since = now;
@@ -289,6 +316,7 @@ void peer_desk::heard_beacon(const beacon& heard, const std::string& host, time_
         std::ranges::any_of(leaving->places,
                             [&](const place& each) { return each.where.host == host; })) {
       leaving->leaves_at = std::min(leaving->leaves_at, now + farewell_time);
+      look_soon(*leaving);
     }
     return;
   }
@@ -369,6 +397,7 @@ void peer_desk::heard(const peer_id& from, const std::string& host, message&& sa
   }
   of->last_heard = head.sequence;
   of->heard = now;
+  of->spoke = now;
   of->has_hung_up = false;
   if (std::exchange(of->is_evasive, false)) {
     tell(*of, peer_event::kind::returned);
@@ -460,7 +489,8 @@ void peer_desk::hear_hello(const peer_id& from, const std::string& host,
     of->counting = of->is_held ? numbering::without_last : of->counting;
     shut(*of);
   }
-  of->is_here = true;
+  set_here(*of, true);
+  look_soon(*of);
   of->is_proven = true;
   of->has_hung_up = false;
   of->is_evasive = false;
@@ -562,6 +592,7 @@ void peer_desk::hung_up(const peer_id& who, time_point now) {
     return;
   }
   of->has_hung_up = true;
+  look_soon(*of);
   dial(*of, now);
   ping(*of);  // its answer has a number: is anything missing?
 }
@@ -582,6 +613,7 @@ void peer_desk::say(peer& to, zre_message head, const message& content) {
     // pyre breaks the link at this number, and loses all that follows: be it a question, and the
     // rest wait for what comes of it, an answer or a greeting.
     to.is_held = true;
+    look_soon(to);
     send(to, {.what = kind::ping});
     say(to, std::move(head), content);
     return;
@@ -702,6 +734,8 @@ void peer_desk::lose(peer& which, peer_exit reason) {
   }
   by_link_.erase(which.link);
   rates_.forget(which.id);
+  due_.erase({which.due, which.id});
+  count(which, false);
   peers_.erase(peer_id{which.id});
 }
 
@@ -712,18 +746,22 @@ peer_desk::time_point peer_desk::tick(time_point now) {
       events_.back().count = count;
     }
   }
-  auto next = rates_.due();
-  std::vector<peer_id> all;
-  all.reserve(peers_.size());
-  for (const auto& [id, each] : peers_) {
-    all.push_back(id);
+  std::vector<peer_id> late;
+  for (const auto& [when, id] : due_) {
+    if (when > now) {
+      break;
+    }
+    late.push_back(id);
   }
-  for (const peer_id& id : all) {
+  for (const peer_id& id : late) {
     if (peer* const each = find(id)) {
-      next = std::min(next, look_at(*each, now));
+      const auto next = look_at(*each, now);
+      if (peer* const left = find(id)) {
+        look_again(*left, next);
+      }
     }
   }
-  return next;
+  return std::min(rates_.due(), due_.empty() ? never : due_.begin()->first);
 }
 
 // May lose it.
@@ -789,25 +827,31 @@ peer_desk::time_point peer_desk::look_at_life(peer& at, time_point now) {
 // As above. It may be heard, and yet nothing reach it: what it says comes by another address.
 peer_desk::time_point peer_desk::look_at_silence(peer& at, time_point now) {
   const auto unanswered = now - at.answered;
-  if (unanswered >= expired_) {
+  if (unanswered >= expired_ && (!at.is_evasive || now - at.heard >= expired_)) {
     lose(at, at.is_evasive ? peer_exit::timed_out : peer_exit::unreachable);
     return never;
   }
-  if (unanswered < evasive_) {
-    return at.answered + evasive_;
+  // Who says something, be it a question, lives; whether we reach it has time. By beacons it may be
+  // heard of where our link does not lead.
+  const auto asked_from = std::min(std::max(at.spoke, at.answered) + evasive_, at.answered + sure_);
+  if (now < asked_from) {
+    return asked_from;
   }
   if (now - at.asked >= evasive_) {
+    // Does it answer elsewhere? Not if all that is known is that it keeps quiet.
+    if (at.heard > std::max(at.answered, at.spoke) || at.asked > at.answered) {
+      dial(at, now);
+    }
     at.asked = now;
     ping(at);
-    dial(at, now);  // does it answer elsewhere?
   }
   const auto is_evasive_at = at.heard + evasive_ + evasive_ / 2;
   if (!at.is_evasive && now >= is_evasive_at) {
     at.is_evasive = true;
     tell(at, peer_event::kind::evasive);
   }
-  return std::min(
-      {at.answered + expired_, at.asked + evasive_, at.is_evasive ? never : is_evasive_at});
+  const auto gone_at = std::max(at.answered, at.is_evasive ? at.heard : at.answered) + expired_;
+  return std::min({gone_at, at.asked + evasive_, at.is_evasive ? never : is_evasive_at});
 }
 
 std::optional<peer_id> peer_desk::owner_of(peer_link link) const {
@@ -846,7 +890,13 @@ std::vector<peer_id> peer_desk::here(std::string_view group) const {
   return all;
 }
 
-std::size_t peer_desk::count_here(std::string_view group) const { return here(group).size(); }
+std::size_t peer_desk::count_here(std::string_view group) const {
+  return group.empty()
+             ? all_.here
+             : static_cast<std::size_t>(std::ranges::count_if(peers_, [&](const auto& each) {
+                 return each.second.is_here && each.second.groups.contains(group);
+               }));
+}
 
 std::string peer_desk::host_of(const peer_id& who) const {
   const peer* const of = find(who);

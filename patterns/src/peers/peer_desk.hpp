@@ -169,12 +169,19 @@ class peer_desk {
     time_point since{};         // that it has been dialled, or greeted
     time_point dialled{};
     time_point heard{};
+    time_point spoke{};     // a message of it came
     time_point answered{};  // or heard from where its link leads
     time_point asked{};
     time_point answers_until = never;  // or it is greeted anew
     bool is_evasive = false;
     bool has_hung_up = false;      // and was not heard since
     time_point leaves_at = never;  // it said so
+    time_point due = never;        // when it is looked at
+  };
+  // Of one host, or of all.
+  struct crowd {
+    std::size_t here = 0;
+    std::size_t unproven = 0;  // heard of, and not greeted yet
   };
 
   [[nodiscard]] peer* find(const peer_id& who);
@@ -211,7 +218,12 @@ class peer_desk {
   void tell_exit(peer& of, peer_exit reason);
   void lose(peer& which, peer_exit reason);
   [[nodiscard]] bool is_full(const std::string& host) const;
-  [[nodiscard]] std::size_t heard_at(const std::string& host, bool proven) const;
+  [[nodiscard]] crowd crowd_of(const std::string& host) const;
+  void count(const peer& which, bool comes);
+  void set_here(peer& which, bool is_here);
+  // It is looked at in the next tick; whatever makes something due earlier calls this.
+  void look_soon(peer& at) { look_again(at, time_point::min()); }
+  void look_again(peer& at, time_point when);
   [[nodiscard]] time_point look_at(peer& at, time_point now);
   [[nodiscard]] time_point look_at_life(peer& at, time_point now);
   [[nodiscard]] time_point look_at_silence(peer& at, time_point now);
@@ -224,6 +236,7 @@ class peer_desk {
   const std::map<std::string, std::string> headers_;
   const duration evasive_;
   const duration expired_;
+  const duration sure_;  // that we reach it, for so long
   const std::size_t most_peers_;
   const std::chrono::milliseconds quiet_;  // who is muted has to be for so long
   sender_rates rates_;
@@ -232,6 +245,9 @@ class peer_desk {
 
   std::unordered_map<peer_id, peer> peers_;
   std::unordered_map<peer_link, peer_id> by_link_;
+  crowd all_;
+  std::unordered_map<std::string, crowd> by_host_;
+  std::set<std::pair<time_point, peer_id>> due_;
   peer_link last_link_ = 0;
   std::vector<peer_step> steps_;
   std::vector<peer_event> events_;

@@ -713,6 +713,35 @@ TEST_CASE("a peer whose address keeps silent and that answers at another is gree
   CHECK(lan.news() == "enter");
 }
 
+TEST_CASE(
+    "of two without beacons who asks one another, the one that was asked need not ask for a "
+    "while") {
+  network lan;
+  stranger ada;
+  lan.meet(ada);
+  for (int count = 0; count < 9; ++count) {
+    lan.pass(1s);
+    if (count % 4 == 3) {
+      lan.hear(ada, {.what = said::ping});
+    }
+  }
+  CHECK(lan.words() == "2 ping_ok, 3 ping_ok");
+  lan.pass(1100ms);
+  CHECK(lan.words() == "4 ping");  // whether what we say reaches it is to be known, too
+}
+
+TEST_CASE("who was heard and then is silent is gone no sooner than who said nothing before") {
+  network lan;
+  stranger ada;
+  lan.meet(ada);
+  lan.pass(7s);
+  lan.hear(ada, {.what = said::ping});
+  lan.pass(29s);
+  CHECK(lan.news() == "evasive");
+  lan.pass(1100ms);
+  CHECK(lan.news() == "exit timed out");
+}
+
 TEST_CASE("a peer that is heard and takes nothing is unreachable in the end") {
   network lan;
   stranger ada;
@@ -731,6 +760,8 @@ TEST_CASE("a stopped process keeps its link: its address still answers") {
   lan.meet(ada);
   lan.heard_beacon(ada, "172.16.0.2", ada.port);
   lan.pass(6s);
+  CHECK_FALSE(lan.is_probed({ada.host, ada.port}));  // it is only quiet, as far as is known
+  lan.pass(5s);
   lan.answer(ada);
   lan.answer_at({"172.16.0.2", ada.port});
   lan.pass(3s);
