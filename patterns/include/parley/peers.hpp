@@ -120,7 +120,7 @@ struct peers_options {
 struct peer_status {
   peer_id id;
   std::string name;
-  std::string address;  // the one that answered
+  std::string address;  // the one that answered; until one has, where it says it is
   std::string identity;
   std::vector<std::string> groups;
   std::map<std::string, std::string> headers;

@@ -705,6 +705,13 @@ std::string peer_desk::identity_of(const peer& of) {
   return named == of.headers.end() || named->second.empty() ? of.id.str() : named->second;
 }
 
+// Where its link leads; else where it says it is, for one that has just greeted us.
+std::string peer_desk::address_of(const peer& of) {
+  return of.is_open          ? of.open_at.str()
+         : of.places.empty() ? std::string{}
+                             : of.places.back().where.str();
+}
+
 void peer_desk::tell(const peer& of, peer_event::kind what, std::string_view group) {
   peer_event event{.what = what, .peer = of.id, .name = of.name};
   event.group = group;
@@ -712,9 +719,7 @@ void peer_desk::tell(const peer& of, peer_event::kind what, std::string_view gro
     event.headers = of.headers;
     event.identity = identity_of(of);
     event.key = of.key;
-    event.address = of.is_open          ? of.open_at.str()
-                    : of.places.empty() ? std::string{}
-                                        : of.places.back().where.str();
+    event.address = address_of(of);
   }
   events_.push_back(std::move(event));
 }
@@ -925,9 +930,8 @@ std::optional<peer_status> peer_desk::status(const peer_id& who) const {
   if (of == nullptr || !of->is_here) {
     return std::nullopt;
   }
-  peer_status now{of->id,           of->name, of->is_open ? of->open_at.str() : std::string{},
-                  identity_of(*of), {},       of->headers,
-                  of->is_evasive,   of->key};
+  peer_status now{of->id, of->name,    address_of(*of), identity_of(*of),
+                  {},     of->headers, of->is_evasive,  of->key};
   std::ranges::copy_if(of->groups, std::back_inserter(now.groups), [](const std::string& group) {
     return !group.starts_with(service_group_prefix);
   });

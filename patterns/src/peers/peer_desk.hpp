@@ -214,6 +214,7 @@ class peer_desk {
   void send(peer& to, zre_message head, const message& content = {});
   void ping(peer& who);
   [[nodiscard]] static std::string identity_of(const peer& of);
+  [[nodiscard]] static std::string address_of(const peer& of);
   void tell(const peer& of, peer_event::kind what, std::string_view group = {});
   void tell_exit(peer& of, peer_exit reason);
   void lose(peer& which, peer_exit reason);

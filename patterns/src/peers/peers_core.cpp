@@ -4,6 +4,7 @@
 #include "call_ids.hpp"
 
 #include <parley/error.hpp>
+#include <parley/text.hpp>
 
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -35,10 +36,15 @@ void check(const peers_options& options) {
   if (options.name.size() > longest_zre_text) {
     refuse("a name has 255 octets at most");
   }
+  bool is_text = is_utf8(options.name) && is_utf8(options.identity);
   for (const auto& [name, value] : options.headers) {
     if (name.empty() || name.size() > longest_zre_text || value.size() > 0xffff) {
       refuse("the name of a header has 1 to 255 octets, its value 65,535 at most");
     }
+    is_text = is_text && is_utf8(name) && is_utf8(value);
+  }
+  if (!is_text) {
+    refuse("names, headers and identities are UTF-8: others end pyre");
   }
   if (options.identity.size() > longest_identity) {
     refuse("an identity has 200 octets at most");
@@ -71,6 +77,9 @@ void check(const peers_options& options) {
 void check_group(std::string_view group) {
   if (group.empty() || group.size() > longest_zre_text) {
     throw config_error{"the name of a group has 1 to 255 octets"};
+  }
+  if (!is_utf8(group)) {
+    throw config_error{"the name of a group is UTF-8: others end pyre"};
   }
   if (group.starts_with(service_group_prefix)) {
     throw config_error{"groups that begin with service: are for what is announced"};

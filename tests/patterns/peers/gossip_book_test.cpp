@@ -22,7 +22,8 @@ struct table {
   std::string said() {
     std::vector<std::string> words;
     for (const auto& each : book.take_steps()) {
-      words.push_back((each.guest.empty() ? "seed " + std::to_string(each.seed) : each.guest) + ": " +
+      words.push_back((each.guest.empty() ? "seed " + std::to_string(each.seed) : each.guest) +
+                      ": " +
                       (each.is_self                      ? "self"
                        : each.said.what == kind::hello   ? "hello"
                        : each.said.what == kind::publish ? "publish"

@@ -682,6 +682,16 @@ TEST_CASE("a connection that ended and an address that refuses mean that the pee
   }
 }
 
+TEST_CASE(
+    "of a peer that has just greeted us it is known where it says it is, then what answered") {
+  network lan;
+  stranger ada;
+  lan.hello_of(ada, {}, "tcp://192.168.7.7:5000");
+  CHECK(lan.desk.status(ada.id)->address == "tcp://192.168.7.7:5000");
+  lan.answer(ada);
+  CHECK(lan.desk.status(ada.id)->address == "tcp://10.0.0.2:5000");
+}
+
 TEST_CASE("a peer that is killed right after its greeting is gone at once, too") {
   network lan;
   stranger ada;

@@ -214,9 +214,15 @@ TEST_CASE("options of peers that make no sense are refused") {
   context owner;
   CHECK_THROWS_AS((peers{owner, {.name = std::string(256, 'n')}}), config_error);
   CHECK_THROWS_AS((peers{owner, {.interval = 0ms}}), config_error);
+  // Such ends pyre (trap 11).
+  CHECK_THROWS_AS((peers{owner, {.name = "\xff"}}), config_error);
+  CHECK_THROWS_AS((peers{owner, {.headers = {{"\xff", "x"}}}}), config_error);
+  CHECK_THROWS_AS((peers{owner, {.headers = {{"x", "\xff"}}}}), config_error);
+  CHECK_THROWS_AS((peers{owner, {.identity = "\xff"}}), config_error);
   CHECK_THROWS_AS((peers{owner, {.evasive = 2s, .expired = 1s}}), config_error);
   CHECK_THROWS_AS((peers{owner, {.rate = {.within = 0s}}}), config_error);
   peers silent{owner, {.port = 0}};
   CHECK_THROWS_AS(silent.join(""), config_error);
+  CHECK_THROWS_AS(silent.join("\xff"), config_error);
   CHECK_THROWS_AS(silent.shout(std::string(256, 'g'), "x"), config_error);
 }
