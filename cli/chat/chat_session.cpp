@@ -18,6 +18,7 @@ using clock = std::chrono::steady_clock;
 constexpr std::size_t usual_lines = 20;  // of /history
 constexpr std::size_t most_found = 100;
 constexpr std::size_t lines_to_begin_with = 10;
+constexpr std::size_t most_awaited = 1000;
 
 parley::peers_options of_chat(parley::peers_options options) {
   options.headers.emplace(chat_header, chat_version);
@@ -55,6 +56,7 @@ void chat_session::look_back(const std::string& room) {
 }
 
 void chat_session::begin(const std::string& room) {
+  first_room_ = room;
   desk_.begin(room, clock::now());
   carry_out();
 }
@@ -108,6 +110,10 @@ void chat_session::show(const std::vector<chat_event>& events) {
   for (const chat_event& each : events) {
     if (each.what == kind::line || each.what == kind::private_line || each.what == kind::received) {
       ++lines_heard_;
+    }
+    if (each.what == kind::join && !each.is_own && each.room == first_room_ &&
+        came_.size() < most_awaited) {
+      came_.insert(each.peer);
     }
     if (out_.is_json()) {
       out_.line(to_json(each, now));

@@ -19,6 +19,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,8 @@ class chat_session {
   // Where it is a seed for others; none: it is not.
   [[nodiscard]] std::optional<parley::endpoint> gossip() const { return peers_.gossip(); }
   [[nodiscard]] const chat_desk& desk() const noexcept { return desk_; }
+  // Others, in the room that it began in; some may have left again.
+  [[nodiscard]] std::size_t count_came() const noexcept { return came_.size(); }
   [[nodiscard]] std::uint64_t lines_heard() const noexcept { return lines_heard_; }
   [[nodiscard]] bool is_over() const noexcept { return is_over_; }
 
@@ -82,6 +85,8 @@ class chat_session {
   std::function<void(const std::string&)> show_status_;
   std::string status_{};
   std::unique_ptr<chat_history> history_;  // none: nothing is kept
+  std::string first_room_;
+  std::set<parley::peer_id> came_;  // so many as anybody waits for
   std::uint64_t lines_heard_ = 0;
   bool is_over_ = false;
 };

@@ -124,11 +124,6 @@ class chat_loop {
   int terminal_fd_;
 };
 
-std::size_t others_in(const chat_desk& desk, const std::string& room) {
-  return static_cast<std::size_t>(std::ranges::count_if(
-      desk.people().all(), [&](const auto& each) { return each.second.rooms.contains(room); }));
-}
-
 // Lines in, lines out.
 exit_code talk_in_lines(runtime& run, chat_session& session, const chat_args& args,
                         std::size_t wanted) {
@@ -143,7 +138,7 @@ exit_code talk_in_lines(runtime& run, chat_session& session, const chat_args& ar
     return args.timeout.get() == timeout_arg::duration::max() ? time_point::max()
                                                               : from + args.timeout.get();
   };
-  while (others_in(session.desk(), args.room) < wanted) {
+  while (session.count_came() < wanted) {
     const auto woken = loop.wait(false, deadline_from(begun));
     if (woken == chat_loop::woken::over) {
       return run.stopped_code();

@@ -152,18 +152,8 @@ exit_code look(parley::peers& lan, const output& out, const peers_args& args) {
   const bool are_enough = lan.wait_for_peers(
       args.count.value_or(std::numeric_limits<std::size_t>::max()), args.timeout.get());
   auto all = lan.here();
-  // Who has just greeted us has not answered yet; where it is, it said itself.
-  std::map<parley::peer_id, std::string> addresses;
-  while (const auto event = lan.try_receive()) {
-    if (event->what == peer_event::kind::enter) {
-      addresses[event->peer] = event->address;
-    }
-  }
   std::ranges::sort(all, {}, [](const auto& each) { return std::pair{each.name, each.id}; });
-  for (parley::peer_status& each : all) {
-    if (each.address.empty()) {
-      each.address = addresses[each.id];
-    }
+  for (const parley::peer_status& each : all) {
     print(out, each);
   }
   if (args.count && !are_enough) {

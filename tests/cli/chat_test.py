@@ -143,7 +143,7 @@ class Test(LanTest):
         self.assertEqual(self.event(other, "private")["text"], "hello")
 
     def test_chat_escapes_what_a_terminal_would_act_upon(self):
-        ann = self.chat("ann", "--wait", 0)  # who came and went in a moment is not waited for
+        ann = self.chat("ann")
         evil = self.json_chat("\x1b]0;evil\x07")
         self.event(evil, "join", name="ann")
         evil.write("\x1b[2J\u202e\u009b1m\tend\n/away \x1b[2J\n/quit\n")
@@ -154,6 +154,19 @@ class Test(LanTest):
         printed = ann.finish().out
         self.assertIn("[lobby] \\x1b]0;evil\\x07: \\x1b[2J\\u202e\\u009b1m\\tend\n", printed)
         self.assertTrue(all(each >= " " or each == "\n" for each in printed))
+
+    def test_chat_waits_for_who_comes_although_he_leaves_in_the_same_moment(self):
+        ann = self.json_chat("ann")
+        bob = self.json_chat("bob", "--wait", 0, "--room", "garden")
+        self.event(ann, "enter", name="bob")
+        self.event(bob, "enter", name="ann")
+        ann.process.send_signal(signal.SIGSTOP)
+        bob.write("/join lobby\n/leave lobby\n/msg ann hello\n")
+        self.event(bob, "told")
+        ann.process.send_signal(signal.SIGCONT)
+        self.event(ann, "private")
+        ann.write("/quit\n")
+        self.assertEqual(ann.finish().code, 0)
 
     def test_chat_input_that_is_no_text_is_a_mistake(self):
         ann, bob = self.two_chats()

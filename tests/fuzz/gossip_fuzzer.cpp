@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //
-// Whatever guests and seeds say: what is told can be read and is told to those who asked, nothing is
-// told back to where it came from, and what is known, and told at a time, is bounded. What is read
-// of a message and written again is read the same.
+// Whatever guests and seeds say: what is told can be read and is told to those who asked, nothing
+// is told back to where it came from, and what is known, and told at a time, is bounded. What is
+// read of a message and written again is read the same.
 #include <cstdint>
 #include <set>
 #include <string>
