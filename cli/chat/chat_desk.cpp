@@ -119,7 +119,36 @@ std::optional<peer_id> chat_desk::meant(const std::string& called) {
   return std::nullopt;
 }
 
+std::string chat_desk::meant_away(const std::string& called) {
+  const std::size_t mark = std::min(called.find('~'), called.size());
+  const std::string name = folded(std::string_view{called}.substr(0, mark));
+  const std::string digits =
+      folded(std::string_view{called}.substr(std::min(mark + 1, called.size())));
+  std::vector<std::string> found;
+  std::string labels;
+  for (const chat_contact& each : contacts_.value_or(std::vector<chat_contact>{})) {
+    const std::string label = chat_people::plain_label(each.name);
+    if (folded(label) == name && folded(each.identity).starts_with(digits)) {
+      found.push_back(each.identity);
+      labels += (labels.empty() ? "" : ", ") + label + '~' + each.identity.substr(0, 4);
+    }
+  }
+  if (found.size() == 1) {
+    return found.front();
+  }
+  mistake(found.empty() ? "nobody here is called " + called + "; /who tells who is here"
+                        : "who of these, who are not here? " + labels);
+  return {};
+}
+
 void chat_desk::tell_one(const chat_line& line, time_point now) {
+  if (people_.called(line.to).empty()) {
+    if (auto identity = meant_away(line.to); !identity.empty()) {
+      steps_.push_back(
+          {.what = chat_step::kind::letter, .text = line.text, .identity = std::move(identity)});
+    }
+    return;
+  }
   const auto found = meant(line.to);
   if (!found) {
     return;
@@ -237,6 +266,9 @@ void chat_desk::come_back(time_point now) {
   static_cast<void>(pace_.take(now));
   away_.reset();
   send_away_to_all();
+  for (peer_event& each : std::exchange(unread_letters_, {})) {
+    steps_.push_back({.what = chat_step::kind::read, .letter = std::move(each)});
+  }
   for (const auto& [whom, id] : std::exchange(unread_, {})) {
     send_mark(whom, {.what = chat_mark::kind::read, .id = id});
   }
@@ -347,10 +379,12 @@ void chat_desk::hear(const peer_event& heard, time_point now) {
     case peer_event::kind::file_done:
     case peer_event::kind::file_failed:
       return hear_file(heard);
-    case peer_event::kind::enter:
-    case peer_event::kind::letter:  // none are written to who has no identity
+    case peer_event::kind::letter:
+      return hear_letter(heard);
     case peer_event::kind::delivered:
     case peer_event::kind::read:
+      return steps_.push_back({.what = chat_step::kind::receipt, .letter = heard});
+    case peer_event::kind::enter:
       return;
   }
 }
@@ -364,6 +398,11 @@ void chat_desk::was_said(const std::string& room, const std::string& text, std::
 }
 
 void chat_desk::was_told(const peer_id& to, const std::string& text, bool is_there) {
+  if (const chat_person* const who = people_.find(to);
+      !is_there && contacts_ && who != nullptr && !who->identity.empty()) {
+    return steps_.push_back(
+        {.what = chat_step::kind::letter, .text = text, .identity = who->identity});
+  }
   if (!is_there) {
     return mistake(people_.label(to) + " could not be told: " + text);
   }
@@ -382,11 +421,17 @@ void chat_desk::enter(const peer_event& heard) {
       people_.add({.id = heard.peer,
                    .name = heard.name,
                    .address = heard.address,
+                   .identity = heard.identity == heard.peer.str() ? "" : heard.identity,
                    .has_chat = version != heard.headers.end() && version->second == chat_version,
                    .is_parley = heard.headers.contains("X-PARLEY")});
   auto event = about(kind::enter, heard.peer);
   event.address = heard.address;
   tell(std::move(event));
+  if (contacts_ && who.has_chat && !who.identity.empty()) {
+    std::erase_if(*contacts_, [&](const auto& each) { return each.identity == who.identity; });
+    contacts_->push_back({who.identity, who.name});
+    steps_.push_back({.what = chat_step::kind::meet, .text = who.name, .identity = who.identity});
+  }
   if (away_ && who.has_chat) {
     send_mark(heard.peer, {.what = chat_mark::kind::away, .note = *away_});
   }
@@ -455,6 +500,50 @@ void chat_desk::hear_whisper(chat_person& who, const peer_event& heard) {
   }
 }
 
+// It waited for us, so it is no flood of the moment.
+void chat_desk::hear_letter(const peer_event& heard) {
+  auto event = about(kind::private_line, heard.peer);
+  event.text = cut(heard.content.front().view(), longest_text);
+  if (const auto mark = read_mark(heard.content); mark && mark->what == chat_mark::kind::written) {
+    constexpr std::uint64_t most = 0xffff'ffff;  // later than that is no time
+    event.written = static_cast<std::int64_t>(std::min(mark->id, most));
+  }
+  if (!event.text.empty()) {
+    tell(std::move(event));
+  }
+  peer_event letter{.what = heard.what, .peer = heard.peer};
+  letter.identity = heard.identity;
+  letter.number = heard.number;
+  if (!away_) {
+    steps_.push_back({.what = chat_step::kind::read, .letter = std::move(letter)});
+    return;
+  }
+  unread_letters_.push_back(std::move(letter));
+  if (unread_letters_.size() > most_receipts) {
+    unread_letters_.pop_front();
+  }
+}
+
+void chat_desk::was_written(const std::string& identity, const std::string& text) {
+  for (const chat_contact& each : *contacts_) {
+    if (each.identity == identity) {
+      tell({.what = kind::told,
+            .name = each.name,
+            .label = chat_people::plain_label(each.name),
+            .text = text,
+            .is_kept = true});
+    }
+  }
+}
+
+void chat_desk::has_receipt(const peer_event& receipt, const std::string& text) {
+  auto event =
+      about(receipt.what == peer_event::kind::read ? kind::read : kind::delivered, receipt.peer);
+  event.is_near = true;
+  event.text = text;
+  tell(std::move(event));
+}
+
 void chat_desk::hear_file(const peer_event& heard) {
   auto event = about(kind::progress, heard.peer);
   event.name = heard.name;
@@ -499,6 +588,7 @@ void chat_desk::hear_file(const peer_event& heard) {
 void chat_desk::hear_mark(chat_person& who, const chat_mark& mark) {
   switch (mark.what) {
     case chat_mark::kind::ask:
+    case chat_mark::kind::written:
       return;
     case chat_mark::kind::read: {
       const auto found = std::ranges::find_if(

@@ -34,6 +34,10 @@ struct chat_step {
     leave,    // room
     shout,    // room, text; then was_said
     whisper,  // peer, content; with a text: then was_told
+    letter,   // identity, text; then was_written, or tell the mistake
+    meet,     // identity, text: the name; to be remembered
+    read,     // letter: it was
+    receipt,  // letter: one that ours were delivered or read; then has_receipt
     send,     // peer, text: which file; then was_offered, or tell the mistake
     accept,   // number, text: under which name
     decline,  // number
@@ -46,6 +50,8 @@ struct chat_step {
   std::string text{};
   parley::message content{};
   std::uint64_t number = 0;
+  std::string identity{};
+  parley::peer_event letter{};  // without its content
 };
 
 class chat_desk {
@@ -67,6 +73,8 @@ class chat_desk {
   // accepts: all files that are offered, without a word.
   chat_desk(const parley::peer_id& own, std::string name, time_point now, bool accepts = false);
 
+  // Whom one can write to while they are away; before it is begun. Without it nobody.
+  void know(std::vector<chat_contact> contacts) { contacts_ = std::move(contacts); }
   // Enters it.
   void begin(const std::string& room, time_point now);
   void type(std::string_view typed, time_point now);
@@ -76,6 +84,8 @@ class chat_desk {
 
   void was_said(const std::string& room, const std::string& text, std::size_t to);
   void was_told(const parley::peer_id& to, const std::string& text, bool is_there);
+  void was_written(const std::string& identity, const std::string& text);
+  void has_receipt(const parley::peer_event& receipt, const std::string& text);
   void was_offered(const parley::peer_id& to, std::uint64_t number, const parley::peer_file& file);
   void was_accepted(std::uint64_t number);
   void tell(chat_event event) { events_.push_back(std::move(event)); }
@@ -109,12 +119,15 @@ class chat_desk {
   void change_room(chat_person& who, const parley::peer_event& heard, time_point now);
   void hear_shout(const parley::peer_event& heard);
   void hear_whisper(chat_person& who, const parley::peer_event& heard);
+  void hear_letter(const parley::peer_event& heard);
   void hear_file(const parley::peer_event& heard);
   void hear_mark(chat_person& who, const chat_mark& mark);
   void hear_muted(const chat_person& who);
 
   void send_mark(const parley::peer_id& to, const chat_mark& mark);
   void send_away_to_all();
+  // The identity of who is not here, and called so. Empty: nobody, or several; that is told.
+  [[nodiscard]] std::string meant_away(const std::string& called);
   // Nothing: nobody, or several; that is told.
   [[nodiscard]] std::optional<parley::peer_id> meant(const std::string& called);
   [[nodiscard]] bool is_in(std::string_view room) const;
@@ -136,6 +149,8 @@ class chat_desk {
   chat_people people_;
   chat_files files_;
   std::set<parley::peer_id> muted_;
+  std::optional<std::vector<chat_contact>> contacts_;
+  std::deque<parley::peer_event> unread_letters_;
   rate_limit pace_{most_lines, window + margin};
   std::vector<std::string> rooms_;  // in the order in which we entered them
   std::string current_;

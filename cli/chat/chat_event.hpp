@@ -24,6 +24,7 @@ struct chat_event {
     said,          // by us: room, text; count: to so many
     told,          // by us to that person alone: text
     read,          // text that we told them
+    delivered,     // text that was kept for them
     away,          // text: the note
     back,
     evasive,
@@ -60,7 +61,9 @@ struct chat_event {
   std::uint64_t count = 0;
   parley::peer_exit reason = parley::peer_exit::left;
   kind was = kind::line;
-  std::int64_t at = 0;  // past: microseconds since 1970
+  std::int64_t at = 0;       // past: microseconds since 1970
+  bool is_kept = false;      // told: they are not here, and get it when they come
+  std::int64_t written = 0;  // private_line that was kept: seconds since 1970
   std::uint64_t number = 0;
   parley::peer_file file{};
 };

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "chat/chat_history.hpp"
 
-#include "chat/chat_people.hpp"
 #include "chat/visible_text.hpp"
 
 #include <fcntl.h>
@@ -35,6 +34,23 @@ constexpr database::kind chat_file{
         "  folded TEXT NOT NULL)",  // for search
     .when_damaged = "move it out of the way, and the chat begins a new one",
 };
+
+constexpr const char* letter_tables =
+    "CREATE TABLE IF NOT EXISTS self("
+    "  own TEXT PRIMARY KEY,"  // what we are called
+    "  identity TEXT NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS contacts("
+    "  own TEXT NOT NULL,"
+    "  identity TEXT NOT NULL,"
+    "  name TEXT NOT NULL,"
+    "  PRIMARY KEY(own, identity));"
+    "CREATE TABLE IF NOT EXISTS letters("  // ours, that nobody has read yet
+    "  own TEXT NOT NULL,"
+    "  receiver TEXT NOT NULL,"  // identity
+    "  number INTEGER NOT NULL,"
+    "  text TEXT NOT NULL,"
+    "  has_it INTEGER NOT NULL,"
+    "  PRIMARY KEY(own, receiver, number))";
 
 struct word {
   kind what;
@@ -94,8 +110,63 @@ chat_history::chat_history(const std::filesystem::path& file, std::string own_na
             file_.execute("PRAGMA synchronous = NORMAL"), file_.prepare(insert))},
       last_{file_.prepare(select_last)},
       find_{file_.prepare(select_word)} {
+  file_.execute(letter_tables);  // an older file has none
+  file_.prepare("INSERT OR IGNORE INTO self VALUES(?, ?)")
+      .run(own_, parley::peer_id::random().str());
+  auto self = file_.prepare("SELECT identity FROM self WHERE own = ?");
+  for (auto rows = self.query(own_); rows.next();) {
+    identity_ = rows.bytes(0);
+  }
+  made(letters_file());
   file_.prepare("DELETE FROM lines WHERE number <= (SELECT max(number) FROM lines) - ?")
       .run(most_lines);
+}
+
+std::filesystem::path chat_history::letters_file() const {
+  return file_.file().string() + '.' + identity_;
+}
+
+void chat_history::remember(const chat_contact& met) {
+  file_.prepare("INSERT OR REPLACE INTO contacts VALUES(?, ?, ?)")
+      .run(own_, met.identity, met.name);
+}
+
+std::vector<chat_contact> chat_history::contacts() {
+  std::vector<chat_contact> all;
+  auto known = file_.prepare("SELECT identity, name FROM contacts WHERE own = ?");
+  for (auto rows = known.query(own_); rows.next();) {
+    all.push_back({std::string{rows.bytes(0)}, std::string{rows.bytes(1)}});
+  }
+  return all;
+}
+
+void chat_history::wrote(const std::string& to, std::uint64_t number, std::string_view text) {
+  file_.prepare("INSERT OR REPLACE INTO letters VALUES(?, ?, ?, ?, 0)").run(own_, to, number, text);
+}
+
+std::vector<std::string> chat_history::delivered(const std::string& to, std::uint64_t up_to) {
+  std::vector<std::string> texts;
+  auto waiting = file_.prepare(
+      "SELECT text FROM letters WHERE own = ? AND receiver = ? AND number <= ? AND NOT has_it "
+      "ORDER BY number");
+  for (auto rows = waiting.query(own_, to, up_to); rows.next();) {
+    texts.emplace_back(rows.bytes(0));
+  }
+  file_.prepare("UPDATE letters SET has_it = 1 WHERE own = ? AND receiver = ? AND number <= ?")
+      .run(own_, to, up_to);
+  return texts;
+}
+
+std::string chat_history::was_read(const std::string& by, std::uint64_t number) {
+  std::string text;
+  auto letter =
+      file_.prepare("SELECT text FROM letters WHERE own = ? AND receiver = ? AND number = ?");
+  for (auto rows = letter.query(own_, by, number); rows.next();) {
+    text = rows.bytes(0);
+  }
+  file_.prepare("DELETE FROM letters WHERE own = ? AND receiver = ? AND number = ?")
+      .run(own_, by, number);
+  return text;
 }
 
 std::filesystem::path chat_history::usual_file() {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "chat/chat_event.hpp"
+#include "chat/chat_people.hpp"
 
 #include <parley/database.hpp>
 
@@ -30,6 +31,22 @@ class chat_history {
   // A line, private_line, said or told; nothing of others. at: microseconds since 1970.
   void add(const chat_event& event, std::int64_t at);
 
+  // Who we are to those who write to us while we are away: the same each time, of this name.
+  [[nodiscard]] const std::string& identity() const noexcept { return identity_; }
+  // Where what we write to others waits for them; for its owner alone.
+  [[nodiscard]] std::filesystem::path letters_file() const;
+
+  // Whom one can write to.
+  void remember(const chat_contact& met);
+  [[nodiscard]] std::vector<chat_contact> contacts();
+
+  // What was written to somebody, until it has been read.
+  void wrote(const std::string& to, std::uint64_t number, std::string_view text);
+  // Those up to that number, once each.
+  [[nodiscard]] std::vector<std::string> delivered(const std::string& to, std::uint64_t up_to);
+  // Empty: none.
+  [[nodiscard]] std::string was_read(const std::string& by, std::uint64_t number);
+
   // The last ones, oldest first, as events `past`. An empty room: all rooms, and what was said
   // alone.
   [[nodiscard]] std::vector<chat_event> last(std::size_t count, std::string_view room = {});
@@ -42,4 +59,5 @@ class chat_history {
   parley::statement add_;
   parley::statement last_;
   parley::statement find_;
+  std::string identity_;
 };

@@ -33,6 +33,7 @@ parley::message write_chat(std::string_view text, const chat_mark& mark) {
   switch (mark.what) {
     case chat_mark::kind::ask:
     case chat_mark::kind::read:
+    case chat_mark::kind::written:
       put_number(bytes, mark.id, 8);
       break;
     case chat_mark::kind::away:
@@ -53,6 +54,7 @@ std::optional<chat_mark> read_mark(const parley::message& said) {
   switch (mark.what) {
     case chat_mark::kind::ask:
     case chat_mark::kind::read:
+    case chat_mark::kind::written:
       if (const auto id = get_number(rest, 8)) {
         mark.id = *id;
         return mark;

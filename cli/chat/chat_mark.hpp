@@ -16,9 +16,10 @@ inline constexpr std::string_view chat_version = "1";
 
 struct chat_mark {
   enum class kind : std::uint8_t {
-    ask = 1,   // behind a text: tell me when it was read
-    read = 2,  // it was; all others stand alone
-    away = 3,  // note; empty: back
+    ask = 1,      // behind a text: tell me when it was read
+    read = 2,     // it was; all others stand alone
+    away = 3,     // note; empty: back
+    written = 4,  // behind the text of a letter: when, in seconds since 1970 (id)
   };
   kind what;
   std::uint64_t id = 0;

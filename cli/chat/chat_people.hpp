@@ -17,10 +17,17 @@ struct chat_person {
   parley::peer_id id{};
   std::string name{};  // as it was sent
   std::string address{};
+  std::string identity{};  // whom letters are for; empty: another one each time
   bool has_chat = false;   // understands marks
   bool is_parley = false;  // is told by parley::peers that he is muted
   std::set<std::string, std::less<>> rooms{};
   std::optional<std::string> away{};  // the note
+};
+
+// Somebody who was met before.
+struct chat_contact {
+  std::string identity;
+  std::string name;
 };
 
 class chat_people {

@@ -44,6 +44,13 @@ chat_session::chat_session(parley::context& in, parley::peers_options options, c
   };
 }
 
+void chat_session::keep_in(std::unique_ptr<chat_history> history, bool writes) {
+  history_ = std::move(history);
+  if (history_ && writes) {
+    desk_.know(history_->contacts());
+  }
+}
+
 void chat_session::look_back(const std::string& room) {
   if (!history_) {
     return;
@@ -163,6 +170,14 @@ void chat_session::take(chat_step&& step) {
       }
       return;
     }
+    case chat_step::kind::letter:
+      return write_letter(step);
+    case chat_step::kind::read:
+      return peers_.mark_read(step.letter);
+    case chat_step::kind::meet:
+      return remember(step);
+    case chat_step::kind::receipt:
+      return tell_receipt(step.letter);
     case chat_step::kind::send:
       return send_file(step);
     case chat_step::kind::accept:
@@ -175,6 +190,52 @@ void chat_session::take(chat_step&& step) {
     case chat_step::kind::quit:
       is_over_ = true;
       return;
+  }
+}
+
+void chat_session::write_letter(const chat_step& step) {
+  constexpr std::int64_t second = 1'000'000;
+  try {
+    const auto number = peers_.send_letter_message(
+        step.identity,
+        write_chat(step.text, {.what = chat_mark::kind::written,
+                               .id = static_cast<std::uint64_t>(chat_time() / second)}));
+    desk_.was_written(step.identity, step.text);
+    if (history_) {
+      history_->wrote(step.identity, number, step.text);
+    }
+  } catch (const parley::error& failure) {
+    desk_.tell(
+        {.what = kind::mistake, .text = std::string{"not kept for them: "} + failure.what()});
+  }
+}
+
+void chat_session::tell_receipt(const parley::peer_event& receipt) {
+  if (!history_) {
+    return;
+  }
+  try {
+    if (receipt.what == parley::peer_event::kind::delivered) {
+      for (const std::string& each : history_->delivered(receipt.identity, receipt.number)) {
+        desk_.has_receipt(receipt, each);
+      }
+    } else if (const std::string text = history_->was_read(receipt.identity, receipt.number);
+               !text.empty()) {
+      desk_.has_receipt(receipt, text);
+    }
+  } catch (const parley::error& failure) {
+    lose_history(failure);
+  }
+}
+
+void chat_session::remember(const chat_step& met) {
+  if (!history_) {
+    return;
+  }
+  try {
+    history_->remember({met.identity, met.text});
+  } catch (const parley::error& failure) {
+    lose_history(failure);
   }
 }
 

@@ -45,7 +45,8 @@ class chat_session {
   void show_status_at(std::function<void(const std::string&)> show) {
     show_status_ = std::move(show);
   }
-  void keep_in(std::unique_ptr<chat_history> history) { history_ = std::move(history); }
+  // writes: to people who are away, too; the options have its identity and the file for it.
+  void keep_in(std::unique_ptr<chat_history> history, bool writes);
   // Shows what was said there last.
   void look_back(const std::string& room);
   void begin(const std::string& room);
@@ -70,6 +71,9 @@ class chat_session {
   void show(const std::vector<chat_event>& events);
   void keep(const chat_event& event);
   void take(chat_step&& step);
+  void write_letter(const chat_step& step);
+  void tell_receipt(const parley::peer_event& receipt);
+  void remember(const chat_step& met);
   void send_file(const chat_step& step);
   void accept_file(const chat_step& step);
   [[nodiscard]] std::filesystem::path free_path(const std::string& name) const;

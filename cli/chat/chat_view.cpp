@@ -92,9 +92,16 @@ class painter {
                     ? in(dim, "  (nobody else is in " + room() + ")")
                     : "");
       case kind::private_line:
-        return label() + in(magenta, ", to you alone: ") + text();
+        return label() +
+               in(magenta, ", to you alone" +
+                               (event_.written == 0 ? ""
+                                                    : ", " + time_text(event_.written * 1'000'000,
+                                                                       "%Y-%m-%d %H:%M", false)) +
+                               ": ") +
+               text();
       default:
         return in(magenta, "to ") + label() + in(magenta, " alone: ") + text() +
+               in(dim, event_.is_kept ? "  (kept until they come)" : "") +
                (event_.away ? in(dim, "  (away: " + visible(*event_.away, longest_line) + ")")
                             : "");
     }
@@ -118,6 +125,8 @@ class painter {
         return event_.label + " answers again";
       case kind::read:
         return event_.label + " has read: " + visible(event_.text, 60);
+      case kind::delivered:
+        return event_.label + " has received: " + visible(event_.text, 60);
       default:
         return {};
     }
@@ -201,11 +210,12 @@ class painter {
 };
 
 std::string_view json_word(kind what) {
-  constexpr std::array<std::string_view, 30> words{
-      "started",  "enter", "exit",        "join",    "leave",   "line",     "private", "said",
-      "told",     "read",  "away",        "back",    "evasive", "returned", "muted",   "unmuted",
-      "muted_by", "lost",  "person",      "room",    "past",    "offering", "offered", "progress",
-      "received", "sent",  "file_failed", "mistake", "notice",  "help"};
+  constexpr std::array<std::string_view, 31> words{
+      "started",  "enter",    "exit",    "join",      "leave",    "line",   "private",
+      "said",     "told",     "read",    "delivered", "away",     "back",   "evasive",
+      "returned", "muted",    "unmuted", "muted_by",  "lost",     "person", "room",
+      "past",     "offering", "offered", "progress",  "received", "sent",   "file_failed",
+      "mistake",  "notice",   "help"};
   static_assert(words.size() == static_cast<std::size_t>(kind::help) + 1);
   return words[static_cast<std::size_t>(what)];
 }
@@ -292,6 +302,12 @@ json_object to_json(const chat_event& event, std::int64_t now) {
     case kind::private_line:
     case kind::told:
       put_said(object, event, event.what);
+      if (event.is_kept) {
+        object["kept"] = true;
+      }
+      if (event.written != 0) {
+        object["written"] = utc(event.written * 1'000'000);
+      }
       break;
     case kind::said:
       put_said(object, event, event.what);
@@ -328,6 +344,7 @@ json_object to_json(const chat_event& event, std::int64_t now) {
       put_file(object, event);
       break;
     case kind::read:
+    case kind::delivered:
     case kind::away:
     case kind::mistake:
     case kind::notice:

@@ -242,8 +242,9 @@ exit_code talk_at_terminal(runtime& run, chat_session& session, const chat_args&
 }
 #endif
 
+// Null: none; why_not says why, if it should be there.
 std::unique_ptr<chat_history> opened_history(const chat_args& args, bool is_at_terminal,
-                                             chat_session& session) {
+                                             std::string& why_not) {
   if (args.no_history || (!is_at_terminal && args.history.empty())) {
     return nullptr;
   }
@@ -255,8 +256,7 @@ std::unique_ptr<chat_history> opened_history(const chat_args& args, bool is_at_t
     if (!args.history.empty()) {
       throw;
     }
-    session.tell({.what = chat_event::kind::mistake,
-                  .text = std::string{"nothing is kept: "} + failure.what()});
+    why_not = std::string{"nothing is kept: "} + failure.what();
     return nullptr;
   }
 }
@@ -298,16 +298,40 @@ exit_code chat(runtime& run, chat_args args) {
   auto options = args.network.get();
   options.name = args.name;
   options.files_bytes = args.accept_bytes.value_or(options.files_bytes);
-  chat_session session{run.context(),
-                       std::move(options),
-                       {.has_colours = !is_plain && !is_set("NO_COLOR"),
-                        .has_time = types && !args.json,
-                        .shows_own = !is_plain,
-                        .has_status = !is_plain},
-                       args.json,
-                       {downloads_of(args), args.accept}};
+  std::string trouble;
+  auto kept = opened_history(args, is_at_terminal, trouble);
+  std::optional<chat_session> made;
+  const auto make = [&] {
+    made.emplace(run.context(), options,
+                 chat_view{.has_colours = !is_plain && !is_set("NO_COLOR"),
+                           .has_time = types && !args.json,
+                           .shows_own = !is_plain,
+                           .has_status = !is_plain},
+                 args.json, chat_downloads{downloads_of(args), args.accept});
+  };
+  bool writes = kept != nullptr;
+  if (kept) {
+    options.identity = kept->identity();
+    options.journal = kept->letters_file();
+  }
+  try {
+    make();
+  } catch (const parley::error& failure) {
+    if (failure.code() != parley::errc::file_in_use) {
+      throw;
+    }
+    // Another chat of this name: letters are its.
+    writes = false;
+    options.identity.clear();
+    options.journal.clear();
+    make();
+  }
+  chat_session& session = *made;
   say_gossip(session.gossip());
-  session.keep_in(opened_history(args, is_at_terminal, session));
+  session.keep_in(std::move(kept), writes);
+  if (!trouble.empty()) {
+    session.tell({.what = chat_event::kind::mistake, .text = trouble});
+  }
 #ifdef PARLEY_WITH_LIBEDIT
   if (!is_plain) {
     return talk_at_terminal(run, session, args);

@@ -106,6 +106,19 @@ class Test(LanTest):
         self.type("ann", "/h", "Tab")
         self.sees("ann", "/help  /history", "the garden> /h")
 
+    def test_chat_at_a_terminal_keeps_messages_for_who_is_away(self):
+        self.two_people()
+        self.type("bob", "/quit", "Enter")
+        self.sees("ann", "00:00 bob left", "lobby>")
+        self.type("ann", "/msg bob lunch?", "Enter")
+        self.sees("ann", "00:00 to bob alone: lunch?  (kept until they come)", "lobby>")
+        self.tmux("kill-session", "-t", "bob")
+        self.open("bob")
+        letter = re.compile(r"00:00 ann, to you alone, \d{4}-\d\d-\d\d \d\d:\d\d: lunch\?")
+        self.wait("bob", lambda lines: any(map(letter.match, lines)), "the letter")
+        self.wait("ann", lambda lines: "00:00 bob has received: lunch?" in lines and
+                  "00:00 bob has read: lunch?" in lines, "the receipts")
+
     def test_chat_at_a_terminal_shows_how_far_a_file_is_and_keeps_the_line(self):
         # Under way for long enough.
         with open(os.path.join(self.home, "large cat.jpg"), "wb") as file:

@@ -212,6 +212,52 @@ class Test(LanTest):
         self.addCleanup(holder.cleanup)
         return holder.name
 
+    def test_chat_keeps_messages_for_people_who_are_away(self):
+        files = self.directory()
+
+        def start(name):
+            return self.json_chat(name, "--history", os.path.join(files, name + ".db"), "--wait", "0")
+
+        ann, bob = start("ann"), start("bob")
+        self.event(ann, "join", name="bob")
+        self.event(bob, "join", name="ann")
+        bob.write("/quit\n")
+        self.assertEqual(bob.finish().code, 0)
+        self.event(ann, "exit", name="bob")
+        ann.write("/msg bob lunch?\n/msg bob at one\n")
+        self.assertTrue(self.event(ann, "told", text="lunch?")["kept"])
+        self.event(ann, "told", text="at one")
+        # Both begin anew, he while she is away.
+        ann.write("/quit\n")
+        self.assertEqual(ann.finish().code, 0)
+        bob = start("bob")
+        self.event(bob, "started")
+        ann = start("ann")
+        for text in "lunch?", "at one":
+            letter = self.event(bob, "private", text=text)
+            self.assertEqual(letter["name"], "ann")
+            self.assertIn("written", letter)
+        self.event(ann, "delivered", name="bob", text="lunch?")
+        self.event(ann, "read", name="bob", text="at one")
+        # Once.
+        bob.write("/quit\n")
+        bob.finish()
+        self.event(ann, "exit", name="bob")
+        bob = start("bob")
+        self.event(bob, "join", name="ann")
+        self.event(ann, "join", name="bob")
+        ann.write("/msg bob now\n")
+        self.assertEqual(self.event(bob, "private")["text"], "now")
+
+    def test_a_second_chat_of_one_name_leaves_letters_to_the_first(self):
+        files = self.directory()
+        first = self.json_chat("ann", "--history", os.path.join(files, "db"), "--wait", "0")
+        self.event(first, "started")
+        second = self.json_chat("ann", "--history", os.path.join(files, "db"), "--wait", "0")
+        self.event(second, "join", name="ann")
+        second.write("hello\n")
+        self.assertEqual(self.event(first, "line")["text"], "hello")
+
     def test_chat_sends_a_file_that_the_other_accepts(self):
         files = self.directory()
         pathlib.Path(files, "cat.jpg").write_bytes(b"miaow" * 100_000)

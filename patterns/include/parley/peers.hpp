@@ -66,7 +66,7 @@ struct peers_options {
   // another one each time.
   std::string identity{};
   // The file in which letters outlive the program: those not delivered, and which ones came; empty:
-  // they do not. SQLite's.
+  // they do not. SQLite's; one program's at a time.
   std::filesystem::path journal{};
   // Letters kept for each receiver: so many, and bytes.
   std::size_t letters = 1000;

@@ -64,7 +64,8 @@ message unpack(std::string_view bytes) {
 }  // namespace
 
 letter_journal::letter_journal(const std::filesystem::path& file)
-    : file_{file, database::access::write},
+    : lock_{file},
+      file_{file, database::access::write},
       session_{session_in(prepare(file_))},
       add_{file_.prepare("INSERT INTO letter VALUES (?, ?, ?, ?)")},
       received_{file_.prepare("DELETE FROM letter WHERE receiver = ? AND number <= ?")},

@@ -8,6 +8,7 @@
 #include <parley/database.hpp>
 
 #include "letter_book.hpp"
+#include "owner_lock.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -17,7 +18,7 @@ namespace parley::detail {
 
 class letter_journal {
  public:
-  // Throws error: damaged_file, ...
+  // Throws error: damaged_file, file_in_use by another program, ...
   explicit letter_journal(const std::filesystem::path& file);
 
   // Of whose letters it is; the same each time.
@@ -29,6 +30,7 @@ class letter_journal {
   void taken(const std::string& from, const letter_mark& came);
 
  private:
+  owner_lock lock_;  // two would give the same numbers
   database file_;
   std::uint64_t session_;
   statement add_;

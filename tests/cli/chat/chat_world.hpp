@@ -103,6 +103,14 @@ class chat_world {
         return "recall " + step.text;
       case chat_step::kind::quit:
         return "quit";
+      case chat_step::kind::letter:
+        return "letter " + step.identity + ": " + step.text;
+      case chat_step::kind::meet:
+        return "meet " + step.identity + ": " + step.text;
+      case chat_step::kind::read:
+        return "letter read " + std::to_string(step.letter.number);
+      case chat_step::kind::receipt:
+        return "receipt " + std::to_string(step.letter.number);
       case chat_step::kind::send:
         return "send " + step.peer.str().substr(0, 4) + ": " + step.text;
       case chat_step::kind::accept:
@@ -122,6 +130,8 @@ class chat_world {
           return text + " read " + std::to_string(mark->id);
         case chat_mark::kind::away:
           return text + " away " + mark->note;
+        case chat_mark::kind::written:
+          return text + " written " + std::to_string(mark->id);
       }
     }
     return text;

@@ -14,6 +14,7 @@
 #include "support/beacon_port.hpp"
 #include "support/catch.hpp"
 #include "support/connected.hpp"
+#include "support/error_code.hpp"
 #include "support/temporary_directory.hpp"
 
 using namespace parley;
@@ -153,6 +154,16 @@ TEST_CASE("with journals letters outlive both programs, and come once") {
   CHECK(ada.send_letter(to_bob, 11) == 11);
   peers bob{lan.owner, lan.durable("bob")};
   CHECK(await(bob, kind::letter).as<int>() == 11);
+}
+
+TEST_CASE("a journal of letters is one program's at a time") {
+  network lan;
+  {
+    const peers ada{lan.owner, lan.durable("ada")};
+    CHECK(support::code_of([&] { const peers other{lan.owner, lan.durable("ada")}; }) ==
+          errc::file_in_use);
+  }
+  const peers ada{lan.owner, lan.durable("ada")};
 }
 
 TEST_CASE("letters are bounded for each receiver") {
