@@ -155,7 +155,6 @@ class peers_core {
   std::deque<peer_event> file_ends_;       // for which events_ has no room
   service_table services_;
   bool is_told_ = false;  // events_fd_ is readable
-  std::uint64_t received_ = 0;
   time_point next_beacon_{};
   time_point next_gossip_{};  // of those who are here
   bool is_closed_ = false;
