@@ -113,14 +113,15 @@ exit_code doctor(runtime& run, doctor_args args) {
     }
   }
   report.facts.own = lan.id();
+  report.facts.is_secured = options.curve.own().has_value();
   report.facts.host = host_interfaces();
   report.facts.beacons = lan.interfaces();
+  report.facts.statistics = lan.statistics();  // before the neighbours: they account for it
   report.facts.neighbours = lan.neighbours();
   report.peers = lan.here();
   for (const parley::peer_status& each : report.peers) {
     report.facts.here.push_back(each.id);
   }
-  report.facts.statistics = lan.statistics();
   report.facts.opinions = talk.opinions();
   report.facts.not_read_in_time = datagrams_not_read_in_time() - not_read_before;
   look_at_firewall_again(report, firewall, run.stop_fd());

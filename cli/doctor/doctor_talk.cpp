@@ -69,11 +69,13 @@ void doctor_talk::hear(const peer_event& event, time_point now) {
         (known != partners_.end() && known->second.is_over)) {
       return;
     }
+    // Whoever comes again and again is not talked to for longer.
+    const auto since = known == partners_.end() ? now : known->second.since;
     partner& made = partners_[event.peer] = partner{};
     made.opinion.who = event.peer;
     made.opinion.name = event.name;
     made.opinion.host = host_of(event.address);
-    made.since = now;
+    made.since = since;
     ping(made, 0, now);
   } else if (known == partners_.end()) {
     return;

@@ -61,6 +61,7 @@ struct seed_answer {
 
 struct network_facts {
   peer_id own{};
+  bool is_secured = false;                // we have keys
   std::uint16_t port = zre_port;          // of beacons; 0: there are none
   std::string why_port_is_taken{};        // then there are no beacons either
   std::string port_is_taken_by{};         // a program
@@ -91,7 +92,8 @@ struct finding {
     dropped_in,
     not_sent,
     not_read_in_time,
-    secured_network,
+    secured_network,  // others have keys and we have none, or the reverse
+    not_allowed,      // by our list, or theirs who use another's name
     other_version,
     nonsense,
     same_id,

@@ -373,11 +373,16 @@ class diagnosis {
     return std::ranges::find(facts_.here, who) != facts_.here.end();
   }
 
+  // Of beacons like ours.
+  [[nodiscard]] std::uint8_t own_version() const {
+    return facts_.is_secured ? secured_version : plain_version;
+  }
+
   void look_at(const neighbour& of) {
     if (of.id == facts_.own) {
       return;
     }
-    if (!of.sightings.empty() && of.version != plain_version) {
+    if (!of.sightings.empty() && of.version != own_version()) {
       look_at_version(of);
     } else {
       look_at_answers(of);
@@ -391,6 +396,11 @@ class diagnosis {
               ": who has no key is not let in, and who has one does not see us",
           "use keys here, too, or another port for one of them: pyre ends when it hears such "
           "beacons");
+    } else if (of.version == plain_version) {
+      add(kind::secured_network, false, hosts_of(of),
+          "programs without keys are on this port, too, at " + hosts_of(of) +
+              ": they and we do not see each other",
+          "give them keys, or another port");
     } else if (of.version) {
       add(kind::other_version, false, hosts_of(of),
           hosts_of(of) + " sends beacons of version " + std::to_string(*of.version) +
@@ -429,7 +439,9 @@ class diagnosis {
         add(kind::does_not_greet, true, who,
             who + " at " + address +
                 " takes our connection and does not greet us: it cannot reach "
-                "this host, or speaks another version of ZRE" +
+                "this host" +
+                (facts_.is_secured ? ", or does not have our key on its list"
+                                   : ", or speaks another version of ZRE") +
                 rule_text(rule),
             "let its connections in here: " +
                 let_through(rule, "input", "tcp", facts_.tcp_ports, network));
@@ -465,8 +477,14 @@ class diagnosis {
     std::uint64_t by_beacons = 0;
     for (const neighbour& each : facts_.neighbours) {
       for (const neighbour::sighting& seen : each.sightings) {
-        by_beacons += each.version != plain_version ? seen.count : 0;
+        by_beacons += each.version != own_version() ? seen.count : 0;
       }
+    }
+    if (facts_.statistics.not_allowed > 0) {
+      add(kind::not_allowed, facts_.here.empty(), {},
+          "who is not on our list, or uses the name of another, was heard " +
+              std::to_string(facts_.statistics.not_allowed) + " times, and passed over",
+          "if it is somebody you want here, put its public key on the list");
     }
     if (facts_.statistics.other_version > by_beacons) {
       add(kind::other_version, false, {},
@@ -596,13 +614,12 @@ class diagnosis {
 
 std::string_view to_string(finding::kind what) noexcept {
   constexpr std::array names{
-      "port-taken",      "no-such-interface", "no-interface", "only-loopback",
-      "interface-down",  "no-carrier",        "no-address",   "no-broadcast",
-      "dropped-out",     "dropped-in",        "not-sent",     "not-read-in-time",
-      "secured-network", "other-version",     "nonsense",     "same-id",
-      "own-id",          "no-answer",         "refused",      "does-not-greet",
-      "one-way",         "not-heard-there",   "other-subnet", "large-lost",
-      "seed-refused",    "seed-silent",       "nobody"};
+      "port-taken",     "no-such-interface", "no-interface",    "only-loopback", "interface-down",
+      "no-carrier",     "no-address",        "no-broadcast",    "dropped-out",   "dropped-in",
+      "not-sent",       "not-read-in-time",  "secured-network", "not-allowed",   "other-version",
+      "nonsense",       "same-id",           "own-id",          "no-answer",     "refused",
+      "does-not-greet", "one-way",           "not-heard-there", "other-subnet",  "large-lost",
+      "seed-refused",   "seed-silent",       "nobody"};
   return names[static_cast<std::size_t>(what)];
 }
 

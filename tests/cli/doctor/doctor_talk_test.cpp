@@ -124,6 +124,16 @@ TEST_CASE("one whom we do not reach has an end, too") {
   CHECK_FALSE(both.ada.opinion().round_trip.has_value());
 }
 
+TEST_CASE("one who comes again and again has an end") {
+  room both;
+  both.bob_is_deaf = true;
+  for (int count = 0; count < 9; ++count) {
+    both.meet();
+    both.pass(1s);
+  }
+  CHECK(both.ada.talk.is_over());
+}
+
 TEST_CASE("who is no doctor is not talked to") {
   doctor ada{0xAD};
   ada.talk.hear({.what = kind::enter, .peer = id_of(2), .name = "zyre"}, {});

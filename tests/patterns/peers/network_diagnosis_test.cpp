@@ -277,6 +277,31 @@ TEST_CASE("beacons of other versions name where they come from") {
   CHECK(is_in(found(facts, kind::nonsense).sentence, "10.1.0.3"));
 }
 
+TEST_CASE("in a secured network peers have keys, and who has none is another network") {
+  auto facts = well();
+  facts.is_secured = true;
+  for (neighbour& each : facts.neighbours) {
+    each.version = 3;
+  }
+  CHECK(diagnose(facts).empty());
+  ada_of(facts).attempts.front().last = probe_answer::silent;
+  facts.here.clear();
+  CHECK(has(facts, kind::no_answer));
+  ada_of(facts).version = 1;
+  CHECK(is_in(found(facts, kind::secured_network).sentence, "without keys"));
+  facts.statistics.other_version = ada_of(facts).sightings.front().count;
+  CHECK_FALSE(has(facts, kind::other_version));
+}
+
+TEST_CASE("who is not on the list is told of, and trouble where nobody else is") {
+  auto facts = well();
+  facts.is_secured = true;
+  facts.statistics.not_allowed = 3;
+  CHECK_FALSE(found(facts, kind::not_allowed).is_trouble);
+  facts.here.clear();
+  CHECK(found(facts, kind::not_allowed).is_trouble);
+}
+
 TEST_CASE("messages of another version are told apart from such beacons") {
   auto facts = well();
   facts.statistics.other_version = 5;
@@ -440,6 +465,7 @@ TEST_CASE("trouble comes first") {
 
 TEST_CASE("each kind of finding has a word") {
   CHECK(to_string(kind::port_taken) == "port-taken");
+  CHECK(to_string(kind::not_allowed) == "not-allowed");
   CHECK(to_string(kind::same_id) == "same-id");
   CHECK(to_string(kind::nobody) == "nobody");
 }
