@@ -56,17 +56,10 @@ int bench(const arguments& args) {
     const char* name;
     std::vector<bench_case> (*cases)();
   } const benches[] = {
-      {"pipes", pipes},
-      {"sockets", sockets},
-      {"gateway", gateway},
-      {"costs", costs},
-      {"pipe sockets", pipe_sockets},
-      {"request_reply", request_reply},
-      {"pub_sub", pub_sub},
-      {"pipeline", pipeline},
-      {"pipeline", durable_pipeline},
-      {"peers", peers_together},
-      {"peers", peers_file_transfer},
+      {"pipes", pipes},          {"sockets", sockets},           {"gateway", gateway},
+      {"costs", costs},          {"pipe sockets", pipe_sockets}, {"request_reply", request_reply},
+      {"pub_sub", pub_sub},      {"pipeline", pipeline},         {"pipeline", durable_pipeline},
+      {"peers", peers_together}, {"peers", peers_file_transfer},
   };
   std::ofstream json;
   if (!args.json.empty()) {

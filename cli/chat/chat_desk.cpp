@@ -212,9 +212,10 @@ void chat_desk::was_offered(const peer_id& to, std::uint64_t number,
   tell(std::move(event));
 }
 
-void chat_desk::was_accepted(std::uint64_t number) {
+void chat_desk::was_accepted(std::uint64_t number, const std::filesystem::path& to) {
   if (auto* const found = files_.find(number)) {
     found->is_open = false;
+    found->file.path = to;
   }
 }
 

@@ -21,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <filesystem>
 #include <optional>
 #include <set>
 #include <string>
@@ -87,7 +88,7 @@ class chat_desk {
   void was_written(const std::string& identity, const std::string& text);
   void has_receipt(const parley::peer_event& receipt, const std::string& text);
   void was_offered(const parley::peer_id& to, std::uint64_t number, const parley::peer_file& file);
-  void was_accepted(std::uint64_t number);
+  void was_accepted(std::uint64_t number, const std::filesystem::path& to);
   void tell(chat_event event) { events_.push_back(std::move(event)); }
 
   [[nodiscard]] std::vector<chat_step> take_steps() { return std::exchange(steps_, {}); }

@@ -256,8 +256,9 @@ void chat_session::accept_file(const chat_step& step) {
   try {
     std::error_code ignored;  // what is wrong is told below
     std::filesystem::create_directories(downloads_.directory, ignored);
-    if (peers_.accept_file(step.number, free_path(step.text))) {
-      desk_.was_accepted(step.number);
+    const std::filesystem::path to = free_path(step.text);
+    if (peers_.accept_file(step.number, to)) {
+      desk_.was_accepted(step.number, to);
     }
   } catch (const parley::error& failure) {
     desk_.tell({.what = kind::mistake, .text = failure.what()});
@@ -267,12 +268,18 @@ void chat_session::accept_file(const chat_step& step) {
   }
 }
 
-// What is there already stays: "cat 2.jpg" goes beside "cat.jpg".
+// What is there already, or on its way, stays: "cat 2.jpg" goes beside "cat.jpg".
 std::filesystem::path chat_session::free_path(const std::string& name) const {
   const std::filesystem::path wanted = downloads_.directory / name;
   std::filesystem::path path = wanted;
-  std::error_code ignored;
-  for (int count = 2; std::filesystem::exists(path, ignored); ++count) {
+  const auto is_taken = [&] {
+    std::error_code ignored;
+    return std::filesystem::exists(path, ignored) ||
+           std::ranges::any_of(desk_.files().all(), [&](const auto& each) {
+             return !each.second.file.is_ours && each.second.file.path == path;
+           });
+  };
+  for (int count = 2; is_taken(); ++count) {
     path = downloads_.directory /
            (wanted.stem().string() + ' ' + std::to_string(count) + wanted.extension().string());
   }

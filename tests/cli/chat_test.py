@@ -294,6 +294,16 @@ class Test(LanTest):
         self.assertIn(f"cat.jpg of ann is here: {files}/bob/cat.jpg\n", ended.out)
         self.assertEqual(pathlib.Path(files, "bob", "cat.jpg").read_bytes(), b"miaow")
 
+    def test_chat_takes_files_of_one_name_at_a_time(self):
+        files = self.directory()
+        pathlib.Path(files, "cat.jpg").write_bytes(b"miaow" * 10_000_000)
+        bob = self.chat("bob", "--accept", "--downloads", os.path.join(files, "bob"), "--count", "2")
+        ann = self.chat("ann")
+        ann.write(f"/send bob {files}/cat.jpg\n/send bob {files}/cat.jpg\n")
+        self.assertEqual(ann.finish().code, 0)
+        self.assertEqual(bob.finish().code, 0)
+        self.assertEqual(sorted(os.listdir(os.path.join(files, "bob"))), ["cat 2.jpg", "cat.jpg"])
+
     def test_chat_takes_no_more_than_it_may(self):
         files = self.directory()
         pathlib.Path(files, "cat.jpg").write_bytes(b"miaow" * 1000)

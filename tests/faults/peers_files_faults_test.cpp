@@ -173,7 +173,7 @@ TEST_CASE("a file goes on where it was when either program is killed, and arrive
   const support::temporary_directory directory;
   const fs::path source = directory / "source";
   const fs::path to = directory / "there";
-  const fs::path part = directory / "there.part";
+  const fs::path part = directory / "there.parley-part";
   write_numbers(source);
   const auto start_sender = [&] {
     return std::make_unique<child>([&](child::line line) { send(port.number(), source, line); });
@@ -231,9 +231,10 @@ TEST_CASE("a disk that gets full ends a file, and it goes on when there is room"
       fs::remove(disk / "1");
     }
     line.say(why);
-    const bool is_first = fs::exists(disk / "1.part");
+    const bool is_first = fs::exists(disk / "1.parley-part");
     const fs::path broken = disk / (is_first ? "1" : "2");
-    for (const char* const other : {is_first ? "2" : "1", is_first ? "2.part" : "1.part"}) {
+    for (const char* const other :
+         {is_first ? "2" : "1", is_first ? "2.parley-part" : "1.parley-part"}) {
       fs::remove(disk / other);
     }
     line.say(receive_until_end(sender, receiver, directory / "source", broken));
@@ -271,6 +272,6 @@ TEST_CASE("a file that grows beyond what the process may write ends, and nothing
   CHECK(node.hear() == "disk full");
   CHECK(node.hear() == "disk full");
   CHECK(node.hear() == "here");
-  CHECK(size_of(directory / "there.part") == 1 << 20);
+  CHECK(size_of(directory / "there.parley-part") == 1 << 20);
   CHECK_FALSE(fs::exists(directory / "there"));
 }

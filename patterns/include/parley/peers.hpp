@@ -5,7 +5,7 @@
 // peers too.
 //
 // Threads: any, at once; a thread of its own keeps the peers. Destructor: says goodbye, and waits
-// up to peers_options::linger until what was said has left.
+// up to peers_options::linger until what was said has left, and for what it just asked of a disk.
 // Order: what one peer says arrives in the order in which it was said. Nothing is said twice.
 // Source: ZRE, RFC 36, as zyre speaks it. docs/peers.md says which programs were tried.
 #pragma once
@@ -208,9 +208,10 @@ class peers {
   // are offered or under way.
   std::uint64_t send_file(const peer_id& to, const std::filesystem::path& file);
   // What file_offered told goes there; into a directory under its own name. Until it is whole and
-  // its checksum holds it is `<to>.part`, which stays if it breaks off. False: it is not offered
-  // any more. Throws cannot_write: it exists, or its directory does not; file_in_use: somebody
-  // writes that .part, and still does after a second; disk_full; overloaded: 64 are under way.
+  // its checksum holds it is `<to>.parley-part`, which stays if it breaks off. False: it is not
+  // offered any more. Throws cannot_write: it exists, or its directory does not; file_in_use:
+  // somebody writes that .parley-part, and still does after a second; disk_full; overloaded: 64 are
+  // under way, or files_bytes together.
   [[nodiscard]] bool accept_file(std::uint64_t number, const std::filesystem::path& to,
                                  existing_file existing = existing_file::keep);
   // Declines it, or ends it, whoever sends; our event is file_failed, as theirs. False: it has

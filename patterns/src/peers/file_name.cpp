@@ -8,7 +8,7 @@
 namespace parley::detail {
 namespace {
 
-constexpr std::string_view partial = ".part";
+constexpr std::string_view partial = ".parley-part";
 
 bool is_harmful(unsigned char octet) { return octet < 0x20 || octet == 0x7f; }
 

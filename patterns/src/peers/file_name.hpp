@@ -8,7 +8,8 @@
 
 namespace parley::detail {
 
-// Of a name on the wire, and here: room for ".part" and a number is left in a directory's 255.
+// Of a name on the wire, and here: room for ".parley-part" and a number is left in the 255 of a
+// directory.
 inline constexpr std::size_t longest_file_name = 200;
 
 // A name in some directory, never a way into another: see peer_file::name.

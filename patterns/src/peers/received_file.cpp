@@ -89,7 +89,7 @@ void sync_directory(const std::filesystem::path& file) {
 received_file::received_file(const std::filesystem::path& to, std::uint64_t size,
                              existing_file existing)
     : to_{to}, part_{to}, existing_{existing} {
-  part_ += ".part";
+  part_ += ".parley-part";
   if (existing == existing_file::keep && is_there(to)) {
     refuse(errc::cannot_write, to, EEXIST);
   }
@@ -192,7 +192,8 @@ file_failure received_file::give_name() {
     return file_failure::none;
   }
   // Not every file system can; all that have links can do it so.
-  if (errno == EINVAL && ::link(part_.c_str(), to_.c_str()) == 0) {
+  const bool cannot = errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP;
+  if (cannot && ::link(part_.c_str(), to_.c_str()) == 0) {
     ::unlink(part_.c_str());
     return file_failure::none;
   }

@@ -75,7 +75,7 @@ TEST_CASE("an offer tells what to type, and is taken or not") {
   CHECK(all.seen() == "which of these? 3 (cat.jpg), 4 (cat.jpg)\n");
   all.type("/decline 4");
   CHECK(all.done() == "decline 4\n");
-  all.desk.was_accepted(3);
+  all.desk.was_accepted(3, "cat.jpg");
   CHECK(all.desk.files().is_busy());
   all.type("/files");
   CHECK(all.seen() == "cat.jpg from bob: 0 %\nbob offers cat.jpg, 1.5 MB; /accept 4 takes it\n");
@@ -84,7 +84,7 @@ TEST_CASE("an offer tells what to type, and is taken or not") {
 TEST_CASE("how far it is, is told in quarters, and all of it where a line stands for it") {
   with_bob all;
   all.hears(heard::file_offered, 3);
-  all.desk.was_accepted(3);
+  all.desk.was_accepted(3, "cat.jpg");
   all.forget();
   std::string told;
   for (std::uint64_t done = 0; done <= 1'500'000; done += 50'000) {

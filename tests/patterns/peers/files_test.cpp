@@ -116,7 +116,7 @@ TEST_CASE("a file is offered, accepted, and there under its name") {
   CHECK(done.file.path == directory / "cat.jpg");
   CHECK(done.file.done == content.size());
   CHECK(content_of(directory / "cat.jpg") == content);
-  CHECK_FALSE(fs::exists(directory / "cat.jpg.part"));
+  CHECK_FALSE(fs::exists(directory / "cat.jpg.parley-part"));
   const auto sent = await(lan.ada, kind::file_done);
   CHECK(sent.number == number);
   CHECK(sent.file.is_ours);
@@ -208,7 +208,7 @@ TEST_CASE("a file that is there is not touched, unless it is told so") {
           static_cast<void>(lan.bob.accept_file(offer.number, lan.files / "no" / "such"));
         }) == errc::cannot_write);
   CHECK(content_of(there) == "mine");
-  CHECK_FALSE(fs::exists(lan.files / "precious.part"));
+  CHECK_FALSE(fs::exists(lan.files / "precious.parley-part"));
   REQUIRE(lan.bob.accept_file(offer.number, there, existing_file::replace));
   static_cast<void>(await(lan.bob, kind::file_done));
   CHECK(content_of(there) == "yours");
@@ -246,26 +246,26 @@ TEST_CASE("a part goes on where it is, if it is one of this file") {
   two lan;
   const std::string content = bytes(2'000'000);
   const fs::path source = lan.write("source", content);
-  lan.write("there.part", std::string_view{content}.substr(0, 1'234'567));
+  lan.write("there.parley-part", std::string_view{content}.substr(0, 1'234'567));
   static_cast<void>(lan.ada.send_file(lan.bob.id(), source));
   REQUIRE(lan.bob.accept_file(await(lan.bob, kind::file_offered).number, lan.files / "there"));
   CHECK(await(lan.bob, kind::file_done).file.from == 1'234'567);
   CHECK(await(lan.ada, kind::file_done).file.from == 1'234'567);
   CHECK(content_of(lan.files / "there") == content);
 
-  lan.write("elsewhere.part", std::string(1'234'567, 'x'));
+  lan.write("elsewhere.parley-part", std::string(1'234'567, 'x'));
   static_cast<void>(lan.ada.send_file(lan.bob.id(), source));
   REQUIRE(lan.bob.accept_file(await(lan.bob, kind::file_offered).number, lan.files / "elsewhere"));
   CHECK(await(lan.bob, kind::file_done).file.from == 0);
   CHECK(content_of(lan.files / "elsewhere") == content);
 
   // All of it was there, but for its name; and more than all of it.
-  lan.write("whole.part", content);
+  lan.write("whole.parley-part", content);
   static_cast<void>(lan.ada.send_file(lan.bob.id(), source));
   REQUIRE(lan.bob.accept_file(await(lan.bob, kind::file_offered).number, lan.files / "whole"));
   CHECK(await(lan.bob, kind::file_done).file.from == content.size());
   CHECK(content_of(lan.files / "whole") == content);
-  lan.write("longer.part", content + "x");
+  lan.write("longer.parley-part", content + "x");
   static_cast<void>(lan.ada.send_file(lan.bob.id(), source));
   REQUIRE(lan.bob.accept_file(await(lan.bob, kind::file_offered).number, lan.files / "longer"));
   CHECK(await(lan.bob, kind::file_done).file.from == 0);
@@ -275,7 +275,7 @@ TEST_CASE("a part goes on where it is, if it is one of this file") {
 TEST_CASE("a link in place of the part leads nowhere") {
   two lan;
   const fs::path precious = lan.write("precious", "mine");
-  fs::create_symlink(precious, lan.files / "there.part");
+  fs::create_symlink(precious, lan.files / "there.parley-part");
   static_cast<void>(lan.ada.send_file(lan.bob.id(), lan.write("source", "yours")));
   const auto offer = await(lan.bob, kind::file_offered);
   CHECK(support::code_of([&] {
@@ -314,7 +314,7 @@ TEST_CASE("more than may be received is declined, and a disk that has no room fo
   CHECK(support::code_of([&] {
           static_cast<void>(other.bob.accept_file(offer.number, other.files / "there"));
         }) == errc::disk_full);
-  CHECK_FALSE(fs::exists(other.files / "there.part"));
+  CHECK_FALSE(fs::exists(other.files / "there.parley-part"));
 }
 
 TEST_CASE("a program that does not receive hears in the end what became of its files") {

@@ -160,8 +160,9 @@ TEST_CASE("a journal of letters is one program's at a time") {
   network lan;
   {
     const peers ada{lan.owner, lan.durable("ada")};
-    CHECK(support::code_of([&] { const peers other{lan.owner, lan.durable("ada")}; }) ==
-          errc::file_in_use);
+    CHECK(support::code_of([&] {
+            const peers other{lan.owner, lan.durable("ada")};
+          }) == errc::file_in_use);
   }
   const peers ada{lan.owner, lan.durable("ada")};
 }
