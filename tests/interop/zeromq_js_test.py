@@ -62,7 +62,7 @@ class Test(ProgramTest):
         for number in (1, 2):
             topic, body, mark = json.loads(subscriber.line())
             self.assertEqual([topic, body], ["news", str(number)])
-            self.assertRegex(mark, f"^ff50527701[0-9a-f]{{16}}(000000000000000{number}){{2}}$")
+            self.assertRegex(mark, f"^0150527701[0-9a-f]{{16}}(000000000000000{number}){{2}}$")
         self.assert_done(publisher.finish())
 
     def test_our_subscriber_reads_a_zeromq_js_publisher(self):
