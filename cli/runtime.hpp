@@ -28,8 +28,8 @@ class runtime {
 
   [[nodiscard]] parley::context& context() { return *context_; }
 
-  // From now on service:NAME is somebody on the network. Does nothing the second time. Returns where
-  // it is a seed for others, if it begins to be.
+  // From now on service:NAME is somebody on the network. Does nothing the second time. Returns
+  // where it is a seed for others, if it begins to be.
   std::optional<parley::endpoint> look_for_names(const parley::peers_options& where);
 
   // From now on the command is over when nobody reads stdout any more, not at the next write only.
