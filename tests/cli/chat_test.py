@@ -294,6 +294,19 @@ class Test(LanTest):
         self.assertIn(f"cat.jpg of ann is here: {files}/bob/cat.jpg\n", ended.out)
         self.assertEqual(pathlib.Path(files, "bob", "cat.jpg").read_bytes(), b"miaow")
 
+    def test_chat_sends_a_file_on_a_secured_network(self):
+        files = self.directory()
+        pathlib.Path(files, "cat.jpg").write_bytes(b"miaow" * 1_000_000)
+        for name in "ann", "bob":
+            self.parley("keygen", os.path.join(files, name))
+        bob = self.chat("bob", "--curve-keys", os.path.join(files, "bob"), "--accept", "--downloads",
+                        os.path.join(files, "in"), "--count", "1")
+        ann = self.chat("ann", "--curve-keys", os.path.join(files, "ann"))
+        ann.write(f"/send bob {files}/cat.jpg\n")
+        self.assertEqual(ann.finish().code, 0)
+        self.assertEqual(bob.finish().code, 0)
+        self.assertEqual(pathlib.Path(files, "in", "cat.jpg").read_bytes(), b"miaow" * 1_000_000)
+
     def test_chat_takes_files_of_one_name_at_a_time(self):
         files = self.directory()
         pathlib.Path(files, "cat.jpg").write_bytes(b"miaow" * 10_000_000)
