@@ -207,6 +207,7 @@ class Test(NodeTest):
     def test_what_we_say_is_what_the_specification_says(self):
         node = self.node()
         node.write("join CHAT\njoin lobby\n")
+        self.status(node)  # and has joined
         zed = Foreign(self, self.port, ZYRE)
         fields, _ = zed.meet()
         endpoint = f"tcp://127.0.0.1:{zed.mailbox}".encode()
