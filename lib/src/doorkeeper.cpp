@@ -29,6 +29,7 @@ std::shared_ptr<doorkeeper> doorkeeper::of(context& owner) {
     found = {new doorkeeper{owner}, [owner, &door](doorkeeper* leaving) {
                const std::lock_guard closing{door.mutex};
                delete leaving;
+               door.keeper.reset();  // it would keep this function, and so the context, for ever
                door.is_kept = false;
                door.changed.notify_all();
              }};
