@@ -4,6 +4,7 @@
 #include "held_task.hpp"
 #include "worker_core.hpp"
 
+#include <chrono>
 #include <utility>
 
 namespace parley {
@@ -27,58 +28,91 @@ std::string_view to_string(task_end how) noexcept {
   return "unknown";
 }
 
-task::task(detail::held_task& held) noexcept : body{std::move(held.body)}, held_{&held} {}
+task::task(detail::held_task& held) noexcept
+    : body{std::move(held.body)}, id_{held.id}, held_{&held} {}
+
+task::task(detail::served_run& run, std::uint32_t place)
+    : body{run.body(place)}, id_{run.id(place)}, run_{&run}, place_{place} {}
 
 task& task::operator=(task&& other) noexcept {
   if (this != &other) {
     let_go();
     body = std::move(other.body);
+    id_ = std::exchange(other.id_, {});
     held_ = std::exchange(other.held_, nullptr);
+    run_ = std::exchange(other.run_, nullptr);
+    place_ = other.place_;
   }
   return *this;
 }
 
+bool task::is_owed() const noexcept {
+  return run_ != nullptr || (held_ != nullptr && !held_->is_answered);
+}
+
+detail::held_task* task::claim() const noexcept {
+  if (run_ != nullptr) {
+    held_ = worker_core::claim(*std::exchange(run_, nullptr), place_);
+  }
+  return is_owed() ? held_ : nullptr;
+}
+
 void task::let_go() noexcept {
+  static_cast<void>(claim());
   if (held_ != nullptr) {
     worker_core::let_go(*std::exchange(held_, nullptr));
   }
 }
 
-task_id task::id() const noexcept { return held_ != nullptr ? held_->id : task_id{}; }
-
-std::uint32_t task::attempt() const noexcept { return held_ != nullptr ? held_->attempt : 0; }
+std::uint32_t task::attempt() const noexcept {
+  return held_ != nullptr ? held_->attempt : id_ == task_id{} ? 0 : 1;
+}
 
 std::string_view task::key() const noexcept {
   return held_ != nullptr ? std::string_view{held_->key} : std::string_view{};
 }
 
 std::stop_token task::stop_token() const {
-  return held_ != nullptr ? worker_core::stop_token(*held_) : std::stop_token{};
+  detail::held_task* const held = claim();
+  return held != nullptr ? worker_core::stop_token(*held) : std::stop_token{};
 }
 
-bool task::renew() noexcept { return held_ != nullptr && worker_core::renew(*held_); }
+bool task::renew() noexcept {
+  detail::held_task* const held = claim();
+  return held != nullptr && worker_core::renew(*held);
+}
+
+void task::done() noexcept {
+  using clock = std::chrono::steady_clock;
+  if (run_ != nullptr &&
+      run_->done(place_, run_->is_timed(place_) ? clock::now() : clock::time_point{})) {
+    run_ = nullptr;
+  } else {
+    finish(frame{});
+  }
+}
 
 void task::finish(frame result) noexcept {
-  if (held_ != nullptr) {
-    worker_core::done(*held_, std::move(result));
+  if (detail::held_task* const held = claim()) {
+    worker_core::done(*held, std::move(result));
   }
 }
 
 void task::fail(std::string_view why) noexcept {
-  if (held_ != nullptr) {
-    worker_core::end(*held_, ending::failed, why);
+  if (detail::held_task* const held = claim()) {
+    worker_core::end(*held, ending::failed, why);
   }
 }
 
 void task::reject(std::string_view why) noexcept {
-  if (held_ != nullptr) {
-    worker_core::end(*held_, ending::rejected, why);
+  if (detail::held_task* const held = claim()) {
+    worker_core::end(*held, ending::rejected, why);
   }
 }
 
 void task::give_back() noexcept {
-  if (held_ != nullptr) {
-    worker_core::end(*held_, ending::given_back, {});
+  if (detail::held_task* const held = claim()) {
+    worker_core::end(*held, ending::given_back, {});
   }
 }
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <deque>
 #include <limits>
 #include <utility>
 
@@ -43,65 +42,11 @@ held_task::time_point after(held_task::time_point now, std::uint64_t microsecond
 
 }  // namespace
 
-// A source at the end of a link, or all PUSH sockets together.
-struct task_peer {
-  using time_point = task_tray::time_point;
-
-  explicit task_peer(task_tray::link at) noexcept : which{at} {}
-
-  task_tray::link which;
-  bool is_plain = false;
-  bool is_ignored = false;     // it is no source
-  bool is_introduced = false;  // it was told who we are
-  std::uint64_t id = 0;        // the source's, when it has said it
-  bool is_here = false;        // it was heard lately
-  time_point heard{};
-
-  std::size_t waiting = 0;
-  std::size_t working = 0;
-  // Answers that did not leave yet.
-  std::size_t owed = 0;
-  task_writer out;
-  std::size_t out_owed = 0;    // answers in it
-  std::size_t body_bytes = 0;  // of those behind it
-  std::vector<frame> bodies;
-  std::deque<std::pair<message, std::size_t>> ready;  // in front of it, and answers in each
-  bool must_send = false;
-
-  std::size_t credit = 1;
-  std::size_t said_credit = 1;
-  std::size_t most_held = 0;  // since the review, with what is owed: as the source sees it
-  std::size_t ended = 0;      // since the review
-  time_point reviewed{};
-  task_tray::duration idle_then{0};
-
-  [[nodiscard]] std::size_t held() const noexcept { return waiting + working + owed; }
-
-  [[nodiscard]] bool has_words() const noexcept { return !ready.empty() || !out.empty(); }
-  void cut() {
-    message cut;
-    cut.reserve(1 + bodies.size());
-    cut.push_back(out.take());
-    for (frame& each : bodies) {
-      cut.push_back(std::move(each));
-    }
-    bodies.clear();
-    body_bytes = 0;
-    ready.emplace_back(std::move(cut), std::exchange(out_owed, 0));
-  }
-  void say_nothing() {
-    out = task_writer{};
-    bodies.clear();
-    ready.clear();
-    body_bytes = out_owed = owed = 0;
-    must_send = false;
-  }
-};
-
 task_tray::task_tray(const worker_options& options, std::uint64_t id)
     : options_{options}, id_{id} {}
 
 task_tray::~task_tray() {
+  delete hatch_.run();
   for (row_of<task_run>* const row : {&waiting_, &spare_}) {
     while (task_run* const each = row->first()) {
       row->remove(*each);
@@ -125,7 +70,7 @@ task_peer& task_tray::make_peer(link which) {
 
 void task_tray::opened(link which, time_point now) {
   if (task_peer* const before = find(which)) {
-    forget_tasks(*before);
+    forget_tasks(*before, now);
   }
   task_peer& to = make_peer(which);
   to.heard = now;
@@ -142,13 +87,14 @@ void task_tray::opened_plain(link which) {
 void task_tray::lost(link which, time_point now) {
   if (task_peer* const gone = find(which)) {
     count_idle(now);
-    forget_tasks(*gone);
+    forget_tasks(*gone, now);
     peers_.erase(which);
   }
 }
 
 // Nobody waits for their answers.
-void task_tray::forget_tasks(task_peer& of) {
+void task_tray::forget_tasks(task_peer& of, time_point now) {
+  call_in(now);
   for (task_run* each = waiting_.first(); each != nullptr;) {
     task_run& run = *std::exchange(each, each->next);
     if (run.from == &of) {
@@ -228,7 +174,7 @@ void task_tray::receive(link which, message&& incoming, time_point now) {
   if (from != nullptr && from->id != 0) {
     from->heard = now;
     from->is_here = true;
-    cancel(cancelled, *from);
+    cancel(cancelled, *from, now);
   }
 }
 
@@ -264,7 +210,7 @@ void task_tray::greet(task_peer& from, std::uint64_t id, time_point now) {
   }
   if (from.id != 0) {
     count_idle(now);
-    forget_tasks(from);
+    forget_tasks(from, now);
     from.say_nothing();
     from.is_introduced = false;
   }
@@ -354,10 +300,11 @@ void task_tray::enqueue(task_run& added, frame&& bodies, time_point now) {
   }
 }
 
-void task_tray::cancel(const std::vector<task_ticket>& tickets, task_peer& of) {
+void task_tray::cancel(const std::vector<task_ticket>& tickets, task_peer& of, time_point now) {
   if (tickets.empty()) {
     return;
   }
+  call_in(now);
   std::vector<task_ticket> sorted{tickets};
   std::sort(sorted.begin(), sorted.end());
   const auto is_meant = [&](const task_peer* from, task_ticket ticket) {
@@ -389,10 +336,14 @@ void task_tray::wait_no_more(task_run& of, task_set which, std::uint32_t count) 
   of.left &= ~which;
   if (of.left == 0) {
     waiting_.remove(of);
-    of.bodies = frame{};
-    of.key.clear();
-    spare_.push_back(of);
+    spare(of);
   }
+}
+
+void task_tray::spare(task_run& over) noexcept {
+  over.bodies = frame{};
+  over.key.clear();
+  spare_.push_back(over);
 }
 
 // Of some that nobody has begun: as if they had never come.
@@ -415,6 +366,7 @@ void task_tray::ask_to_stop(held_task& which) {
 
 held_task* task_tray::take(time_point told, bool is_exact) {
   const time_point now = latest(told);
+  call_in(now);
   while (task_run* const next = waiting_.first()) {
     if (next->deadline <= now) [[unlikely]] {
       expire(*next, now);
@@ -445,28 +397,135 @@ held_task* task_tray::begin(task_run& of, time_point now) {
       return nullptr;
     }
   }
-  held_task& begun = pool_.take();
+  held_task& begun = hold(*of.from, now);
   begun.id = {of.id.source, of.id.number + index};
   begun.attempt = of.attempt;
   begun.ticket = of.ticket + index;
-  begun.from = of.from;
   if (of.count == 1) {
     begun.body = std::move(of.bodies);
     begun.key = std::move(of.key);
   } else {
     begun.body.assign(body.data(), body.size());
   }
-  begun.at = held_task::place::begun;
-  begun.began = now;
-  begun.lease = options_.lease.count() > 0 ? now + options_.lease : time_point::max();
-  begun_.push_back(begun);
-  if (begun_.size() == 1) {
-    look_at(std::min(now + telling, begun.lease));
-  }
   most_working_ = std::max(most_working_, working());
   ++of.from->working;
   wait_no_more(of, one_task(index), 1);
   return &begun;
+}
+
+// One that somebody has begun.
+held_task& task_tray::hold(task_peer& from, time_point began) {
+  held_task& made = pool_.take();
+  made.from = &from;
+  made.at = held_task::place::begun;
+  made.began = began;
+  made.lease = options_.lease.count() > 0 ? began + options_.lease : time_point::max();
+  held_task* before = begun_.last();
+  while (before != nullptr && before->began > began) {
+    before = before->previous;
+  }
+  begun_.insert(before, made);
+  if (before == nullptr) {
+    look_at(std::min(began + telling, made.lease));
+  }
+  return made;
+}
+
+// Serving.
+
+served_task task_tray::serve(const std::shared_ptr<worker_core>& owner, time_point told) {
+  served_task taken = hatch_.take();  // another thread may have set a run out
+  if (taken.run == nullptr) {
+    const time_point now = latest(told);
+    call_in(now);
+    if (set_out(owner, now)) {
+      taken = hatch_.take();
+    }
+  }
+  return taken;
+}
+
+bool task_tray::set_out(const std::shared_ptr<worker_core>& owner, time_point now) {
+  task_run* const first = waiting_.first();
+  if (first == nullptr || first->count == 1 || mean_time_.count() == 0 ||
+      mean_time_ >= short_time ||
+      first->left != (first_tasks(first->count) & ~first_tasks(first_of(first->left))) ||
+      !hatch_.set_out(*first, owner, now)) {
+    return false;
+  }
+  waiting_.remove(*first);
+  most_working_ = std::max(most_working_, working() + 1);
+  look_at(now + gathering);
+  return true;
+}
+
+// Of the run that is, or was just, set out.
+void task_tray::count_taken(task_run& of, std::uint32_t count) noexcept {
+  waiting_count_ -= count;
+  of.from->waiting -= count;
+  of.from->working += count;
+  for (; count > 0; --count) {
+    of.left &= of.left - 1;
+  }
+}
+
+void task_tray::call_in(time_point now) {
+  task_run* const run = hatch_.run();
+  if (run == nullptr) {
+    return;
+  }
+  served_run& served = hatch_.served();
+  task_peer& from = *run->from;
+  const task_set known_before = served.known();
+  count_taken(*run, hatch_.call_in());
+  if (run->left == 0) {
+    spare(*run);
+  } else {
+    run->unread = run->bodies.view();
+    run->next_body = 0;
+    waiting_.insert(nullptr, *run);
+  }
+  for_each(served.known() & ~known_before,
+           [&](std::uint32_t place) { served.know_by(place, hold(served, place, from, now)); });
+  const std::uint32_t count = size_of(served.done());
+  if (count == 0) {
+    return;
+  }
+  counts_.done += count;
+  from.working -= count;
+  from.ended += count;
+  if (const auto took = served.took()) {
+    time(*took);
+  }
+  for_each_piece(served.done(), [&](std::uint32_t begin, std::uint32_t end) {
+    from.out.add_range({served.ticket(begin), static_cast<std::uint16_t>(end - begin)});
+  });
+  owe(from, now, count);
+}
+
+held_task& task_tray::hold(const served_run& of, std::uint32_t place, task_peer& from,
+                           time_point now) {
+  const bool is_timed = of.is_timed(place);
+  held_task& made = hold(from, is_timed ? of.since() : now);
+  made.is_timed = is_timed;
+  if (!made.owner) {
+    made.owner = of.owner;
+  }
+  made.id = of.id(place);
+  made.attempt = 1;
+  made.ticket = of.ticket(place);
+  return made;
+}
+
+held_task& task_tray::claim(const served_task& which, time_point now) {
+  served_run& of = *which.run;
+  if ((of.known() & one_task(which.place)) == 0) {
+    task_run& run = *hatch_.run();  // else all that was taken of it would be known
+    count_taken(run, of.count_taken());
+    of.know(which.place);
+    of.know_by(which.place, hold(of, which.place, *run.from, now));
+  }
+  return hatch_.claim(which);
 }
 
 void task_tray::expire(task_run& which, time_point now) {
@@ -481,13 +540,16 @@ void task_tray::retire(held_task& which, time_point now) noexcept {
   (which.at == held_task::place::begun ? begun_ : told_).remove(which);
   which.at = held_task::place::nowhere;
   if (which.is_timed) {
-    const duration taken = now - which.began;
-    mean_time_ = mean_time_.count() == 0 ? taken : mean_time_ + (taken - mean_time_) / mean_of;
+    time(now - which.began);
   }
   if (which.from != nullptr) {
     --which.from->working;
     ++which.from->ended;
   }
+}
+
+void task_tray::time(duration taken) noexcept {
+  mean_time_ = mean_time_.count() == 0 ? taken : mean_time_ + (taken - mean_time_) / mean_of;
 }
 
 bool task_tray::done(held_task& which, frame result, time_point now) {
@@ -614,10 +676,10 @@ void task_tray::answer_ended(held_task& which, ending how, std::string_view why,
   }
 }
 
-void task_tray::owe(task_peer& to, time_point told) noexcept {
+void task_tray::owe(task_peer& to, time_point told, std::size_t answers) noexcept {
   const time_point now = latest(told);
-  ++to.owed;
-  ++to.out_owed;
+  to.owed += answers;
+  to.out_owed += answers;
   if (to.out.size() + to.body_bytes >= most_together) {
     to.cut();
   }
@@ -691,6 +753,13 @@ void task_tray::tick(time_point now, std::vector<std::stop_source>& stops) {
       press_all();
     } else {
       look_at(first_answer_ + gathering);
+    }
+  }
+  if (hatch_.run() != nullptr) {
+    if (now >= hatch_.served().since() + gathering) {
+      call_in(now);
+    } else {
+      look_at(hatch_.served().since() + gathering);
     }
   }
   tell_begun(now);
@@ -775,6 +844,7 @@ void task_tray::look_after(task_peer& of, time_point now) {
 }
 
 void task_tray::give_back(task_peer& of, time_point now) {
+  call_in(now);
   for (task_run* each = waiting_.first(); each != nullptr;) {
     task_run& run = *std::exchange(each, each->next);
     if (run.from != &of) {
@@ -816,6 +886,7 @@ void task_tray::leave(time_point now) {
   if (std::exchange(has_left_, true)) {
     return;
   }
+  call_in(now);
   for (const task_row* row : {&begun_, &told_}) {
     while (held_task* const each = row->first()) {
       static_cast<void>(end(*each, ending::failed, "its worker was closed", now));
@@ -895,8 +966,10 @@ void task_tray::review(task_peer& of, time_point now) {
 
 worker_statistics task_tray::statistics() const {
   worker_statistics known = counts_;
-  known.waiting = waiting_count_;
-  known.working = working();
+  const served_run::census served = hatch_.count();
+  known.done += served.done;
+  known.waiting = waiting_count_ - served.uncounted;
+  known.working = begun_.size() + told_.size() + served.in_hand;
   known.sources = static_cast<std::size_t>(std::count_if(
       peers_.begin(), peers_.end(), [](const auto& each) { return each.second->is_here; }));
   return known;

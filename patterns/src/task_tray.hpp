@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 //
 // What a worker knows of the tasks that it has, and what it owes its sources. No I/O, no clock, no
-// lock: it is told what came and what time it is. One thread at a time, but for release.
+// lock: it is told what came and what time it is. One thread at a time, but for release and what
+// is served.
+//
+// Tasks are taken one by one. Runs of short ones are served: see served_run.
 //
 // Credit: a worker wants as many tasks ahead as it does in some 20 ms, between one for each thread
 // and worker_options::credit, of each source. It begins with one, and wants more when threads had
@@ -18,6 +21,8 @@
 #include <parley/worker.hpp>
 
 #include "held_task.hpp"
+#include "task_hatch.hpp"
+#include "task_peer.hpp"
 #include "task_wire.hpp"
 
 #include <algorithm>
@@ -76,13 +81,24 @@ class task_tray {
   // The time is to be exact, for the next task to be taken. Otherwise it may be some milliseconds
   // old: clocks cost more than a short task.
   [[nodiscard]] bool wants_exact_time() noexcept {
-    return waiting_count_ <= 1 || mean_time_ >= short_time || taken_++ % timed_one_in == 0 ||
+    return hatch_.run() != nullptr || waiting_count_ <= 1 || mean_time_ >= short_time ||
+           taken_++ % timed_one_in == 0 || waiting_.first()->count > 1 ||
            waiting_.first()->deadline != time_point::max();
   }
   // The next task to be done, begun now; null: there is none. The caller's, until release.
   [[nodiscard]] held_task* take(time_point told, bool is_exact = true);
+  // Any thread. A task of those that are served; none: ask serve, then take.
+  [[nodiscard]] served_task take_served() noexcept { return hatch_.take(); }
+  // The next task, if it can be one of those: serves more of them. The time is exact.
+  [[nodiscard]] served_task serve(const std::shared_ptr<worker_core>& owner, time_point told);
+  // The same task, for who took it and is to end it in another way than served_run::done does. The
+  // caller's, until release.
+  [[nodiscard]] held_task& claim(const served_task& which, time_point now);
+  // Some of those that are served may be gone.
   [[nodiscard]] std::size_t waiting() const noexcept { return waiting_count_; }
-  [[nodiscard]] std::size_t working() const noexcept { return begun_.size() + told_.size(); }
+  [[nodiscard]] std::size_t working() const noexcept {
+    return begun_.size() + told_.size() + hatch_.count().in_hand;
+  }
   // So many threads wait for a task.
   void idle(std::size_t threads, time_point now);
   // The first answer counts. True: it did. For a task that is not timed, began does for now.
@@ -103,7 +119,10 @@ class task_tray {
     }
   }
   // Nothing more is taken; what is not released yet is destroyed then.
-  void close_pool() noexcept { pool_.close(); }
+  void close_pool() noexcept {
+    hatch_.close();
+    pool_.close();
+  }
 
   // Time. Whom to ask to stop is added, for when no lock is held.
 
@@ -125,20 +144,28 @@ class task_tray {
   [[nodiscard]] task_run* admit(task_peer& from, const task_entry& entry, time_point now);
   void receive_plain(task_peer& from, message&& incoming, time_point now);
   void enqueue(task_run& added, frame&& bodies, time_point now);
-  void cancel(const std::vector<task_ticket>& tickets, task_peer& of);
-  void forget_tasks(task_peer& of);
+  void cancel(const std::vector<task_ticket>& tickets, task_peer& of, time_point now);
+  void forget_tasks(task_peer& of, time_point now);
   void give_back(task_peer& of, time_point now);
 
   // Takes it out of its row: it has ended.
   void retire(held_task& which, time_point now) noexcept;
+  void time(duration taken) noexcept;
   [[nodiscard]] held_task* begin(task_run& of, time_point now);
+  [[nodiscard]] held_task& hold(task_peer& from, time_point began);
+  [[nodiscard]] held_task& hold(const served_run& of, std::uint32_t place, task_peer& from,
+                                time_point now);
+  [[nodiscard]] bool set_out(const std::shared_ptr<worker_core>& owner, time_point now);
+  void count_taken(task_run& of, std::uint32_t count) noexcept;
+  void call_in(time_point now);
+  void spare(task_run& over) noexcept;
   void wait_no_more(task_run& of, task_set which, std::uint32_t count) noexcept;
   void drop_waiting(task_run& of, task_set which) noexcept;
   void expire(task_run& which, time_point now);
   void ask_to_stop(held_task& which);
   void answer(task_peer& to, const task_entry& entry, frame&& body, time_point now);
   void answer_ended(held_task& which, task_entry::ending how, std::string_view why, time_point now);
-  void owe(task_peer& to, time_point told) noexcept;
+  void owe(task_peer& to, time_point told, std::size_t answers = 1) noexcept;
   void press(task_peer& to) noexcept;
   void press_all() noexcept;
   void introduce(task_peer& to);
@@ -167,7 +194,8 @@ class task_tray {
 
   std::unordered_map<link, std::unique_ptr<task_peer>> peers_;
   row_of<task_run> waiting_;
-  std::size_t waiting_count_ = 0;  // tasks
+  task_hatch hatch_;
+  std::size_t waiting_count_ = 0;  // tasks; of the run that is set out, those not counted as taken
   row_of<task_run> spare_;         // to be used again
   task_row begun_;                 // in the order of their beginning, and so of their leases
   task_row told_;                  // in the order of their leases

@@ -105,13 +105,11 @@ worker_statistics worker_core::statistics() const {
 // Taking.
 
 std::optional<task> worker_core::receive_until(time_point deadline) {
-  if (held_task* const next = take_until(deadline)) {
-    return task{*next};
-  }
-  return std::nullopt;
+  task next = take_until(deadline);
+  return next.is_owed() ? std::optional{std::move(next)} : std::nullopt;
 }
 
-held_task* worker_core::take_until(time_point deadline) {
+task worker_core::wait_until(time_point deadline) {
   std::shared_ptr<worker_core> self;  // whatever becomes of the worker while we wait
   std::unique_lock lock{mutex_};
   for (;;) {
@@ -120,7 +118,19 @@ held_task* worker_core::take_until(time_point deadline) {
     }
     const bool is_exact = tray_.wants_exact_time();
     const time_point now = is_exact ? clock::now() : rough_now();
-    if (held_task* const next = tray_.take(now, is_exact)) {
+    if (is_exact && !journal_) {
+      if (const served_task next = tray_.serve(shared_from_this(), now); next.run != nullptr) {
+        if (must_wake()) {
+          waker_.wake();
+        }
+        return task{*next.run, next.place};
+      }
+    }
+    held_task* const next = tray_.take(now, is_exact);
+    if (must_wake()) {
+      waker_.wake();
+    }
+    if (next != nullptr) {
       if (!next->owner) [[unlikely]] {
         next->owner = shared_from_this();
       }
@@ -135,10 +145,10 @@ held_task* worker_core::take_until(time_point deadline) {
           continue;
         }
       }
-      return next;
+      return task{*next};
     }
     if (deadline != time_point::max() && now >= deadline) {
-      return nullptr;
+      return {};
     }
     if (!self) {
       self = shared_from_this();
@@ -176,16 +186,19 @@ void worker_core::wait(std::unique_lock<std::mutex>& lock, time_point deadline) 
 void worker_core::run(const std::function<void(task&)>& handler) {
   const auto self = shared_from_this();  // whatever becomes of the worker meanwhile
   for (;;) {
-    held_task* taken = nullptr;
-    try {
-      taken = take_until(time_point::max());
-    } catch (const closed&) {
+    task next = [this]() -> task {
+      try {
+        return take_until(time_point::max());
+      } catch (const closed&) {
+        return {};
+      }
+    }();
+    if (!next.is_owed()) {
       return;
     }
-    task next{*taken};
     try {
       handler(next);
-      if (next.held_ != nullptr && !next.held_->is_answered) {
+      if (next.is_owed()) {
         next.done();
       }
     } catch (const std::exception& failure) {
@@ -224,9 +237,7 @@ void worker_core::run_together(const std::function<frame(task&, done_transaction
 }
 
 void worker_core::report(task& failed, const std::exception& failure) {
-  if (failed.held_ != nullptr && !failed.held_->is_answered) {
-    failed.fail(failure.what());
-  }
+  failed.fail(failure.what());
   options_.on_failure ? options_.on_failure(failed, failure) : print(failed, failure);
 }
 
@@ -243,15 +254,21 @@ void worker_core::answer(Action&& action) noexcept {
   } catch (const std::bad_alloc&) {
     // Nobody hears of it; the source gives the task up with the worker.
   }
-  wake_if_due(lock);
-}
-
-void worker_core::wake_if_due(std::unique_lock<std::mutex>& lock) noexcept {
-  if (sleeps_ && (tray_.should_send() || tray_.next_tick() < sleeps_until_)) {
-    sleeps_ = false;
+  if (must_wake()) {
     lock.unlock();
     waker_.wake();
   }
+}
+
+bool worker_core::must_wake() noexcept {
+  return sleeps_ && (tray_.should_send() || tray_.next_tick() < sleeps_until_) &&
+         std::exchange(sleeps_, false);
+}
+
+held_task* worker_core::claim(served_run& run, std::uint32_t place) noexcept {
+  held_task* claimed = nullptr;
+  run.owner->answer([&](task_tray& tray) { claimed = &tray.claim({&run, place}, clock::now()); });
+  return claimed;
 }
 
 void worker_core::done(held_task& which, frame&& result) noexcept {

@@ -2,10 +2,10 @@
 //
 // The rim of a worker: its links, and the thread that serves them.
 //
-// Threads of the program take tasks from the tray and leave answers there; they wake the thread
-// only if it sleeps and something should leave. A task that the program has keeps the core alive,
-// but not its sockets. With a journal, answers `done` wait for another thread to write them there,
-// those that came meanwhile together.
+// Threads of the program take tasks from the tray and leave answers there, without its lock where
+// it serves them; they wake the thread only if it sleeps and something should leave. A task that
+// the program has keeps the core alive, but not its sockets. With a journal, answers `done` wait
+// for another thread to write them there, those that came meanwhile together.
 #pragma once
 
 #include <parley/context.hpp>
@@ -59,7 +59,7 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   [[nodiscard]] worker_statistics statistics() const;
 
   // Nothing: the deadline passed. Throw closed.
-  [[nodiscard]] task receive() { return task{*take_until(time_point::max())}; }
+  [[nodiscard]] task receive() { return take_until(time_point::max()); }
   [[nodiscard]] std::optional<task> receive_until(time_point deadline);
   void run(const std::function<void(task&)>& handler);
   // What handler returns is the result, when the transaction is committed. Throws config_error
@@ -67,6 +67,8 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   void run_together(const std::function<frame(task&, done_transaction&)>& handler);
 
   // What tasks ask for; nothing happens in a forked process.
+  // Null: in a forked process.
+  [[nodiscard]] static held_task* claim(served_run& run, std::uint32_t place) noexcept;
   static void done(held_task& which, frame&& result) noexcept;
   static void end(held_task& which, task_entry::ending how, std::string_view why) noexcept;
   [[nodiscard]] static bool renew(held_task& which) noexcept;
@@ -87,13 +89,20 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   [[nodiscard]] bool is_to_be_done(held_task& which);
   void remember() noexcept;
   void write_done(std::vector<task_id>&& ids) noexcept;
-  // Null: the deadline passed. Throws closed.
-  [[nodiscard]] held_task* take_until(time_point deadline);
+  // Empty: the deadline passed. Throws closed.
+  [[nodiscard]] task take_until(time_point deadline) {
+    if (const served_task next = tray_.take_served(); next.run != nullptr) {
+      return task{*next.run, next.place};
+    }
+    return wait_until(deadline);
+  }
+  [[nodiscard]] task wait_until(time_point deadline);
   void wait(std::unique_lock<std::mutex>& lock, time_point deadline);
   void report(task& failed, const std::exception& failure);
   template<class Action>
   void answer(Action&& action) noexcept;
-  void wake_if_due(std::unique_lock<std::mutex>& lock) noexcept;
+  // Whether the thread should wake up, which does not sleep then.
+  [[nodiscard]] bool must_wake() noexcept;
 
   void work() noexcept;
   void serve();

@@ -71,6 +71,17 @@ class hand_source {
     }
     send(message{out.take()});
   }
+  // Together, bodies and all.
+  void send_run(std::uint16_t count) {
+    std::string bodies;
+    for (std::uint16_t index = 0; index < count; ++index) {
+      bodies += std::string{"\0\0\0\4body", 8};
+    }
+    task_writer out;
+    out.add({.what = kind::task, .ticket = next_, .id = next_, .count = count, .body = bodies});
+    next_ += count;
+    send(message{out.take()});
+  }
   void send_task(task_entry words) {
     words.what = kind::task;
     words.ticket = words.id = next_++;
@@ -595,6 +606,98 @@ TEST_CASE("many tasks are done on several threads, each once") {
   CHECK(is.done == 20'000);
   CHECK(is.received == 20'000);
   CHECK((is.waiting == 0 && is.working == 0 && is.late == 0 && is.nonsense == 0));
+}
+
+TEST_CASE("while a handler hangs or throws, other threads do the rest of its run, each task once") {
+  constexpr std::uint64_t count = 200;
+  worker_at_work at;
+  std::promise<void> goes_on;
+  auto may_go_on = goes_on.get_future().share();
+  std::atomic<int> hanging = 0;
+  std::vector<std::thread> threads;
+  for (int which = 0; which < 3; ++which) {
+    threads.emplace_back([&] {
+      at.here.run([&](const task& next) {
+        const std::uint64_t number = next.id().number;
+        if (number == 70 || number == 71) {
+          ++hanging;
+          may_go_on.wait();
+        } else if (number % 50 == 0) {
+          throw std::runtime_error{"not this one"};
+        }
+      });
+    });
+  }
+  REQUIRE(at.there->deal(30));  // it learns that tasks are short
+  for (std::uint64_t sent = 30; sent < count; sent += 34) {
+    at.there->send_run(34);
+  }
+  CHECK(at.there->hear_ends(count - 2));
+  CHECK(hanging == 2);
+  CHECK(at.there->ends().count(70) == 0);
+  CHECK(at.here.statistics().waiting == 0);
+  CHECK(at.here.statistics().working == 2);
+  goes_on.set_value();
+  REQUIRE(at.there->hear_ends(count));
+  for (const auto& [ticket, how] : at.there->ends()) {
+    CHECK(how == (ticket % 50 == 0 ? "failed not this one" : "done "));
+  }
+  CHECK(at.here.statistics().late == 0);
+  at.here.close();
+  for (std::thread& each : threads) {
+    each.join();
+  }
+}
+
+TEST_CASE("tasks of a run are answered in all ways, and may outlive their worker") {
+  std::optional<worker_at_work> at{std::in_place};
+  const auto receive = [&] { return at->here.receive(); };
+  at->there->send_tasks(20);
+  for (int count = 0; count < 20; ++count) {
+    receive().done();  // it learns that tasks are short
+  }
+  at->there->send_run(10);
+  std::vector<task> kept;
+  while (kept.size() < 8) {
+    kept.push_back(receive());
+    CHECK(kept.back().body == "body");
+    CHECK(kept.back().id() == task_id{7, 20 + kept.size()});
+    CHECK(kept.back().attempt() == 1);
+    CHECK(kept.back().key().empty());
+  }
+  kept[0].done();
+  kept[0].fail("too late");
+  CHECK(kept[0].id() == task_id{7, 21});
+  CHECK(kept[0].attempt() == 1);
+  CHECK_FALSE(kept[0].renew());
+  kept[1].fail("why");
+  kept[2].done(std::string{"result"});
+  kept[3].reject("never");
+  kept[4].give_back();
+  kept[5] = task{};
+  CHECK(kept[6].stop_token().stop_possible());
+  CHECK(kept[6].renew());
+  kept[6].done();
+  REQUIRE(at->there->hear_ends(27));
+  const auto& ends = at->there->ends();
+  CHECK(ends.at(21) == "done ");
+  CHECK(ends.at(22) == "failed why");
+  CHECK(ends.at(23) == "done result");
+  CHECK(ends.at(24) == "rejected never");
+  CHECK(ends.at(25) == "given_back ");
+  CHECK(ends.at(26) == "failed it was let go without an answer");
+  CHECK(ends.at(27) == "done ");
+  CHECK(at->here.statistics().late == 0);
+  CHECK(at->here.statistics().waiting == 2);
+  CHECK(at->here.statistics().working == 1);
+  SECTION("and be answered before") {
+    kept[7].done();
+    CHECK(at->here.statistics().working == 0);
+    REQUIRE(at->there->hear_ends(28));
+  }
+  SECTION("and never be answered") {}
+  at.reset();
+  kept[7].done();
 }
 
 TEST_CASE("a worker serves several sources") {

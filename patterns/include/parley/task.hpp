@@ -66,6 +66,7 @@ struct dead_letter {
 };
 
 namespace detail {
+class served_run;
 class worker_core;
 struct held_task;
 }  // namespace detail
@@ -78,9 +79,17 @@ class task {
  public:
   task() noexcept = default;
   task(task&& other) noexcept
-      : body{std::move(other.body)}, held_{std::exchange(other.held_, nullptr)} {}
+      : body{std::move(other.body)},
+        id_{std::exchange(other.id_, {})},
+        held_{std::exchange(other.held_, nullptr)},
+        run_{std::exchange(other.run_, nullptr)},
+        place_{other.place_} {}
   task& operator=(task&& other) noexcept;
-  ~task() { let_go(); }
+  ~task() {
+    if (held_ != nullptr || run_ != nullptr) {
+      let_go();
+    }
+  }
 
   frame body;
 
@@ -90,7 +99,7 @@ class task {
     return decode<T>(body);
   }
 
-  [[nodiscard]] task_id id() const noexcept;
+  [[nodiscard]] task_id id() const noexcept { return id_; }
   // 1: nobody was known to have begun it before.
   [[nodiscard]] std::uint32_t attempt() const noexcept;
   [[nodiscard]] std::string_view key() const noexcept;
@@ -100,7 +109,7 @@ class task {
   // Another worker_options::lease from now on. False: it has ended already.
   bool renew() noexcept;
 
-  void done() noexcept { finish(frame{}); }
+  void done() noexcept;
   template<class T>
   void done(const T& result) {
     finish(to_body(result));
@@ -116,10 +125,20 @@ class task {
   friend class detail::worker_core;
   // Takes it over.
   explicit task(detail::held_task& held) noexcept;
+  task(detail::served_run& run, std::uint32_t place);
+  // One that was not answered.
+  [[nodiscard]] bool is_owed() const noexcept;
+  // By what its worker knows it, if it is owed; null: it is not.
+  [[nodiscard]] detail::held_task* claim() const noexcept;
   void finish(frame result) noexcept;
   void let_go() noexcept;
 
-  detail::held_task* held_ = nullptr;  // ours; its worker uses it again
+  task_id id_;
+  // Ours; its worker uses it again.
+  mutable detail::held_task* held_ = nullptr;
+  // Until it is done or claimed, instead: our place there.
+  mutable detail::served_run* run_ = nullptr;
+  std::uint32_t place_ = 0;
 };
 
 }  // namespace parley

@@ -67,7 +67,7 @@ struct worker_statistics {
   std::uint64_t rejected = 0;
   std::uint64_t given_back = 0;  // also those that expired, and of sources that went
   std::uint64_t repeated = 0;    // done before, as worker_options::once knows
-  std::uint64_t late = 0;        // answers that came too late, or twice
+  std::uint64_t late = 0;        // answers that came too late
   std::uint64_t nonsense = 0;    // from sources, not understood
   std::size_t waiting = 0;       // for a thread
   std::size_t working = 0;
