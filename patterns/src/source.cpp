@@ -88,6 +88,16 @@ void source::on_connection(std::function<void(const connection_event&)> told) {
   state_->core.on_connection(std::move(told));
 }
 
+std::optional<task_id> source::push_bytes(std::string_view body, const frame* whole,
+                                          const task_options* how, duration limit) {
+  detail::source_core& core = state_->core;
+  if (how == nullptr && core.packs(body.size())) {
+    return core.push(body, deadline_after(limit));
+  }
+  return push_frame(whole != nullptr ? *whole : frame{body}, how != nullptr ? *how : task_options{},
+                    limit, {});
+}
+
 std::optional<task_id> source::push_frame(frame body, const task_options& how, duration limit,
                                           std::function<void(task_outcome&&)> when_ended) {
   static const task_options usual;

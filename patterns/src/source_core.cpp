@@ -5,6 +5,7 @@
 #include <parley/pipe/doorbell.hpp>  // deadline_after
 
 #include "call_ids.hpp"
+#include "lock_soon.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -112,14 +113,85 @@ void source_core::on_connection(std::function<void(const connection_event&)> tol
 
 // Pushing.
 
-// With the lock on the drafts.
-bool source_core::has_room(std::size_t bytes) const {
-  if (is_closing_ || options_.when_full == full_policy::drop_oldest) {
-    return true;
-  }
+// With the lock on the drafts, all until `push`.
+
+inline bool source_core::has_room(std::size_t bytes) const {
   const std::size_t held = held_ + draft_count_;
-  return held == 0 ||
-         (held < options_.limit && held_bytes_ + draft_bytes_ + bytes <= options_.limit_bytes);
+  return (held < options_.limit && held_bytes_ + draft_bytes_ + bytes <= options_.limit_bytes) ||
+         held == 0 || is_closing_ || options_.when_full == full_policy::drop_oldest;
+}
+
+// False: none came. Throws closed.
+inline bool source_core::wait_for_room(std::unique_lock<std::mutex>& lock, std::size_t bytes,
+                                       time_point deadline) {
+  if (!has_room(bytes)) [[unlikely]] {
+    ++without_room_;
+    const bool came = room_.wait_until(lock, deadline, [&] { return has_room(bytes); });
+    --without_room_;
+    if (!came) {
+      ++refused_;
+      return false;
+    }
+  }
+  if (is_closing_) {
+    throw closed{"push a task"};
+  }
+  return true;
+}
+
+void source_core::begin_pack(std::uint64_t number) {
+  if (open_ != nullptr) {
+    usual_bytes_ = open_->bytes.size();
+  }
+  task_pack_ref made{new task_pack{usual_bytes_}};
+  task_draft& draft = drafts_.emplace_back();
+  draft.number = number;
+  draft.pack = std::move(made);
+  open_ = draft.pack.operator->();
+}
+
+// Usual tasks with numbers in a row go together.
+inline void source_core::pack(std::uint64_t number, std::string_view body) {
+  if (open_ == nullptr || !open_->has_room_for(body.size()) || number != open_next_) {
+    begin_pack(number);
+  }
+  open_->add(body);
+  open_next_ = number + 1;
+  ++draft_count_;
+  draft_bytes_ += body.size();
+}
+
+void source_core::leave(task_draft&& draft) {
+  const std::size_t bytes = draft.body.size();
+  if (draft.options == nullptr && !draft.when_ended && draft.attempts == 0 &&
+      bytes <= most_packed) {
+    pack(draft.number, draft.body.view());
+    return;
+  }
+  ++draft_count_;
+  draft_bytes_ += bytes;
+  open_ = nullptr;
+  drafts_.push_back(std::move(draft));
+}
+
+// The thread, if it sleeps. Unlocks.
+inline void source_core::wake(std::unique_lock<std::mutex>& lock) noexcept {
+  if (sleeps_) [[unlikely]] {
+    sleeps_ = false;
+    lock.unlock();
+    waker_.wake();
+  }
+}
+
+std::optional<task_id> source_core::push(std::string_view body, time_point deadline) {
+  std::unique_lock lock = lock_soon(drafts_mutex_);
+  if (!wait_for_room(lock, body.size(), deadline)) {
+    return std::nullopt;
+  }
+  const std::uint64_t number = next_++;
+  pack(number, body);
+  wake(lock);
+  return task_id{id_, number};
 }
 
 std::optional<task_id> source_core::push(task_draft&& draft, time_point deadline) {
@@ -130,18 +202,9 @@ std::optional<task_id> source_core::push(task_draft&& draft, time_point deadline
     draft.pushed = clock::now();
   }
   const std::size_t bytes = draft.body.size();
-  std::unique_lock lock{drafts_mutex_};
-  if (!has_room(bytes)) [[unlikely]] {
-    ++without_room_;
-    const bool came = room_.wait_until(lock, deadline, [&] { return has_room(bytes); });
-    --without_room_;
-    if (!came) {
-      ++refused_;
-      return std::nullopt;
-    }
-  }
-  if (is_closing_) {
-    throw closed{"push a task"};
+  std::unique_lock lock = lock_soon(drafts_mutex_);
+  if (!wait_for_room(lock, bytes, deadline)) {
+    return std::nullopt;
   }
   if (writer_) {
     ++in_writing_;
@@ -152,34 +215,8 @@ std::optional<task_id> source_core::push(task_draft&& draft, time_point deadline
   draft.number = next_++;
   const task_id id{id_, draft.number};
   leave(std::move(draft));
-  if (sleeps_) {
-    sleeps_ = false;
-    lock.unlock();
-    waker_.wake();
-  }
+  wake(lock);
   return id;
-}
-
-// With the lock on the drafts. Usual tasks with numbers in a row go together.
-void source_core::leave(task_draft&& draft) {
-  const std::size_t bytes = draft.body.size();
-  ++draft_count_;
-  draft_bytes_ += bytes;
-  if (draft.options != nullptr || draft.when_ended || draft.attempts > 0 || bytes > most_packed) {
-    drafts_.push_back(std::move(draft));
-    return;
-  }
-  task_draft* last = drafts_.empty() ? nullptr : &drafts_.back();
-  if (last == nullptr || !last->pack || !last->pack->has_room_for(bytes) ||
-      last->number + last->pack->count != draft.number) {
-    if (last != nullptr && last->pack) {
-      usual_bytes_ = last->pack->bytes.size();
-    }
-    last = &drafts_.emplace_back();
-    last->number = draft.number;
-    last->pack = task_pack_ref{new task_pack{usual_bytes_}};
-  }
-  last->pack->add(draft.body.view());
 }
 
 std::uint64_t source_core::write(task_draft&& draft) {
@@ -203,11 +240,7 @@ void source_core::take_written(std::vector<task_draft>&& drafts) noexcept {
     --in_writing_;
     leave(std::move(each));
   }
-  if (sleeps_) {
-    sleeps_ = false;
-    lock.unlock();
-    waker_.wake();
-  }
+  wake(lock);
 }
 
 bool source_core::retry(std::uint64_t number) {
@@ -320,7 +353,7 @@ void source_core::work() noexcept {
     // Nothing can be sent any more.
   }
   {
-    const std::lock_guard lock{drafts_mutex_};
+    const std::unique_lock lock = lock_soon(drafts_mutex_);
     is_closing_ = true;
   }
   room_.notify_all();
@@ -342,7 +375,7 @@ void source_core::serve() {
     has_done = send(now) || has_done;
     settle();
     if (!end) {
-      const std::lock_guard lock{drafts_mutex_};
+      const std::unique_lock lock = lock_soon(drafts_mutex_);
       if (is_closing_) {
         end = deadline_after(options_.linger);
       }
@@ -389,11 +422,12 @@ bool source_core::take_drafts(time_point now) {
   // Held all the while: who looks in finds each task either here or there.
   const std::lock_guard desk_lock{mutex_};
   {
-    const std::lock_guard lock{drafts_mutex_};
+    const std::unique_lock lock = lock_soon(drafts_mutex_);
     if (drafts_.empty()) {
       return false;
     }
     drafts_.swap(taken_);
+    open_ = nullptr;
     held_ += std::exchange(draft_count_, 0);
     held_bytes_ += std::exchange(draft_bytes_, 0);
   }
@@ -433,7 +467,7 @@ void source_core::settle() {
     }
     events = links_.take_events();
     workers_ = desk_.worker_count() + (links_.plain_takes() ? 1 : 0);
-    const std::lock_guard drafts_lock{drafts_mutex_};
+    const std::unique_lock drafts_lock = lock_soon(drafts_mutex_);
     held_ = desk_.held();
     held_bytes_ = desk_.held_bytes();
     held = held_ + draft_count_;
@@ -487,7 +521,7 @@ void source_core::sleep(time_point until) {
     const std::lock_guard lock{mutex_};
     const bool may_rest = links_.begin_rest(fds_, until, clock::now());
     until = std::min(until, desk_.next_tick());
-    const std::lock_guard drafts_lock{drafts_mutex_};
+    const std::unique_lock drafts_lock = lock_soon(drafts_mutex_);
     sleeps_ = may_rest && drafts_.empty();
     if (!sleeps_) {
       until = time_point::min();
@@ -495,7 +529,7 @@ void source_core::sleep(time_point until) {
   }
   if (until != time_point::min()) {
     waker_.rest(fds_, until);
-    const std::lock_guard lock{drafts_mutex_};
+    const std::unique_lock lock = lock_soon(drafts_mutex_);
     sleeps_ = false;
   }
   const std::lock_guard lock{mutex_};

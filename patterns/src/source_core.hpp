@@ -27,6 +27,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -54,6 +55,11 @@ class source_core {
 
   // Nothing: there was no room before the deadline. Throws closed.
   std::optional<task_id> push(task_draft&& draft, time_point deadline);
+  // A usual task whose body has a size that it packs.
+  std::optional<task_id> push(std::string_view body, time_point deadline);
+  [[nodiscard]] bool packs(std::size_t size) const noexcept {
+    return size <= most_packed && journal_ == nullptr;
+  }
   bool retry(std::uint64_t number);
   bool drop(std::uint64_t number);
 
@@ -81,7 +87,12 @@ class source_core {
   void take_written(std::vector<task_draft>&& drafts) noexcept;
   std::uint64_t write(task_draft&& draft);
   [[nodiscard]] bool has_room(std::size_t bytes) const;
+  [[nodiscard]] bool wait_for_room(std::unique_lock<std::mutex>& lock, std::size_t bytes,
+                                   time_point deadline);
   void leave(task_draft&& draft);
+  void pack(std::uint64_t number, std::string_view body);
+  void begin_pack(std::uint64_t number);
+  void wake(std::unique_lock<std::mutex>& lock) noexcept;
   void work() noexcept;
   void serve();
   [[nodiscard]] bool receive(time_point now);
@@ -112,6 +123,8 @@ class source_core {
   mutable std::mutex drafts_mutex_;
   std::condition_variable room_;
   std::vector<task_draft> drafts_;
+  task_pack* open_ = nullptr;    // the last draft's, if it is one
+  std::uint64_t open_next_ = 0;  // the number that would go into it
   std::size_t draft_count_ = 0;  // tasks
   std::size_t draft_bytes_ = 0;
   std::size_t usual_bytes_ = 0;  // of a pack

@@ -5,6 +5,7 @@
 #include <parley/pipe/doorbell.hpp>  // deadline_after
 
 #include "call_ids.hpp"
+#include "lock_soon.hpp"
 
 #include <time.h>
 
@@ -111,7 +112,7 @@ std::optional<task> worker_core::receive_until(time_point deadline) {
 
 task worker_core::wait_until(time_point deadline) {
   std::shared_ptr<worker_core> self;  // whatever becomes of the worker while we wait
-  std::unique_lock lock{mutex_};
+  std::unique_lock lock = lock_soon(mutex_);
   for (;;) {
     if (is_closing_) {
       throw closed{"receive a task"};
@@ -453,7 +454,7 @@ bool worker_core::receive(time_point now) {
 }
 
 void worker_core::take_in(link_set::news&& came, time_point now) {
-  const std::lock_guard lock{mutex_};
+  const std::unique_lock lock = lock_soon(mutex_);
   switch (came.what) {
     case link_set::news::kind::opened:
       tray_.opened(came.which, now);

@@ -25,6 +25,8 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -132,18 +134,22 @@ class source {
   // accepted: with a journal, when it is written. Waits for room while it is full; throws closed,
   // and errc::disk_full or errc::cannot_write when it could not be written.
   template<class T>
-  task_id push(const T& task, const task_options& how = {}) {
-    return *push_frame(to_body(task), how, duration::max(), {});
+  task_id push(const T& task) {
+    return *push_body(task, nullptr, duration::max());
+  }
+  template<class T>
+  task_id push(const T& task, const task_options& how) {
+    return *push_body(task, &how, duration::max());
   }
   // Nothing: there was no room within limit.
   template<class T>
   [[nodiscard]] std::optional<task_id> push_for(const T& task, duration limit,
                                                 const task_options& how = {}) {
-    return push_frame(to_body(task), how, limit, {});
+    return push_body(task, &how, limit);
   }
   template<class T>
   [[nodiscard]] std::optional<task_id> try_push(const T& task, const task_options& how = {}) {
-    return push_frame(to_body(task), how, duration::zero(), {});
+    return push_body(task, &how, duration::zero());
   }
   // Calls when_ended, once, when the task is done or given up; not for one that a journal gives to
   // the next source.
@@ -184,6 +190,19 @@ class source {
   void close() noexcept;
 
  private:
+  // A small body is packed from where it is; a large frame is shared. how: null, as usual.
+  template<class T>
+  std::optional<task_id> push_body(const T& task, const task_options* how, duration limit) {
+    if constexpr (std::is_same_v<T, frame>) {
+      return push_bytes(task.view(), &task, how, limit);
+    } else if constexpr (std::is_convertible_v<const T&, std::string_view>) {
+      return push_bytes(task, nullptr, how, limit);
+    } else {
+      return push_body(to_body(task), how, limit);
+    }
+  }
+  std::optional<task_id> push_bytes(std::string_view body, const frame* whole,
+                                    const task_options* how, duration limit);
   std::optional<task_id> push_frame(frame body, const task_options& how, duration limit,
                                     std::function<void(task_outcome&&)> when_ended);
   [[nodiscard]] std::vector<frame> map_frames(std::vector<frame> bodies, const map_options& how);
