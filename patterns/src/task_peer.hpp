@@ -10,6 +10,7 @@
 #include "held_task.hpp"
 #include "task_wire.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -62,6 +63,33 @@ struct task_peer {
     bodies.clear();
     body_bytes = 0;
     ready.emplace_back(std::move(cut), std::exchange(out_owed, 0));
+  }
+  // What credit it is to have, if so much is to wait here, and threads were idle for so long in
+  // all. True: it is to be told.
+  [[nodiscard]] bool reconsider(std::size_t target, time_point::duration idle, std::size_t most,
+                                time_point now) noexcept {
+    // Idle for one part in so many, and credit was short.
+    constexpr int idle_part = 8;
+    constexpr std::size_t most_growth = 4;
+    const bool had_all = most_held >= said_credit;
+    if (had_all && (idle - idle_then) * idle_part > now - reviewed) {
+      credit = std::max(2 * credit, std::min(target, most_growth * credit));
+    } else if (waiting > target) {
+      credit = std::max(target, credit - std::min(credit, waiting - target));
+    } else if (had_all && credit < target) {
+      credit = std::min(target, most_growth * credit);
+    }
+    credit = std::clamp<std::size_t>(credit, 1, most);
+    reviewed = now;
+    idle_then = idle;
+    ended = 0;
+    most_held = held();
+    const std::size_t change = std::max(credit, said_credit) - std::min(credit, said_credit);
+    if (4 * change <= said_credit) {
+      return false;
+    }
+    said_credit = credit;
+    return true;
   }
   void say_nothing() {
     out = task_writer{};

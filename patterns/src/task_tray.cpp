@@ -19,13 +19,6 @@ constexpr std::size_t most_together = std::size_t{32} << 10;
 constexpr std::size_t most_words = 4096;
 // How often the credit is looked at: after so long, or when so much was done.
 constexpr std::chrono::milliseconds review_after = 1ms;
-// How long threads that were busy at once are remembered.
-constexpr std::chrono::milliseconds most_working_for = 100ms;
-// A task's time counts for one part in so many of the mean.
-constexpr int mean_of = 8;
-// Idle for one part in so many, and credit was short.
-constexpr int idle_part = 8;
-constexpr std::size_t most_growth = 4;
 
 task_entry make(kind what, task_ticket ticket = 0) noexcept {
   task_entry made;
@@ -114,8 +107,9 @@ void task_tray::forget_tasks(task_peer& of, time_point now) {
 
 void task_tray::introduce(task_peer& to) {
   to.is_introduced = true;
-  to.credit =
-      is_closing_ ? 0 : std::clamp<std::size_t>(idle_threads_ + working(), 1, options_.credit);
+  to.credit = is_closing_ ? 0
+                          : std::clamp<std::size_t>(pace_.threads_waiting() + working(), 1,
+                                                    options_.credit);
   to.said_credit = to.credit;
   task_entry words = make(kind::worker);
   words.id = id_;
@@ -216,7 +210,7 @@ void task_tray::greet(task_peer& from, std::uint64_t id, time_point now) {
   }
   from.id = id;
   from.reviewed = now;
-  from.idle_then = idle_until(now);
+  from.idle_then = pace_.idle_until(now);
   look_at(now + options_.heartbeat_timeout);
   if (!from.is_introduced) {
     introduce(from);
@@ -295,7 +289,7 @@ void task_tray::enqueue(task_run& added, frame&& bodies, time_point now) {
   const bool are_first = waiting_count_ == 0;
   waiting_count_ += added.count;
   if (are_first) {
-    found_nothing_ = false;
+    pace_.found(true);
     count_idle(now);
   }
 }
@@ -381,7 +375,7 @@ held_task* task_tray::take(time_point told, bool is_exact) {
       return taken;
     }
   }
-  found_nothing_ = true;
+  pace_.found(false);
   count_idle(now);
   return nullptr;
 }
@@ -407,7 +401,7 @@ held_task* task_tray::begin(task_run& of, time_point now) {
   } else {
     begun.body.assign(body.data(), body.size());
   }
-  most_working_ = std::max(most_working_, working());
+  pace_.at_work(working());
   ++of.from->working;
   wait_no_more(of, one_task(index), 1);
   return &begun;
@@ -447,14 +441,13 @@ served_task task_tray::serve(const std::shared_ptr<worker_core>& owner, time_poi
 
 bool task_tray::set_out(const std::shared_ptr<worker_core>& owner, time_point now) {
   task_run* const first = waiting_.first();
-  if (first == nullptr || first->count == 1 || mean_time_.count() == 0 ||
-      mean_time_ >= short_time ||
+  if (first == nullptr || first->count == 1 || !pace_.is_known() || !pace_.is_quick() ||
       first->left != (first_tasks(first->count) & ~first_tasks(first_of(first->left))) ||
       !hatch_.set_out(*first, owner, now)) {
     return false;
   }
   waiting_.remove(*first);
-  most_working_ = std::max(most_working_, working() + 1);
+  pace_.at_work(working() + 1);
   look_at(now + gathering);
   return true;
 }
@@ -495,7 +488,7 @@ void task_tray::call_in(time_point now) {
   from.working -= count;
   from.ended += count;
   if (const auto took = served.took()) {
-    time(*took);
+    pace_.took(*took);
   }
   for_each_piece(served.done(), [&](std::uint32_t begin, std::uint32_t end) {
     from.out.add_range({served.ticket(begin), static_cast<std::uint16_t>(end - begin)});
@@ -540,16 +533,12 @@ void task_tray::retire(held_task& which, time_point now) noexcept {
   (which.at == held_task::place::begun ? begun_ : told_).remove(which);
   which.at = held_task::place::nowhere;
   if (which.is_timed) {
-    time(now - which.began);
+    pace_.took(now - which.began);
   }
   if (which.from != nullptr) {
     --which.from->working;
     ++which.from->ended;
   }
-}
-
-void task_tray::time(duration taken) noexcept {
-  mean_time_ = mean_time_.count() == 0 ? taken : mean_time_ + (taken - mean_time_) / mean_of;
 }
 
 bool task_tray::done(held_task& which, frame result, time_point now) {
@@ -838,7 +827,7 @@ void task_tray::look_after(task_peer& of, time_point now) {
   }
   look_at(of.heard + options_.heartbeat_timeout);
   review(of, now);
-  if (is_idle_ && of.held() >= of.said_credit && of.said_credit < options_.credit) {
+  if (pace_.is_idle() && of.held() >= of.said_credit && of.said_credit < options_.credit) {
     look_at(now + telling);
   }
 }
@@ -903,28 +892,8 @@ void task_tray::leave(time_point now) {
 // Credit.
 
 void task_tray::idle(std::size_t threads, time_point now) {
-  idle_threads_ = threads;
+  pace_.wait(threads);
   count_idle(now);
-}
-
-task_tray::duration task_tray::idle_until(time_point now) const noexcept {
-  return idle_time_ + (is_idle_ ? now - idle_since_ : duration::zero());
-}
-
-void task_tray::count_idle(time_point now) noexcept {
-  idle_time_ = idle_until(now);
-  idle_since_ = now;
-  is_idle_ = waiting_count_ == 0 && (idle_threads_ > 0 || found_nothing_);
-}
-
-std::size_t task_tray::wanted() const noexcept {
-  const std::size_t threads = std::max<std::size_t>(most_working_, working() + idle_threads_);
-  const std::size_t least = std::clamp<std::size_t>(threads, 1, options_.credit);
-  if (mean_time_.count() == 0) {
-    return least;
-  }
-  const auto each = static_cast<std::size_t>(duration{ahead} / mean_time_);
-  return std::clamp(threads > 0 ? each * threads : each, least, options_.credit);
 }
 
 void task_tray::review(task_peer& of, time_point now) {
@@ -933,29 +902,10 @@ void task_tray::review(task_peer& of, time_point now) {
       (passed < review_after && of.ended < of.said_credit)) {
     return;
   }
-  const std::size_t target = wanted();
-  const bool had_all = of.most_held >= of.said_credit;
-  if (had_all && (idle_until(now) - of.idle_then) * idle_part > passed) {
-    of.credit = std::max(2 * of.credit, std::min(target, most_growth * of.credit));
-  } else if (of.waiting > target) {
-    const std::size_t excess = of.waiting - target;
-    of.credit = std::max(target, of.credit - std::min(of.credit, excess));
-  } else if (had_all && of.credit < target) {
-    of.credit = std::min(target, most_growth * of.credit);
-  }
-  of.credit = std::clamp<std::size_t>(of.credit, 1, options_.credit);
-  of.reviewed = now;
-  of.idle_then = idle_until(now);
-  of.ended = 0;
-  of.most_held = of.held();
-  if (now - most_working_since_ > most_working_for) {
-    most_working_since_ = now;
-    most_working_ = working();
-  }
-  const std::size_t change =
-      std::max(of.credit, of.said_credit) - std::min(of.credit, of.said_credit);
-  if (4 * change > of.said_credit) {
-    of.said_credit = of.credit;
+  const std::size_t target = pace_.done_in(ahead, working(), options_.credit);
+  const bool is_to_be_said = of.reconsider(target, pace_.idle_until(now), options_.credit, now);
+  pace_.look_back(working(), now);
+  if (is_to_be_said) {
     task_entry words = make(kind::credit);
     words.credit = static_cast<std::uint32_t>(of.credit);
     words.credit_bytes = options_.credit_bytes;

@@ -24,6 +24,7 @@
 #include "task_hatch.hpp"
 #include "task_peer.hpp"
 #include "task_wire.hpp"
+#include "work_pace.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -81,7 +82,7 @@ class task_tray {
   // The time is to be exact, for the next task to be taken. Otherwise it may be some milliseconds
   // old: clocks cost more than a short task.
   [[nodiscard]] bool wants_exact_time() noexcept {
-    return hatch_.run() != nullptr || waiting_count_ <= 1 || mean_time_ >= short_time ||
+    return hatch_.run() != nullptr || waiting_count_ <= 1 || !pace_.is_quick() ||
            taken_++ % timed_one_in == 0 || waiting_.first()->count > 1 ||
            waiting_.first()->deadline != time_point::max();
   }
@@ -150,7 +151,6 @@ class task_tray {
 
   // Takes it out of its row: it has ended.
   void retire(held_task& which, time_point now) noexcept;
-  void time(duration taken) noexcept;
   [[nodiscard]] held_task* begin(task_run& of, time_point now);
   [[nodiscard]] held_task& hold(task_peer& from, time_point began);
   [[nodiscard]] held_task& hold(const served_run& of, std::uint32_t place, task_peer& from,
@@ -174,18 +174,15 @@ class task_tray {
   void end_leases(time_point now);
   void drop_expired(time_point now);
   void look_after(task_peer& of, time_point now);
-  void count_idle(time_point now) noexcept;
-  [[nodiscard]] duration idle_until(time_point now) const noexcept;
+  void count_idle(time_point now) noexcept { pace_.count(waiting_count_ > 0, now); }
   void review(task_peer& of, time_point now);
-  [[nodiscard]] std::size_t wanted() const noexcept;
   void look_at(time_point when) noexcept;
   // Time as exact as it is known.
   [[nodiscard]] time_point latest(time_point now) noexcept {
     return latest_ = std::max(latest_, now);
   }
 
-  // Tasks that take less are not all timed, but one in so many.
-  static constexpr std::chrono::microseconds short_time{20};
+  // Quick tasks are not all timed, but one in so many.
   static constexpr std::uint32_t timed_one_in = 16;
 
   const worker_options options_;
@@ -209,15 +206,7 @@ class task_tray {
   bool is_closing_ = false;
   bool has_left_ = false;
 
-  // What the credit depends on.
-  std::size_t idle_threads_ = 0;
-  bool found_nothing_ = false;  // somebody asked, and did not wait
-  bool is_idle_ = false;
-  time_point idle_since_{};
-  duration idle_time_{0};
-  std::size_t most_working_ = 0;  // of late
-  time_point most_working_since_{};
-  duration mean_time_{0};  // that a task takes
+  work_pace pace_;  // the credit depends on it
   std::uint32_t taken_ = 0;
 
   std::size_t plain_waiting_ = 0;
