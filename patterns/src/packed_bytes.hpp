@@ -3,6 +3,8 @@
 // Bytes that grow at their end, where the caller writes them: nothing is set to zero before.
 #pragma once
 
+#include <parley/body_pool.hpp>
+
 #include <algorithm>
 #include <cstddef>
 #include <memory>
@@ -11,7 +13,20 @@
 
 namespace parley::detail {
 
-class packed_bytes {
+struct heap_memory {
+  [[nodiscard]] static char* take(std::size_t size) { return new char[size]; }
+  void operator()(char* taken) const noexcept { delete[] taken; }
+};
+// For bytes that come and go by the thousand, from thread to thread.
+struct pooled_memory {
+  [[nodiscard]] static char* take(std::size_t size) {
+    return static_cast<char*>(body_pool::take(size));
+  }
+  void operator()(char* taken) const noexcept { body_pool::give(taken); }
+};
+
+template<class Memory>
+class packed_in {
  public:
   [[nodiscard]] const char* data() const noexcept { return bytes_.get(); }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
@@ -43,15 +58,17 @@ class packed_bytes {
 
  private:
   void take_room(std::size_t room) {
-    auto larger = std::make_unique_for_overwrite<char[]>(room);
+    std::unique_ptr<char[], Memory> larger{Memory::take(room)};
     std::copy_n(bytes_.get(), size_, larger.get());
     bytes_ = std::move(larger);
     room_ = room;
   }
 
-  std::unique_ptr<char[]> bytes_;
+  std::unique_ptr<char[], Memory> bytes_;
   std::size_t size_ = 0;
   std::size_t room_ = 0;
 };
+
+using packed_bytes = packed_in<heap_memory>;
 
 }  // namespace parley::detail

@@ -6,6 +6,7 @@
 // Threads: one at a time while it grows. Then its bytes do not change any more.
 #pragma once
 
+#include <parley/body_pool.hpp>
 #include <parley/frame.hpp>
 
 #include "packed_bytes.hpp"
@@ -41,7 +42,10 @@ struct task_pack : frame::body {
     begins[++count] = static_cast<std::uint32_t>(bytes.size());
   }
 
-  packed_bytes bytes;
+  static void* operator new(std::size_t size) { return body_pool::take(size); }
+  static void operator delete(void* made) noexcept { body_pool::give(made); }
+
+  packed_in<pooled_memory> bytes;
   std::uint32_t count = 0;
   std::array<std::uint32_t, most_in_run + 1> begins;  // of each, and the end of the last one
 };
