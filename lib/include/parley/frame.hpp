@@ -13,6 +13,7 @@
 #include <atomic>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <span>
 #include <string>
@@ -123,6 +124,42 @@ class frame {
   frame(relocated, frame& other) noexcept { copy_representation(other); }
 
   void hold_copy(const void* data);
+
+  // As a pipe holds it, after an octet elsewhere that says how long it is: its bytes, in a run
+  // whose length is that of vector moves; or, of a shared body, the representation.
+  static constexpr std::size_t longest_pack = inline_capacity;
+  static constexpr std::uint8_t packed_share = inline_capacity + 1;
+
+  // Leaves the frame as good as destroyed. Returns the end.
+  [[gnu::always_inline]] std::byte* pack(std::byte* to, std::uint8_t& length) noexcept {
+    if (is_inline()) {
+      length = static_cast<std::uint8_t>(size_);
+      return to + copy_run(to, inline_, size_);
+    }
+    length = packed_share;
+    std::memcpy(to, &size_, sizeof size_);
+    std::memcpy(to + sizeof size_, &shared_, sizeof shared_);
+    return to + sizeof size_ + sizeof shared_;
+  }
+  // Moves from behind it.
+  struct packed {};
+  [[gnu::always_inline]] frame(packed, std::uint8_t length, const std::byte*& from) noexcept {
+    if (length != packed_share) {
+      size_ = length;
+      from += copy_run(inline_, from, length);
+      return;
+    }
+    std::memcpy(&size_, from, sizeof size_);
+    std::memcpy(&shared_, from + sizeof size_, sizeof shared_);
+    from += sizeof size_ + sizeof shared_;
+  }
+  [[gnu::always_inline]] static std::size_t copy_run(std::byte* to, const std::byte* from,
+                                                     std::size_t size) noexcept {
+    if (size > 32) return std::memcpy(to, from, 64), 64;
+    if (size > 16) return std::memcpy(to, from, 32), 32;
+    if (size > 8) return std::memcpy(to, from, 16), 16;
+    return std::memcpy(to, from, 8), 8;
+  }
 
   struct shared_bytes {
     body* owner;

@@ -9,8 +9,11 @@
 #include <parley/frame.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <initializer_list>
 #include <memory>
 #include <string>
@@ -19,11 +22,17 @@
 
 namespace parley {
 
+namespace detail {
+class packed_message;
+template<class>
+class pipe_cells;
+}  // namespace detail
+
 class message {
  public:
   static constexpr std::size_t inline_frames = 2;
 
-  message() noexcept = default;
+  message() noexcept {}  // not = default: message{} would fill its frames with zeros first
   message(frame body) noexcept : size_{1} { std::construct_at(frames(), std::move(body)); }
   message(std::string_view text) : size_{1} { std::construct_at(frames(), text); }
   message(const std::string& text) : message{std::string_view{text}} {}
@@ -161,6 +170,59 @@ class message {
     free_heap();
     capacity_ = inline_frames;
   }
+
+  // As a pipe holds it: see packed_messages.hpp.
+  friend class detail::packed_message;
+  template<class>
+  friend class detail::pipe_cells;
+  static constexpr std::size_t pack_head = 8;
+  static constexpr std::size_t longest_pack = pack_head + inline_frames * frame::longest_pack;
+  static constexpr std::uint8_t packed_elsewhere = inline_frames + 1;
+
+  // Writes it to where there is room for longest_pack bytes, and is empty then. Returns the end.
+  [[gnu::always_inline]] std::byte* pack(std::byte* to) noexcept {
+    std::array<std::uint8_t, pack_head> head{};
+    std::byte* end = to + pack_head;
+    if (is_inline()) {
+      head[0] = static_cast<std::uint8_t>(size_);
+      if (size_ > 0) end = frames()[0].pack(end, head[1]);
+      if (size_ > 1) end = frames()[1].pack(end, head[2]);
+    } else {
+      head[0] = packed_elsewhere;
+      const block whole{size_, capacity_, heap_};
+      std::memcpy(end, &whole, sizeof whole);
+      end += sizeof whole;
+      capacity_ = inline_frames;
+    }
+    size_ = 0;
+    std::memcpy(to, head.data(), pack_head);
+    return end;
+  }
+  // Becomes what was packed at from, and moves from behind it.
+  [[gnu::always_inline]] void unpack(const std::byte*& from) noexcept {
+    reset();
+    std::array<std::uint8_t, pack_head> head;
+    std::memcpy(head.data(), from, pack_head);
+    from += pack_head;
+    if (head[0] == packed_elsewhere) {
+      block whole;
+      std::memcpy(&whole, from, sizeof whole);
+      from += sizeof whole;
+      size_ = whole.size;
+      capacity_ = whole.capacity;
+      heap_ = whole.frames;
+      return;
+    }
+    size_ = head[0];
+    if (size_ > 0) ::new (static_cast<void*>(frames())) frame(frame::packed{}, head[1], from);
+    if (size_ > 1) ::new (static_cast<void*>(frames() + 1)) frame(frame::packed{}, head[2], from);
+  }
+  struct block {
+    std::size_t size;
+    std::size_t capacity;
+    frame* frames;
+  };
+
   // Requires: *this is empty and inline.
   void take(message& other) noexcept {
     if (other.is_inline()) {
@@ -185,3 +247,5 @@ class message {
 };
 
 }  // namespace parley
+
+#include <parley/packed_messages.hpp>  // before anybody makes a pipe of messages

@@ -37,14 +37,12 @@
 #include <stop_token>
 #include <thread>
 
+#include <parley/pipe/cache_line.hpp>
 #include <parley/pipe/wait_strategy.hpp>
 
 namespace parley {
 
 namespace detail {
-
-// Written by different threads means this far apart. 64 on x86-64 and on most Arm.
-inline constexpr std::size_t cache_line = 64;
 
 // Between two looks of who spins. Each look takes the index's cache line away from the side that
 // stores it; looking all the time throttles the very thread one waits for, by a quarter to a half.

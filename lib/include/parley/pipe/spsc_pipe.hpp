@@ -30,6 +30,7 @@
 #include <new>
 #include <optional>
 #include <parley/pipe/doorbell.hpp>
+#include <parley/pipe/pipe_cells.hpp>
 #include <parley/pipe/wait_strategy.hpp>
 #include <span>
 #include <stop_token>
@@ -47,10 +48,6 @@ enum class push_result {
 namespace detail {
 template<class U, class T>
 concept makes = std::is_constructible_v<T, U&&>;
-
-// Whole cache lines, so that a pipe's slots share none with a stranger.
-template<class T>
-inline constexpr std::align_val_t slot_alignment{std::max(alignof(T), cache_line)};
 }  // namespace detail
 
 template<class T>
@@ -100,6 +97,7 @@ class spsc_pipe {
   [[nodiscard]] std::optional<T> pop_for(std::chrono::duration<Rep, Period> time,
                                          const std::stop_token& stop = {});
   // Calls take(T&&) for up to most items, in their slots, and gives the slots back at once.
+  // Of messages take gets detail::packed_message&&, which is a message to whoever wants one.
   // Returns how many; an item whose take throws is popped.
   template<class Take>
   std::size_t try_pop_n(Take&& take, std::size_t most = SIZE_MAX);
@@ -142,14 +140,12 @@ class spsc_pipe {
   [[nodiscard]] index own_write() const noexcept { return write_.load(std::memory_order_relaxed); }
   // The same for the reader.
   [[nodiscard]] index own_read() const noexcept { return read_.load(std::memory_order_relaxed); }
-  [[nodiscard]] T* slot(index at) const noexcept { return slots_ + (at & mask_); }
 
   [[nodiscard, gnu::always_inline]] std::size_t room_for(std::size_t wanted) noexcept;
   [[nodiscard, gnu::always_inline]] push_result
   find_room() noexcept;  // pushed: there is room for one
   [[nodiscard, gnu::noinline]] push_result wait_for_room(detail::steady_point deadline,
                                                          const std::stop_token& stop);
-  [[gnu::always_inline]] void claim_lines() noexcept;
   template<class U>
   [[gnu::always_inline]] void push_one(U&& item);
   void publish(index write) noexcept;
@@ -162,7 +158,6 @@ class spsc_pipe {
   void give_back(index read) noexcept;
 
   // Written when the pipe is made and when it is closed.
-  T* const slots_;
   const std::size_t mask_;
   const std::shared_ptr<doorbell> read_bell_;
   const std::shared_ptr<doorbell> write_bell_;
@@ -176,16 +171,17 @@ class spsc_pipe {
   alignas(detail::cache_line) std::atomic<index> read_{0};
   alignas(detail::cache_line) index seen_write_ = 0;  // what it last saw of write_
   bool in_step_ = false;                              // its last look at write_ found few items
+
+  detail::pipe_cells<T> cells_;  // either side's part of it is on lines of its own
 };
 
 template<class T>
 spsc_pipe<T>::spsc_pipe(std::size_t capacity, std::shared_ptr<doorbell> read_bell,
                         std::shared_ptr<doorbell> write_bell)
-    : slots_{static_cast<T*>(
-          ::operator new(std::bit_ceil(capacity) * sizeof(T), detail::slot_alignment<T>))},
-      mask_{std::bit_ceil(capacity) - 1},
+    : mask_{std::bit_ceil(capacity) - 1},
       read_bell_{std::move(read_bell)},
-      write_bell_{std::move(write_bell)} {
+      write_bell_{std::move(write_bell)},
+      cells_{std::bit_ceil(capacity)} {
   assert(capacity >= 1 && capacity <= std::size_t{1} << 48 && read_bell_ && write_bell_);
 }
 
@@ -193,8 +189,7 @@ template<class T>
 spsc_pipe<T>::~spsc_pipe() {
   const index end = write_.load(std::memory_order_acquire);  // the slots before it are made
   for (index at = own_read(); at != end; ++at)
-    slot(at)->~T();
-  ::operator delete(slots_, detail::slot_alignment<T>);
+    cells_.take(at, [](auto&&) {});
 }
 
 // The common case is inlined, what waits is not. It is more than the cost of a call: an item that
@@ -237,7 +232,7 @@ std::size_t spsc_pipe<T>::try_push_n(std::span<T> items) noexcept {
   const std::size_t n = room_for(items.size());
   const index write = own_write();
   for (std::size_t i = 0; i < n; ++i) {
-    ::new (static_cast<void*>(slot(write + i))) T(std::move(items[i]));
+    cells_.make(write + i, std::move(items[i]));
   }
   if (n != 0) publish(write + n);
   return n;
@@ -286,32 +281,13 @@ push_result spsc_pipe<T>::wait_for_room(detail::steady_point deadline,
   return find_room();
 }
 
-// Now and then, takes the cache lines of the next slots away from the reader, all at once. It has
-// left them shared: a store to such a line waits until the other core gives it up, and the stores
-// behind wait too, as they take effect in order. So each item would wait for its own lines; in a
-// row, the core asks for all of them together. Nearly twice as many items of 64 bytes come through.
-// Stores, for a prefetch does not take a line that the core may already read. They go to bytes that
-// hold nothing: slots in [write_, seen_read_ + capacity), which the reader has given back.
-template<class T>
-inline void spsc_pipe<T>::claim_lines() noexcept {
-  // Of larger items not all lines may be written: messages of 1 KiB came to 0.7 times as many.
-  if constexpr (sizeof(T) <= detail::cache_line) {
-    constexpr std::size_t bytes = 8 * detail::cache_line;  // fewer lines overlap less
-    constexpr std::size_t run = std::bit_ceil(bytes / sizeof(T));
-    const index write = own_write();
-    if (write % run != 0 || write + run > seen_read_ + capacity()) return;
-    auto* const first = reinterpret_cast<volatile unsigned char*>(slot(write));
-    for (std::size_t at = 0; at < run * sizeof(T); at += detail::cache_line)
-      first[at] = 0;
-  }
-}
-
 template<class T>
 template<class U>
 inline void spsc_pipe<T>::push_one(U&& item) {
-  ::new (static_cast<void*>(slot(own_write()))) T(std::forward<U>(item));
+  cells_.make(own_write(), std::forward<U>(item));
   publish(own_write() + 1);
-  claim_lines();  // for the next ones: this one waits for nothing
+  // For the next ones: this one waits for nothing.
+  cells_.claim(own_write(), seen_read_ + capacity() - own_write());
 }
 
 template<class T>
@@ -356,13 +332,8 @@ std::size_t spsc_pipe<T>::try_pop_n(Take&& take, std::size_t most) {
     index read;
     ~taken() { pipe.give_back(read); }
   } taken{*this, own_read()};
-  while (taken.read != end) {
-    struct item {
-      T* made;
-      ~item() { made->~T(); }
-    } item{slot(taken.read++)};
-    take(std::move(*item.made));
-  }
+  while (taken.read != end)
+    cells_.take(taken.read++, take);
   return static_cast<std::size_t>(end - own_read());
 }
 
@@ -422,9 +393,10 @@ bool spsc_pipe<T>::wait_for_item(detail::steady_point deadline, const std::stop_
 
 template<class T>
 inline void spsc_pipe<T>::pop_into(std::optional<T>& next) noexcept {
-  T* const item = slot(own_read());
-  next.emplace(std::move(*item));
-  item->~T();
+  cells_.take(
+      own_read(), [&](auto&& item) __attribute__((always_inline)) {
+        next.emplace(std::forward<decltype(item)>(item));
+      });
   give_back(own_read() + 1);
 }
 
