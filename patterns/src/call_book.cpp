@@ -65,7 +65,8 @@ std::size_t call_book::add_link(bool several_servers) {
 void call_book::remove_link(std::size_t which, time_point now) {
   removed_ |= bit(which);
   disconnected(which, now);
-  for (call& each : calls_) {
+  for (std::size_t place = 0; place < calls_.size(); ++place) {
+    call& each = calls_[place];
     each.asked &= ~bit(which);
     each.refused &= ~bit(which);
   }
@@ -115,8 +116,12 @@ std::uint64_t call_book::send_limit() const noexcept { return 2 * (limit_ + besi
 // Calls.
 
 call_book::call* call_book::find(std::uint64_t id) noexcept {
+  return is_open(id) ? &calls_[id & place_mask] : nullptr;
+}
+
+bool call_book::is_open(std::uint64_t id) const noexcept {
   const std::size_t place = id & place_mask;
-  return place < calls_.size() && calls_[place].id == id && id != 0 ? &calls_[place] : nullptr;
+  return place < calls_.size() && calls_[place].id == id && id != 0;
 }
 
 std::uint64_t call_book::start(order&& what, time_point now) {
@@ -137,7 +142,7 @@ std::uint64_t call_book::start(order&& what, time_point now) {
   }
   if (free_.empty()) {
     free_.push_back(static_cast<std::uint32_t>(calls_.size()));
-    calls_.emplace_back();
+    calls_.grow();
   }
   const std::uint32_t place = free_.back();
   free_.pop_back();
@@ -153,13 +158,8 @@ std::uint64_t call_book::start(order&& what, time_point now) {
   const std::uint64_t id = made.id;
 
   if (made.what.deadline != time_point::max()) {
-    // Calls with one timeout come in the order of their deadlines: this costs next to nothing.
-    deadlines_.emplace_back(made.what.deadline, id);
-    std::push_heap(deadlines_.begin(), deadlines_.end(), std::greater<>{});
-    if (deadlines_.size() > 2 * (calls_.size() - free_.size()) + 64) {
-      std::erase_if(deadlines_, [this](const auto& each) { return find(each.second) == nullptr; });
-      std::make_heap(deadlines_.begin(), deadlines_.end(), std::greater<>{});
-    }
+    deadlines_.add(made.what.deadline, id, open_calls(),
+                   [this](std::uint64_t each) { return is_open(each); });
   }
   if (made.what.deadline <= now) {
     end_late(made);
@@ -180,7 +180,7 @@ void call_book::tell(seat* waiting, done&& when_done, call_outcome&& how) {
   if (waiting != nullptr) {
     waiting->take_end(std::move(how));
   } else {
-    ended_.push_back({std::move(when_done), std::move(how)});
+    ended_.emplace_back(std::move(when_done), std::move(how));
   }
 }
 
@@ -207,8 +207,7 @@ bool call_book::has_server(const call& which) const noexcept {
 }
 
 bool call_book::has_server(std::uint64_t id) const noexcept {
-  const std::size_t place = id & place_mask;
-  return place < calls_.size() && calls_[place].id == id && id != 0 && has_server(calls_[place]);
+  return is_open(id) && has_server(calls_[id & place_mask]);
 }
 
 void call_book::take_back(call& which) {
@@ -240,8 +239,8 @@ void call_book::give_credit(std::uint64_t id, std::uint32_t amount) {
 
 void call_book::close() {
   closed_ = true;
-  for (call& each : calls_) {
-    if (each.id != 0) {
+  for (std::size_t place = 0; place < calls_.size(); ++place) {
+    if (call& each = calls_[place]; each.id != 0) {
       take_back(each);
       end(each, {call_end::closed});
     }
@@ -322,9 +321,10 @@ bool call_book::send_to(std::size_t link, call& which, time_point now) {
 std::size_t call_book::best_link(link_set excluded) const noexcept {
   std::size_t best = links_.size();
   for (std::size_t step = 0; step < links_.size(); ++step) {
-    // From the one after the last chosen on, so that equals take turns.
-    const std::size_t at =
-        choice_ == server_choice::in_turn ? step : (turn_ + 1 + step) % links_.size();
+    // From the one after the last chosen on, so that equals take turns. No division: it would take
+    // longer than all else here.
+    std::size_t at = choice_ == server_choice::in_turn ? step : turn_ + 1 + step;
+    at -= at >= links_.size() ? links_.size() : 0;
     if ((excluded & bit(at)) != 0 || !links_[at].live()) {
       continue;
     }
@@ -371,7 +371,7 @@ void call_book::place_or_wait(call& which, time_point now) {
 
 void call_book::wait_in_line(const call& which) {
   waiting_.push_back(which.id);
-  if (waiting_.size() > 2 * (calls_.size() - free_.size()) + 64) {
+  if (waiting_.size() > 2 * open_calls() + 64) {
     std::erase_if(waiting_, [this](std::uint64_t id) { return find(id) == nullptr; });
   }
 }
@@ -468,7 +468,8 @@ void call_book::lose(std::size_t which, time_point now) {
 }
 
 void call_book::ask_after(std::size_t which) {
-  for (const call& each : calls_) {
+  for (std::size_t place = 0; place < calls_.size(); ++place) {
+    const call& each = calls_[place];
     if (each.id != 0 && (each.out & bit(which)) != 0) {
       static_cast<void>(control(which, {.what = kind::ask, .id = each.id}));
     }
@@ -507,11 +508,16 @@ void call_book::take(std::size_t which, std::string_view bytes, message&& whole,
     ++counts_.nonsense;
     return;
   }
-  message payload = (header->flags & call_header::carries) != 0 ? message{carried_by(bytes)}
-                                                                : payload_of(std::move(whole));
+  // Made where it can stay until the call's function has it.
+  call_outcome came{call_end::replied};
+  if ((header->flags & call_header::carries) != 0) {
+    came.reply.emplace_back(bytes.substr(header_size));
+  } else {
+    came.reply = payload_of(std::move(whole));
+  }
   if (header->what == kind::request) {
     // Sent back by a socket that knows nothing of headers.
-    return settle(which, *header, std::move(payload), now);
+    return settle(which, *header, std::move(came), now);
   }
   server_link& link = links_[which];
   const bool another = link.heard_from(*header);
@@ -521,14 +527,14 @@ void call_book::take(std::size_t which, std::string_view bytes, message&& whole,
   if (header->what == kind::pong) {
     link.take_pong(*header);
   } else {
-    settle(which, *header, std::move(payload), now);
+    settle(which, *header, std::move(came), now);
   }
   if (another) {
     ask_after(which);
   }
 }
 
-void call_book::settle(std::size_t link, const call_header& header, message&& payload,
+void call_book::settle(std::size_t link, const call_header& header, call_outcome&& came,
                        time_point now) {
   call* const found = find(header.id);
   if (found == nullptr || (found->asked & bit(link)) == 0) {
@@ -544,20 +550,20 @@ void call_book::settle(std::size_t link, const call_header& header, message&& pa
   switch (header.what) {
     case kind::request:
     case kind::reply:
-      if (payload.empty()) {
+      if (came.reply.empty()) {
         ++counts_.nonsense;
         return;
       }
       leave(*found, link);
       take_back(*found);  // from the others
-      return end(*found, {call_end::replied, std::move(payload)});
+      return end(*found, std::move(came));
     case kind::item:
-      if (payload.empty() || found->credit == 0 || found->what.waiting == nullptr) {
+      if (came.reply.empty() || found->credit == 0 || found->what.waiting == nullptr) {
         ++counts_.nonsense;  // also more than were asked for
         return;
       }
       --found->credit;
-      return found->what.waiting->take_item(std::move(payload));
+      return found->what.waiting->take_item(std::move(came.reply));
     case kind::refused:
       if ((found->out & bit(link)) == 0) {
         return;
@@ -589,11 +595,8 @@ void call_book::settle(std::size_t link, const call_header& header, message&& pa
 // Time.
 
 void call_book::tick(time_point now) {
-  while (!deadlines_.empty() && deadlines_.front().first <= now) {
-    const std::uint64_t id = deadlines_.front().second;
-    std::pop_heap(deadlines_.begin(), deadlines_.end(), std::greater<>{});
-    deadlines_.pop_back();
-    if (call* const late = find(id)) {
+  while (const auto due = deadlines_.take_due(now)) {
+    if (call* const late = find(*due)) {
       end_late(*late);
     }
   }
@@ -602,7 +605,8 @@ void call_book::tick(time_point now) {
     server_link::duty todo = link.tick(now);
     if (todo == server_link::duty::give_up) {
       std::vector<std::uint64_t> there;
-      for (const call& each : calls_) {
+      for (std::size_t place = 0; place < calls_.size(); ++place) {
+        const call& each = calls_[place];
         if (each.id != 0 && (each.out & bit(which)) != 0) {
           there.push_back(each.id);
         }
@@ -627,7 +631,7 @@ void call_book::tick(time_point now) {
 }
 
 call_book::time_point call_book::next_tick() const noexcept {
-  time_point next = deadlines_.empty() ? time_point::max() : deadlines_.front().first;
+  time_point next = deadlines_.earliest();
   for (const server_link& each : links_) {
     next = std::min(next, each.next());
   }

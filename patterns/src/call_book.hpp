@@ -17,8 +17,10 @@
 #include <parley/message.hpp>
 
 #include "call_bundle.hpp"
+#include "call_deadlines.hpp"
 #include "call_header.hpp"
 #include "call_ids.hpp"
+#include "chunk_list.hpp"
 #include "server_link.hpp"
 
 #include <chrono>
@@ -72,6 +74,8 @@ class call_book {
   };
 
   struct ended {
+    ended(done&& told, call_outcome&& came) noexcept
+        : when_done{std::move(told)}, how{std::move(came)} {}
     done when_done;
     call_outcome how;
   };
@@ -142,6 +146,8 @@ class call_book {
 
   [[nodiscard]] static link_set bit(std::size_t which) noexcept { return link_set{1} << which; }
   [[nodiscard]] call* find(std::uint64_t id) noexcept;
+  [[nodiscard]] bool is_open(std::uint64_t id) const noexcept;
+  [[nodiscard]] std::size_t open_calls() const noexcept { return calls_.size() - free_.size(); }
   [[nodiscard]] bool place(call& which, time_point now);
   [[nodiscard]] static call_header header_to(const server_link& to, const call& which,
                                              time_point now) noexcept;
@@ -167,7 +173,7 @@ class call_book {
   [[nodiscard]] bool has_server(const call& which) const noexcept;
   void count(call_end how) noexcept;
   void take(std::size_t link, std::string_view bytes, message&& whole, time_point now);
-  void settle(std::size_t link, const call_header& header, message&& payload, time_point now);
+  void settle(std::size_t link, const call_header& header, call_outcome&& came, time_point now);
 
   outbox& out_;
   const server_choice choice_;
@@ -185,12 +191,11 @@ class call_book {
   link_set removed_ = 0;                                  // their numbers are free
   mutable std::size_t turn_ = 0;                          // the link that was chosen last
 
-  std::deque<call> calls_;  // by the low bits of their ids
+  chunk_list<call> calls_;  // by the low bits of their ids
   std::vector<std::uint32_t> free_;
   std::size_t unattended_ = 0;
   std::deque<std::uint64_t> waiting_;  // ids; some may have ended
-  // Deadlines, the earliest in front (a heap); some calls may have ended.
-  std::vector<std::pair<time_point, std::uint64_t>> deadlines_;
+  call_deadlines deadlines_;
   std::vector<ended> ended_;
   client_statistics counts_;
 };

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "call_bundle.hpp"
 
+#include "network_order.hpp"
+
 #include <cassert>
+#include <cstdint>
+#include <cstring>
 
 namespace parley::detail {
 namespace {
@@ -23,19 +27,23 @@ std::size_t size_at(std::string_view bytes) noexcept {
 
 bool bundle_writer::write(const call_header& header, std::string_view payload) {
   const std::size_t size = header_size + payload.size();
-  if (bytes_.empty()) {
-    bytes_ = head;
+  if (empty()) {
+    if (bytes_ == nullptr) {
+      bytes_.reset(new char[most]);
+    }
+    std::memcpy(bytes_.get(), head.data(), head.size());
+    used_ = head.size();
   }
-  const std::size_t at = bytes_.size();
-  if (at + size_octets + size > most) {
+  if (used_ + size_octets + size > most) {
     return false;
   }
-  bytes_.resize(at + size_octets + header_size);
-  char* const into = bytes_.data() + at;
-  into[0] = static_cast<char>(size >> 8 & 0xff);
-  into[1] = static_cast<char>(size & 0xff);
-  write_header(into + size_octets, header);
-  bytes_.append(payload);
+  char* into = bytes_.get() + used_;
+  into = put_number(into, static_cast<std::uint16_t>(size));
+  write_header(into, header);
+  if (!payload.empty()) {
+    std::memcpy(into + header_size, payload.data(), payload.size());
+  }
+  used_ += size_octets + size;
   ++count_;
   return true;
 }
@@ -50,7 +58,7 @@ bool bundle_writer::add(call_header header, const frame& payload) {
 
 frame bundle_writer::packed() const {
   assert(!empty());
-  const std::string_view all{bytes_};
+  const std::string_view all{bytes_.get(), used_};
   return frame{count_ == 1 ? all.substr(head.size() + size_octets) : all};
 }
 

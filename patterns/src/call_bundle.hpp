@@ -10,8 +10,8 @@
 #include "call_header.hpp"
 
 #include <cstddef>
+#include <memory>
 #include <optional>
-#include <string>
 #include <string_view>
 
 namespace parley::detail {
@@ -28,15 +28,13 @@ class bundle_writer {
 
   // One message goes as it is, more as a bundle. Requires: !empty().
   [[nodiscard]] frame packed() const;
-  void clear() noexcept {
-    bytes_.clear();
-    count_ = 0;
-  }
+  void clear() noexcept { used_ = count_ = 0; }
 
  private:
   [[nodiscard]] bool write(const call_header& header, std::string_view payload);
 
-  std::string bytes_;
+  std::unique_ptr<char[]> bytes_;  // most of them; null: nothing was written ever
+  std::size_t used_ = 0;
   std::size_t count_ = 0;
 };
 

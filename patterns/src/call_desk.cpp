@@ -38,6 +38,11 @@ std::chrono::microseconds time_of(std::uint64_t micros) noexcept {
   return std::chrono::microseconds{static_cast<std::int64_t>(std::min(micros, a_century))};
 }
 
+template<class... Parts>
+call_desk::call make_call(Parts&&... parts) {
+  return std::allocate_shared<open_call>(pooled<open_call>{}, std::forward<Parts>(parts)...);
+}
+
 // To a caller that sent a header.
 message answer_to(const message& address, const call_header& header, bool in_one_frame,
                   const message& payload) {
@@ -57,12 +62,13 @@ message answer_to(const message& address, const call_header& header, bool in_one
 
 }  // namespace
 
-call_desk::call_desk(const server_options& options, std::uint64_t salt)
+call_desk::call_desk(const server_options& options, std::uint64_t salt, std::uint64_t secret)
     : queue_{options.queue},
       workers_{options.workers},
       remembered_{options.remembered},
       remembered_for_{options.remembered_for},
-      salt_{salt} {}
+      salt_{salt},
+      known_{secret} {}
 
 // Taking in.
 
@@ -103,7 +109,9 @@ void call_desk::receive(message&& incoming, time_point now, std::vector<message>
   }
   incoming.drop_front(address_size + (has_delimiter ? 1 : 0));
   if (!incoming.empty()) {
-    take_call(std::move(address), header, has_delimiter, std::move(incoming), now, out);
+    call made = make_call(std::move(address), std::move(incoming));
+    made->has_delimiter = has_delimiter;
+    take_call(std::move(made), header, now, out);
   }
 }
 
@@ -120,20 +128,20 @@ bool call_desk::take_compact(const message& address, std::string_view bytes, tim
   if ((header->flags & call_header::carries) == 0) {
     return false;
   }
-  take_call(message{address}, header, false, carried_by(bytes), now, out);
+  take_call(make_call(address, carried_by(bytes)), header, now, out);
   return true;
 }
 
 void call_desk::take_control(const message& address, const call_header& header, time_point now,
                              std::vector<message>& out, std::vector<std::stop_source>& stops) {
-  const auto found = known_.find(header.id);
+  auto* const found = known_.find(header.id);
   switch (header.what) {
     case kind::ping:
       out.push_back(control(address, {.what = kind::pong, .id = header.id, .time = micros(now)}));
       return;
     case kind::ask:
-      if (found != known_.end()) {
-        join(*found->second, address);  // where the caller can be reached now
+      if (found != nullptr) {
+        join(*found->value, address);  // where the caller can be reached now
         return;
       }
       if (const message* const known = recall(header.id, now)) {
@@ -145,18 +153,18 @@ void call_desk::take_control(const message& address, const call_header& header, 
       }
       return;
     case kind::credit:
-      if (found != known_.end()) {
-        open_call& to = *found->second;
+      if (found != nullptr) {
+        open_call& to = *found->value;
         to.credit += std::min(header.amount, call_header::any_amount - to.credit);
-        to.changed.notify_all();
+        to.tell_change();
       }
       return;
     case kind::cancel:
-      if (found != known_.end() && !found->second->is_dropped) {
-        const call which = found->second;
+      if (found != nullptr && !found->value->is_dropped) {
+        open_call& which = *found->value;
         ++counts_.cancelled;
-        drop(*which, stops);
-        if (!which->has_begun || (which->header->flags & call_header::idempotent) == 0) {
+        drop(which, stops);
+        if (!which.has_begun || (which.header->flags & call_header::idempotent) == 0) {
           known_.erase(found);  // else, should it come again, it must not be executed again
         }
       }
@@ -166,16 +174,13 @@ void call_desk::take_control(const message& address, const call_header& header, 
   }
 }
 
-void call_desk::take_call(message&& address, const std::optional<call_header>& header,
-                          bool has_delimiter, message&& payload, time_point now,
+void call_desk::take_call(call&& made, const std::optional<call_header>& header, time_point now,
                           std::vector<message>& out) {
-  if (header && (header->flags & call_header::greets) != 0) {
-    out.push_back(control(address, {.what = kind::pong, .time = micros(now)}));
-  }
-  const auto made = std::allocate_shared<open_call>(pooled<open_call>{});
-  made->header = header;
-  made->has_delimiter = has_delimiter;
   if (header) {
+    if ((header->flags & call_header::greets) != 0) {
+      out.push_back(control(made->address, {.what = kind::pong, .time = micros(now)}));
+    }
+    made->header = header;
     if (made->is_streamed()) {
       made->credit = header->amount;
       made->patience = time_of(header->time);
@@ -187,18 +192,16 @@ void call_desk::take_call(message&& address, const std::optional<call_header>& h
     if ((header->flags & call_header::idempotent) != 0) {
       if (const message* const known = recall(header->id, now)) {
         ++counts_.remembered;
-        out.push_back(reply(address, *made, *known));
+        out.push_back(reply(made->address, *made, *known));
         return;
       }
     }
-    if (const auto found = known_.find(header->id); found != known_.end()) {
+    if (const auto* const found = known_.find(header->id)) {
       ++counts_.remembered;
-      join(*found->second, address);
+      join(*found->value, made->address);
       return;
     }
   }
-  made->address = std::move(address);
-  made->payload = std::move(payload);
   if (open_ >= queue_ + workers_) {
     sweep(now);
   }
@@ -208,9 +211,9 @@ void call_desk::take_call(message&& address, const std::optional<call_header>& h
   }
   ++open_;
   if (header) {
-    known_.emplace(header->id, made);
+    known_.insert(header->id, made);
   }
-  line_.push_back(made);
+  line_.push_back(std::move(made));
 }
 
 // Somebody asks, maybe again, for a call that is open.
@@ -225,7 +228,7 @@ void call_desk::join(open_call& which, const message& address) {
 // Nobody waits for it any more.
 void call_desk::drop(open_call& which, std::vector<std::stop_source>& stops) {
   which.is_dropped = true;
-  which.changed.notify_all();
+  which.tell_change();
   stops.push_back(which.stop);
 }
 
@@ -286,7 +289,7 @@ bool call_desk::is_over(const open_call& which, time_point now) {
   }
   if (!which.is_dropped) {
     ++counts_.expired;
-    known_.erase(which.header->id);  // open calls have ids of their own
+    known_.erase(known_.find(which.header->id));
   }
   --open_;
   return true;
@@ -307,7 +310,7 @@ message call_desk::item(const open_call& of, frame&& result) {
                    of.may_carry(payload), payload);
 }
 
-void call_desk::answer(open_call& which, message payload, time_point now,
+void call_desk::answer(open_call& which, const message& payload, time_point now,
                        std::vector<message>& out) {
   if (std::exchange(which.is_answered, true)) {
     return;
@@ -319,8 +322,8 @@ void call_desk::answer(open_call& which, message payload, time_point now,
   usual_time_ += ((now - which.begun) - usual_time_) / 16;
   if (!which.header) {
     std::erase_if(nameless_, [&](const call& each) { return each.get() == &which; });
-  } else if (const auto at = known_.find(which.header->id);
-             at != known_.end() && at->second.get() == &which) {
+  } else if (const auto* const at = known_.find(which.header->id);
+             at != nullptr && at->value.get() == &which) {
     known_.erase(at);  // unless it was cancelled, and another has that id now
   }
   if (!payload.empty() && which.header && (which.header->flags & call_header::idempotent) != 0) {
@@ -443,11 +446,11 @@ call_desk::time_point call_desk::next_look() const noexcept {
 }
 
 void call_desk::close(std::vector<std::stop_source>& stops) {
-  for (const auto& [id, each] : known_) {
+  known_.for_each([&](const call& each) {
     stops.push_back(each->stop);
     each->is_dropped = true;
-    each->changed.notify_all();
-  }
+    each->tell_change();
+  });
   for (const call& each : nameless_) {
     stops.push_back(each->stop);
   }

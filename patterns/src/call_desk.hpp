@@ -14,6 +14,7 @@
 
 #include "call_bundle.hpp"
 #include "call_header.hpp"
+#include "id_table.hpp"
 
 #include <chrono>
 #include <condition_variable>
@@ -25,6 +26,7 @@
 #include <stop_token>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace parley::detail {
@@ -34,6 +36,11 @@ class server_core;
 // A call that was taken and has not been answered. The desk's, but for what others are said to use.
 struct open_call {
   using time_point = std::chrono::steady_clock::time_point;
+
+  open_call() = default;
+  open_call(message&& from, message&& asked) noexcept
+      : address{std::move(from)}, payload{std::move(asked)} {}
+  open_call(const message& from, frame&& asked) : address{from}, payload{std::move(asked)} {}
 
   // For the reply: the frames in front of the header, or of all if there is none.
   message address;
@@ -52,7 +59,8 @@ struct open_call {
   // Streams.
   std::uint32_t credit = 0;
   std::chrono::steady_clock::duration patience{};  // how long to wait for credit
-  std::condition_variable changed;                 // credit came, or it was dropped
+  // Credit came, or it was dropped. Made by who waits for that.
+  std::unique_ptr<std::condition_variable> changed;
 
   // For who executes it.
   message payload;
@@ -73,6 +81,11 @@ struct open_call {
   [[nodiscard]] bool is_streamed() const noexcept {
     return header && (header->flags & call_header::streamed) != 0;
   }
+  void tell_change() noexcept {
+    if (changed) {
+      changed->notify_all();
+    }
+  }
 };
 
 class call_desk {
@@ -80,8 +93,8 @@ class call_desk {
   using time_point = open_call::time_point;
   using call = std::shared_ptr<open_call>;
 
-  // salt: any number that no other server has.
-  call_desk(const server_options& options, std::uint64_t salt);
+  // salt: any number that no other server has. secret: one that no client can know.
+  call_desk(const server_options& options, std::uint64_t salt, std::uint64_t secret);
 
   // Takes in a message. What is to be sent at once is added to `out`, what is to be asked to stop
   // to `stops`, for when no lock is held.
@@ -96,7 +109,7 @@ class call_desk {
   // Ends a call; the replies to be sent are added to `out`. An empty payload: there is none, as
   // for a notification. The second answer to a call is dropped. While quick handlers run one after
   // the other, replies may be held, to go out together.
-  void answer(open_call& which, message payload, time_point now, std::vector<message>& out);
+  void answer(open_call& which, const message& payload, time_point now, std::vector<message>& out);
   [[nodiscard]] bool holds_replies() const noexcept { return held_clients_ > 0; }
   void release_replies(std::vector<message>& out);
   // That could not be delivered: streams to a client that is gone are asked to stop.
@@ -142,8 +155,9 @@ class call_desk {
                                   std::vector<message>& out, std::vector<std::stop_source>& stops);
   void take_control(const message& address, const call_header& header, time_point now,
                     std::vector<message>& out, std::vector<std::stop_source>& stops);
-  void take_call(message&& address, const std::optional<call_header>& header, bool has_delimiter,
-                 message&& payload, time_point now, std::vector<message>& out);
+  // Made has an address and a payload.
+  void take_call(call&& made, const std::optional<call_header>& header, time_point now,
+                 std::vector<message>& out);
   void hold(const message& address, const open_call& to, const frame& payload,
             std::vector<message>& out);
   static void join(open_call& which, const message& address);
@@ -170,10 +184,7 @@ class call_desk {
 
   std::deque<call> line_;
   time_point next_sweep_{};
-  // Open ones that have a header, by id.
-  std::unordered_map<std::uint64_t, call, std::hash<std::uint64_t>, std::equal_to<>,
-                     pooled<std::pair<const std::uint64_t, call>>>
-      known_;
+  id_table<call> known_;                    // open ones that have a header
   std::vector<call> nameless_;              // begun, and without a header
   std::size_t open_ = 0;                    // taken, and not answered
   std::vector<watched> watched_;            // the earliest in front (a heap); some may be answered

@@ -425,10 +425,14 @@ void call_room::start(call_book::order&& what, const std::stop_token& stop, time
   if (now_running.room == this && now - now_running.since > most_held) {
     flush();
   }
-  if (!has_leader_ || !background_.joinable()) {
-    need_background();  // also for when the leader has left
+  if (now_running.room == this && now_running.more_follow) {
+    look_while_leader_sleeps();  // the rest is for when that function has returned
+  } else {
+    if (!has_leader_ || !background_.joinable()) {
+      need_background();  // also for when the leader has left
+    }
+    after_use(lock);
   }
-  after_use(lock);
   if (hook) {
     lock.unlock();
     hook->callback.emplace(stop, [this, id] { cancel(id); });
@@ -579,6 +583,9 @@ void call_room::flush() {
   if (std::exchange(now_running.holds, false)) {
     book_.flush();
     look_while_leader_sleeps();
+    if (!has_leader_) {
+      hand_on();  // somebody has to wait for the replies
+    }
   }
 }
 

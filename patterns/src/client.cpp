@@ -81,7 +81,10 @@ std::string_view payload_of(const message& reply) {
 }  // namespace
 
 response::response(const message& reply)
-    : fields_{payload_of(reply)}, result_{result_of(fields_.get())} {}
+    : response{payload_of(reply), rpc_head::of_result(payload_of(reply)).size} {}
+
+response::response(std::string_view bytes, std::size_t head)
+    : fields_{bytes.substr(head)}, result_{head > 0 ? fields_.get() : result_of(fields_.get())} {}
 
 }  // namespace detail
 
@@ -92,11 +95,13 @@ struct client::state {
       : options{chosen}, room{owner, chosen}, names{owner} {}
 
   [[nodiscard]] call_book::order order_of(const call_options& call, message&& payload,
-                                          call_book::time_point now) const {
+                                          call_book::time_point now,
+                                          call_book::done&& done = {}) const {
     return {.payload = std::move(payload),
             .deadline = deadline_after(call.timeout.value_or(options.timeout), now),
             .idempotent = call.idempotent,
-            .wait_for_server = call.wait_for_server};
+            .wait_for_server = call.wait_for_server,
+            .when_done = std::move(done)};
   }
 
   const client_options options;
@@ -167,9 +172,9 @@ message client::request(const call_options& options, message outgoing) {
 void client::request_then(const call_options& options, message outgoing,
                           std::function<void(call_outcome&&)> done) {
   const auto now = call_book::clock::now();
-  call_book::order order = state_->order_of(options, std::move(outgoing), now);
-  order.when_done = std::move(done);
-  state_->room.start(std::move(order), options.stop, now);
+  state& self = *state_.operator->();
+  self.room.start(self.order_of(options, std::move(outgoing), now, std::move(done)), options.stop,
+                  now);
 }
 
 void client::call_packed(const call_options& options, std::string_view method,

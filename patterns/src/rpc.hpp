@@ -10,19 +10,35 @@
 #include <parley/codec.hpp>
 #include <parley/frame.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
 
 namespace parley::detail {
 
-// A request or a notification; method and parameters look into `storage`, and that into the frame
-// it was parsed from.
+// What stands in front of the parameters of a request, or of the result of a call that went well,
+// read by itself: to unpack the whole message takes twice as long.
+struct rpc_head {
+  [[nodiscard]] static rpc_head of_request(std::string_view bytes) noexcept;
+  [[nodiscard]] static rpc_head of_result(std::string_view bytes) noexcept;
+
+  std::size_t size = 0;  // 0: it is something else, or wrong, or packed in a way of its own
+  std::uint32_t id = 0;
+  std::string_view method;
+};
+
+// A request or a notification; method and parameters look into the frame it was parsed from, and
+// into `storage`.
 struct rpc_request {
   // Throws protocol_error.
   explicit rpc_request(const frame& payload);
 
+ private:
+  rpc_request(std::string_view bytes, const rpc_head& head);
   unpacked storage;
+
+ public:
   std::optional<std::uint32_t> id;  // none: a notification
   std::string_view method;
   const msgpack::object* parameters;

@@ -49,11 +49,16 @@ std::string type_name(const std::exception& thrown) {
 }
 
 // Replies; none for a notification.
-message result_reply(const detail::open_call& to, const frame& result) {
-  return to.wants_reply ? message{detail::pack_result(to.id, result)} : message{};
+void put_result(const detail::open_call& to, const frame& result, message& reply) {
+  if (to.wants_reply) {
+    reply.push_back(detail::pack_result(to.id, result));
+  }
 }
-message error_reply(const detail::open_call& to, std::string_view type, std::string_view text) {
-  return to.wants_reply ? message{detail::pack_error(to.id, type, text)} : message{};
+void put_error(const detail::open_call& to, std::string_view type, std::string_view text,
+               message& reply) {
+  if (to.wants_reply) {
+    reply.push_back(detail::pack_error(to.id, type, text));
+  }
 }
 
 }  // namespace
@@ -112,7 +117,7 @@ void parameters::throw_missing(std::size_t index) const {
 struct server::state {
   state(context& owner, const server_options& options)
       : core{std::make_shared<detail::server_core>(owner, options)}, names{owner} {
-    core->start([this](const call& next) { return execute(next); });
+    core->start([this](const call& next, message& reply) { return execute(next, reply); });
   }
   ~state() {
     names.clear();
@@ -121,38 +126,44 @@ struct server::state {
 
   using call = detail::server_core::call;
 
-  std::optional<message> execute(const call& next) {
+  bool execute(const call& next, message& reply) {
     std::shared_ptr<const raw_handler> raw_now;
     if (is_raw.load(std::memory_order_relaxed)) {  // the mutex orders what it stands for
       const std::shared_lock lock{handlers};
       raw_now = raw;
     }
     try {
-      return raw_now ? run_raw(*raw_now, std::move(next->payload)) : run_call(next);
+      if (!raw_now) {
+        return run_call(next, reply);
+      }
+      run_raw(*raw_now, std::move(next->payload), reply);
     } catch (const std::bad_alloc&) {
-      return message{};  // this request asked for too much; the others need not know
+      reply.clear();  // this request asked for too much; the others need not know
     }
+    return true;
   }
 
-  static message run_raw(const raw_handler& function, message request) {
+  static void run_raw(const raw_handler& function, message&& request, message& reply) {
     try {
-      message reply = function(std::move(request));
-      return reply.empty() ? message{frame{}} : reply;
+      reply = function(std::move(request));
+      if (reply.empty()) {
+        reply.emplace_back();
+      }
     } catch (const std::exception& failure) {
-      return detail::pack_error(0, type_name(failure), failure.what());
+      reply = detail::pack_error(0, type_name(failure), failure.what());
     } catch (...) {
-      return detail::pack_error(0, unknown_exception, no_words);
+      reply = detail::pack_error(0, unknown_exception, no_words);
     }
   }
 
-  std::optional<message> run_call(const call& next) {
-    const frame payload = next->payload.front();
+  bool run_call(const call& next, message& reply) {
     std::optional<detail::rpc_request> request;
     try {
-      request.emplace(payload);
+      request.emplace(next->payload.front());
     } catch (const protocol_error& failure) {
       // Answered all the same: a plain REQ socket would wait for ever.
-      return message{detail::pack_error(0, wrong_request, failure.what())};
+      reply.push_back(detail::pack_error(0, wrong_request, failure.what()));
+      return true;
     }
     next->id = request->id.value_or(0);
     next->wants_reply = request->id.has_value();
@@ -166,20 +177,25 @@ struct server::state {
       }
     }
     if (!found) {
-      return error_reply(*next, unknown_method, "no method '" + std::string{request->method} + "'");
+      put_error(*next, unknown_method, "no method '" + std::string{request->method} + "'", reply);
+      return true;
     }
     try {
       const auto result = found->run(call_context{next}, *request->parameters);
-      return result ? std::optional{result_reply(*next, *result)} : std::nullopt;
+      if (!result) {
+        return false;
+      }
+      put_result(*next, *result, reply);
     } catch (const remote_error& failure) {
-      return error_reply(*next, failure.type(), failure.text());
+      put_error(*next, failure.type(), failure.text(), reply);
     } catch (const protocol_error& failure) {
-      return error_reply(*next, wrong_parameters, failure.what());
+      put_error(*next, wrong_parameters, failure.what(), reply);
     } catch (const std::exception& failure) {
-      return error_reply(*next, type_name(failure), failure.what());
+      put_error(*next, type_name(failure), failure.what(), reply);
     } catch (...) {
-      return error_reply(*next, unknown_exception, no_words);
+      put_error(*next, unknown_exception, no_words, reply);
     }
+    return true;
   }
 
   std::shared_ptr<detail::server_core> core;
@@ -261,14 +277,18 @@ void server::close() noexcept {
 void server::answer(const call_context& to, const frame& result) {
   detail::open_call& call = *to.call_;
   if (const auto core = call.owner.lock()) {
-    core->answer(call, result_reply(call, result));
+    message reply;
+    put_result(call, result, reply);
+    core->answer(call, reply);
   }
 }
 
 void server::fail(const call_context& to, std::string_view type, std::string_view text) {
   detail::open_call& call = *to.call_;
   if (const auto core = call.owner.lock()) {
-    core->answer(call, error_reply(call, type, text));
+    message reply;
+    put_error(call, type, text, reply);
+    core->answer(call, reply);
   }
 }
 

@@ -41,7 +41,7 @@ socket_options server_socket(const server_options& options) {
 server_core::server_core(context& owner, const server_options& options)
     : link_{owner, socket_kind::router, server_socket(options)},
       workers_{options.workers},
-      desk_{options, call_ids{}.next()} {}
+      desk_{options, call_ids{}.next(), call_ids{}.next()} {}
 
 void server_core::start(executor execute) {
   execute_ = std::move(execute);
@@ -123,12 +123,13 @@ server_core::time_point server_core::run(std::unique_lock<std::mutex>& lock, con
   next->owner = weak_from_this();
   next->runs = true;
   lock.unlock();
-  std::optional<message> reply = execute_(next);
+  message reply;
+  const bool is_answered = execute_(next, reply);
   time_point now = clock::now();
   std::vector<message> out;
   lock.lock();
-  if (reply) {
-    desk_.answer(*next, std::move(*reply), now, out);
+  if (is_answered) {
+    desk_.answer(*next, reply, now, out);
   }
   if (!out.empty()) {
     lock.unlock();
@@ -251,11 +252,11 @@ void server_core::watch(const call& which) {
   }
 }
 
-void server_core::answer(open_call& which, message payload) {
+void server_core::answer(open_call& which, const message& payload) {
   std::vector<message> out;
   {
     const std::lock_guard lock{mutex_};
-    desk_.answer(which, std::move(payload), clock::now(), out);
+    desk_.answer(which, payload, clock::now(), out);
   }
   if (!out.empty()) {
     send(out);
@@ -274,8 +275,13 @@ bool server_core::send_item(const call& which, frame&& item) {
     if (!receives_) {
       receive(lock, deadline);  // the credit, perhaps
       call_others();
-    } else if (which->changed.wait_until(lock, deadline) == std::cv_status::timeout) {
-      return false;
+    } else {
+      if (!which->changed) {
+        which->changed = std::make_unique<std::condition_variable>();
+      }
+      if (which->changed->wait_until(lock, deadline) == std::cv_status::timeout) {
+        return false;
+      }
     }
   }
   if (!is_wanted()) {

@@ -34,14 +34,14 @@ class server_core : public std::enable_shared_from_this<server_core> {
 
   server_core(context& owner, const server_options& options);
 
-  // Returns the call's reply, which is empty for a notification; nothing: somebody answers later.
-  using executor = std::function<std::optional<message>(const call&)>;
+  // Fills in the call's reply, which stays empty for a notification. False: somebody answers later.
+  using executor = std::function<bool(const call&, message& reply)>;
   void start(executor execute);
   // Asks handlers to stop and waits for them.
   void close() noexcept;
 
   // Ends a call.
-  void answer(open_call& which, message payload);
+  void answer(open_call& which, const message& payload);
   // Waits for credit. False: nobody wants it.
   [[nodiscard]] bool send_item(const call& which, frame&& item);
   [[nodiscard]] std::stop_token stop_token(const call& which);

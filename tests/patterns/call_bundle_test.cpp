@@ -100,7 +100,7 @@ call_header request_header(std::uint64_t id, std::uint8_t more_flags = call_head
 
 // A server's desk, and what it wants sent.
 struct counter {
-  explicit counter(const server_options& options = {}) : desk{options, 1} {}
+  explicit counter(const server_options& options = {}) : desk{options, 1, 2} {}
 
   void receive(const frame& bytes, std::string_view client = "A") {
     message incoming{frame{client}};

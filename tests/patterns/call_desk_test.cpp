@@ -28,7 +28,7 @@ constexpr std::uint64_t micros_of_start = 3'600'000'000;
 // A desk, and what it says.
 class counter {
  public:
-  explicit counter(const server_options& options = {}) : desk{options, 1} {}
+  explicit counter(const server_options& options = {}) : desk{options, 1, 2} {}
 
   void take(message incoming) { desk.receive(std::move(incoming), now, out, stops); }
   // A request of a client of ours.
@@ -531,7 +531,7 @@ TEST_CASE("a ping is answered with the clock, the load, and who speaks") {
   CHECK(at.take_header().link == first.link);
   at.control(kind::ping, 6, "by another connection");
   CHECK(at.take_header().link != first.link);
-  call_desk other{{}, 2};
+  call_desk other{{}, 2, 2};
   other.receive(message{frame{"client"}, pack_header({.what = kind::ping})}, at.now, at.out,
                 at.stops);
   CHECK(at.take_header().link != first.link);

@@ -212,7 +212,7 @@ class world {
     server_options options;
     options.workers = 1 + static_cast<unsigned>(below(2));
     options.queue = 1 + below(10);
-    at.desk = std::make_unique<call_desk>(options, random_());
+    at.desk = std::make_unique<call_desk>(options, random_(), random_());
     at.running.clear();
     ++at.lives;
   }

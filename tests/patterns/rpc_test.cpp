@@ -96,3 +96,62 @@ TEST_CASE("what is no request is refused with the reason") {
         std::string::npos);
   CHECK_THROWS_AS(check_response("\x93\x01\x01\xc0"s), protocol_error);
 }
+
+// The heads are packed and read by hand, for speed.
+TEST_CASE("heads are those of MessagePack for ids and names of all sizes") {
+  const std::uint32_t ids[] = {0, 0x7f, 0x80, 0xff, 0x100, 0xffff, 0x1'0000, 0xffff'ffff};
+  const std::size_t sizes[] = {0, 1, 31, 32, 255, 256, 65'535, 65'536};
+  for (const std::uint32_t id : ids) {
+    for (const std::size_t size : sizes) {
+      const std::string name(size, 'm');
+      msgpack::sbuffer expected;
+      msgpack::pack(expected, std::tuple{0, id, name, std::tuple{2, "x"}});
+      detail::pack_buffer buffer;
+      detail::begin_request(buffer, id, name);
+      msgpack::pack(buffer, std::tuple{2, "x"});
+      const frame packed = buffer.take();
+      REQUIRE(packed == std::string(expected.data(), expected.size()));
+      const rpc_request request{packed};
+      CHECK(request.id == id);
+      CHECK(request.method == name);
+      CHECK(decode<std::tuple<int, std::string>>(*request.parameters) == std::tuple{2, "x"s});
+    }
+    msgpack::sbuffer expected;
+    msgpack::pack(expected, std::tuple{1, id, msgpack::type::nil_t{}, std::tuple{5, "y"}});
+    const frame packed = detail::pack_result(id, encode(std::tuple{5, "y"}));
+    REQUIRE(packed == std::string(expected.data(), expected.size()));
+    const auto head = detail::rpc_head::of_result(packed.view());
+    CHECK(head.id == id);
+    CHECK(decode<std::tuple<int, std::string>>(packed.view().substr(head.size)) ==
+          std::tuple{5, "y"s});
+  }
+}
+
+TEST_CASE("a request that is cut short or followed by more is refused") {
+  const std::string whole =
+      "\x94\x00\xcd\x01\x02\xa3"
+      "add\x92\xcd\x01\x02\x81\xa1k\x03"s;
+  CHECK(complaint(whole).empty());
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    CHECK_FALSE(complaint(whole.substr(0, size)).empty());
+  }
+  CHECK(complaint(whole + "x").find("followed by") != std::string::npos);
+}
+
+TEST_CASE("a request that is packed in an unusual way is read all the same") {
+  const frame wide{
+      "\x94\x00\xcf\x00\x00\x00\x00\x00\x00\x00\x07\xda\x00\x03"
+      "add\xdc\x00\x02\x02\x03"s};
+  const rpc_request request{wide};
+  CHECK(request.id == 7U);
+  CHECK(request.method == "add");
+  CHECK(decode<std::tuple<int, int>>(*request.parameters) == std::tuple{2, 3});
+}
+
+TEST_CASE("only the head of a call that went well is taken for one") {
+  CHECK(detail::rpc_head::of_result("\x94\x01\x07\xc0\x05").size == 4);
+  CHECK(detail::rpc_head::of_result("\x94\x01\x07\xa4oops\xc0").size == 0);
+  CHECK(detail::rpc_head::of_result("\x94\x01\x07\xc0").size == 0);
+  CHECK(detail::rpc_head::of_result(std::string_view{"\x94\x00\x07\xc0\x05", 5}).size == 0);
+  CHECK(detail::rpc_head::of_result("\x93\x01\x07\xc0").size == 0);
+}

@@ -166,7 +166,9 @@ class response {
   [[nodiscard]] const msgpack::object& result() const noexcept { return result_; }
 
  private:
-  unpacked fields_;
+  response(std::string_view bytes, std::size_t head);
+
+  unpacked fields_;  // or the result alone
   const msgpack::object& result_;
 };
 
