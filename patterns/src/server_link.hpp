@@ -112,7 +112,12 @@ class server_link {
       return duty::nothing;
     }
     if (is_waiting()) {
-      if (now < waiting_->at + timeout_) {
+      if (now < waiting_->until) {
+        return duty::nothing;
+      }
+      if (!silent_ && now - waiting_->until > late && !waiting_->is_put_off) {
+        waiting_->until = now + reprieve();
+        waiting_->is_put_off = true;
         return duty::nothing;
       }
       if (!std::exchange(silent_, true)) {
@@ -123,7 +128,7 @@ class server_link {
   }
   // A ping went out, as that number.
   void pinged(std::uint64_t number, time_point now) noexcept {
-    waiting_ = ping{number, now};
+    waiting_ = ping{number, now, now + timeout_};
     next_ping_ = now + interval_;
   }
   // When tick will have something to do.
@@ -134,8 +139,7 @@ class server_link {
     if (!is_waiting()) {
       return next_ping_;
     }
-    const time_point up = waiting_->at + timeout_;
-    return silent_ ? std::max(up, next_ping_) : up;
+    return silent_ ? std::max(waiting_->until, next_ping_) : waiting_->until;
   }
 
   // The owner's.
@@ -146,11 +150,22 @@ class server_link {
   struct ping {
     std::uint64_t number;
     time_point at;
+    time_point until;  // silence up to then means that the server is gone
+    bool is_put_off = false;
   };
   struct known_clock {
     time_point ours;
     std::uint64_t theirs;  // microseconds
   };
+
+  // Who looks that much after the time has not run, or not long enough to see what has come: it was
+  // stopped, or its machine slept. Silence is judged only by time in which it could have heard, so
+  // it judges a little later, once, what libzmq's thread will have read by then.
+  static constexpr std::chrono::milliseconds late{10};
+  [[nodiscard]] duration reprieve() const noexcept {
+    constexpr duration most = std::chrono::milliseconds{100};
+    return std::min(most, timeout_ / 4);
+  }
 
   // A ping was sent, and nothing has come since.
   [[nodiscard]] bool is_waiting() const noexcept { return waiting_ && last_heard_ < waiting_->at; }

@@ -67,6 +67,25 @@ TEST_CASE("a server of ours that is silent after a ping is given up, once, until
   CHECK_FALSE(link.heard(start + 12s));
 }
 
+// As after SIGSTOP and SIGCONT: what has come meanwhile lies in the kernel still.
+TEST_CASE("who could not listen does not give a server up before it has listened") {
+  pinged_link link;
+  link.pong(link.ping(start), start + 1ms);
+  const auto number = link.ping(start + 100ms);
+  CHECK(link.tick(start + 10s) == duty::nothing);
+  CHECK(link.live());
+  CHECK(link.next() == start + 10s + 75ms);
+  SECTION("and hears what has come meanwhile") {
+    link.pong(number, start + 10s + 1ms);
+    CHECK(link.tick(start + 10s + 75ms) == duty::ping);
+    CHECK(link.live());
+  }
+  SECTION("and gives it up if there was nothing") {
+    CHECK(link.tick(start + 10s + 75ms) == duty::give_up);
+  }
+  SECTION("and does not put it off again") { CHECK(link.tick(start + 20s) == duty::give_up); }
+}
+
 TEST_CASE("a server is given up in time although pings are rarer than that") {
   server_link link{false, 10s, 300ms};
   link.connect(start);
