@@ -67,6 +67,7 @@ struct open_call {
   std::uint32_t id = 0;  // MessagePack-RPC's
   bool wants_reply = true;
   std::vector<frame> items;  // for a caller that takes but one result
+  bool is_given_up = false;  // its caller took too long to take more
   std::weak_ptr<server_core> owner;
 
   // The caller takes that payload in the header's frame.

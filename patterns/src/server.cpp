@@ -31,6 +31,7 @@ constexpr std::string_view unknown_method = "unknown_method";
 constexpr std::string_view wrong_parameters = "wrong_parameters";
 constexpr std::string_view wrong_request = "wrong_request";
 constexpr std::string_view unknown_exception = "unknown";
+constexpr std::string_view too_slow = "too_slow";
 // Of a method with many results, for a caller that takes but one.
 constexpr std::size_t most_items = 100'000;
 constexpr std::string_view no_words = "the handler threw something that is no std::exception";
@@ -305,6 +306,9 @@ bool server::send_item(const call_context& to, frame item) {
 // A caller that takes but one result gets them all in an array.
 std::optional<frame> server::end_of_items(const call_context& to) {
   const detail::open_call& call = *to.call_;
+  if (call.is_given_up) {  // who reads on must not take what came for all there is
+    throw remote_error{std::string{too_slow}, "the caller took too long to take more results"};
+  }
   detail::pack_buffer packed;
   msgpack::packer out{packed};
   if (call.is_streamed()) {

@@ -264,11 +264,15 @@ void server_core::answer(open_call& which, const message& payload) {
 }
 
 bool server_core::send_item(const call& which, frame&& item) {
+  if (which->is_given_up) {
+    return false;  // one result is missing already
+  }
   std::unique_lock lock{mutex_};
   const time_point deadline = deadline_after(which->patience);
   const auto is_wanted = [&] { return !which->is_dropped && !which->is_answered && !closing_; };
   while (which->credit == 0 && is_wanted()) {
     if (clock::now() >= deadline) {
+      which->is_given_up = true;
       return false;
     }
     watch(which);
@@ -279,9 +283,7 @@ bool server_core::send_item(const call& which, frame&& item) {
       if (!which->changed) {
         which->changed = std::make_unique<std::condition_variable>();
       }
-      if (which->changed->wait_until(lock, deadline) == std::cv_status::timeout) {
-        return false;
-      }
+      static_cast<void>(which->changed->wait_until(lock, deadline));
     }
   }
   if (!is_wanted()) {
@@ -291,7 +293,9 @@ bool server_core::send_item(const call& which, frame&& item) {
   message outgoing = call_desk::item(*which, std::move(item));
   lock.unlock();
   try {
-    return link_.with([&](socket& native) { return native.try_send(std::move(outgoing)); });
+    which->is_given_up =
+        !link_.with([&](socket& native) { return native.try_send(std::move(outgoing)); });
+    return !which->is_given_up;
   } catch (const error&) {
     return false;
   }

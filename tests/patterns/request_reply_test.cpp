@@ -723,6 +723,33 @@ TEST_CASE("a stream that gets no result says whether there was a server, as a ca
   CHECK_THROWS_AS(take_all(ignored), timed_out);
 }
 
+TEST_CASE("a stream that its server gave up says so at its end, however late it is read") {
+  for (const std::string& where : carriers) {
+    context owner;
+    std::promise<void> left;
+    server counting{owner};
+    client caller{owner, counting.bind(where)};
+    counting.handle("count", [&](results<int>& out) {
+      while (out.send(1)) {
+      }
+      left.set_value();
+    });
+    counting.handle("add", [](int a, int b) { return a + b; });
+    auto numbers = caller.stream<int>({.timeout = 50ms}, "count");
+    CHECK(numbers.next() == 1);
+    // Nothing more is taken until the handler has lost patience and its worker is free again.
+    left.get_future().wait();
+    CHECK(caller.call<int>({.timeout = patience}, "add", 1, 2) == 3);
+    try {
+      while (numbers.next()) {
+      }
+      FAIL("the stream seems to be complete");
+    } catch (const remote_error& failure) {
+      CHECK(failure.type() == "too_slow");
+    }
+  }
+}
+
 TEST_CASE("a method may have many results, which come as they are taken") {
   for (const std::string& where : carriers) {
     context owner;
