@@ -100,7 +100,7 @@ class spsc_pipe {
   // Of messages take gets detail::packed_message&&, which is a message to whoever wants one.
   // Returns how many; an item whose take throws is popped.
   template<class Take>
-  std::size_t try_pop_n(Take&& take, std::size_t most = SIZE_MAX);
+  [[gnu::always_inline]] std::size_t try_pop_n(Take&& take, std::size_t most = SIZE_MAX);
   // Waits for the first. Returns 0 only when closed or stopped.
   template<class Take>
   std::size_t pop_n(Take&& take, std::size_t most = SIZE_MAX, const std::stop_token& stop = {});
@@ -170,7 +170,7 @@ class spsc_pipe {
   // Written by the reader.
   alignas(detail::cache_line) std::atomic<index> read_{0};
   alignas(detail::cache_line) index seen_write_ = 0;  // what it last saw of write_
-  bool in_step_ = false;                              // its last look at write_ found few items
+  int pauses_ = 0;                                    // before it looks again
 
   detail::pipe_cells<T> cells_;  // either side's part of it is on lines of its own
 };
@@ -323,7 +323,7 @@ std::optional<T> spsc_pipe<T>::pop_for(std::chrono::duration<Rep, Period> time,
 
 template<class T>
 template<class Take>
-std::size_t spsc_pipe<T>::try_pop_n(Take&& take, std::size_t most) {
+inline std::size_t spsc_pipe<T>::try_pop_n(Take&& take, std::size_t most) {
   const index end = own_read() + items_for(most);
   if (end == own_read()) return 0;  // nothing to give back, nobody to ring for
   // Destroys what was taken, and gives the slots back in the end, even when take throws.
@@ -369,18 +369,26 @@ inline std::size_t spsc_pipe<T>::items_for(std::size_t wanted) noexcept {
 
 // A reader as fast as the writer would find one item each time it looks, and each look takes the
 // line of write_ from the writer, who waits for it with the next item: both crawl, in step. So who
-// found few lets some gather. Costs nothing where items are rare: then it looks in vain first.
+// found few lets some gather, the longer the longer that goes on: how long a line takes from core
+// to core differs by ten from machine to machine. Costs nothing where items are rare: then it looks
+// in vain first.
 template<class T>
 inline void spsc_pipe<T>::look_at_write() noexcept {
-  constexpr index few = 32;
-  constexpr int pauses = 8;  // some 100 ns
-  if (in_step_) {
-    for (int i = 0; i < pauses; ++i)
-      detail::cpu_relax();
-  }
+  const index few = std::min<index>(32, capacity() / 8);
+  constexpr int shortest = 8;  // pauses: some 100 ns
+  constexpr int longest = 64;
+  for (int i = 0; i < pauses_; ++i)
+    detail::cpu_relax();
   const index before = seen_write_;
   seen_write_ = write_.load(std::memory_order_acquire);  // the slots before it are made
-  in_step_ = seen_write_ != before && seen_write_ - before < few;
+  const index found = seen_write_ - before;
+  if (found == 0) {
+    pauses_ = 0;
+  } else if (found < few) {
+    pauses_ = std::clamp(2 * pauses_, shortest, longest);
+  } else if (found > 4 * few) {
+    pauses_ /= 2;
+  }
 }
 
 // False: closed, stopped or too late. Looks once more after it saw the close: who sees it sees
