@@ -386,7 +386,7 @@ void source_core::serve() {
         return;
       }
     }
-    if (!has_done) {
+    if (!has_done && !nap_.take()) {
       sleep(end.value_or(time_point::max()));
     }
   }
@@ -428,6 +428,7 @@ bool source_core::take_drafts(time_point now) {
     }
     drafts_.swap(taken_);
     open_ = nullptr;
+    nap_.count(draft_count_);
     held_ += std::exchange(draft_count_, 0);
     held_bytes_ += std::exchange(draft_bytes_, 0);
   }

@@ -12,6 +12,7 @@
 #include <parley/monitor.hpp>
 #include <parley/source.hpp>
 
+#include "flow_nap.hpp"
 #include "journal_writer.hpp"
 #include "link_set.hpp"
 #include "task_desk.hpp"
@@ -142,6 +143,7 @@ class source_core {
   std::vector<task_draft> taken_;
   std::vector<link_set::news> came_;
   std::vector<int> fds_;
+  flow_nap nap_;
   std::vector<bool> above_;  // options_.marks, whether there is as much
   std::mutex joining_;
   std::thread thread_;

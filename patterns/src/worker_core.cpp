@@ -122,6 +122,7 @@ task worker_core::wait_until(time_point deadline) {
     if (is_exact && !journal_) {
       if (const served_task next = tray_.serve(shared_from_this(), now); next.run != nullptr) {
         if (must_wake()) {
+          lock.unlock();
           waker_.wake();
         }
         return task{*next.run, next.place};
@@ -129,7 +130,12 @@ task worker_core::wait_until(time_point deadline) {
     }
     held_task* const next = tray_.take(now, is_exact);
     if (must_wake()) {
+      lock.unlock();
       waker_.wake();
+      lock.lock();
+      if (next == nullptr) {
+        continue;  // something may have come meanwhile
+      }
     }
     if (next != nullptr) {
       if (!next->owner) [[unlikely]] {
@@ -394,7 +400,7 @@ void worker_core::work() noexcept {
   }
   close();
   {
-    const std::lock_guard lock{mutex_};
+    const std::unique_lock lock = lock_soon(mutex_);
     tray_.leave(clock::now());
     tray_.tick(clock::now(), stops_);
     has_ended_ = true;
@@ -416,7 +422,7 @@ void worker_core::serve() {
     has_done = send(now) || has_done;
     settle();
     {
-      const std::lock_guard lock{mutex_};
+      const std::unique_lock lock = lock_soon(mutex_);
       if (is_closing_ && !end) {
         end = deadline_after(options_.linger);
       }
@@ -425,7 +431,7 @@ void worker_core::serve() {
         break;
       }
     }
-    if (!has_done) {
+    if (!has_done && !nap_.take()) {
       sleep(end.value_or(time_point::max()));
     }
   }
@@ -439,7 +445,7 @@ bool worker_core::receive(time_point now) {
     const std::lock_guard links_lock{links_mutex_};
     bool is_full = false;
     {
-      const std::lock_guard lock{mutex_};
+      const std::unique_lock lock = lock_soon(mutex_);
       is_full = is_plain_paused_ = tray_.is_full_of_plain();
     }
     links_->pause_plain(is_full);
@@ -448,13 +454,13 @@ bool worker_core::receive(time_point now) {
   for (link_set::news& each : news_) {
     take_in(std::move(each), now);
   }
-  const std::lock_guard lock{mutex_};
+  const std::unique_lock lock = lock_soon(mutex_);
   tray_.tick(now, stops_);
   return !news_.empty();
 }
 
 void worker_core::take_in(link_set::news&& came, time_point now) {
-  const std::unique_lock lock = lock_soon(mutex_);
+  std::unique_lock lock = lock_soon(mutex_);
   switch (came.what) {
     case link_set::news::kind::opened:
       tray_.opened(came.which, now);
@@ -462,25 +468,24 @@ void worker_core::take_in(link_set::news&& came, time_point now) {
     case link_set::news::kind::opened_plain:
       tray_.opened_plain(came.which);
       break;
-    case link_set::news::kind::came:
+    case link_set::news::kind::came: {
+      const std::size_t before = tray_.waiting();
       tray_.receive(came.which, std::move(came.came), now);
+      nap_.count(tray_.waiting() - std::min(before, tray_.waiting()));
       break;
+    }
     case link_set::news::kind::lost:
       tray_.lost(came.which, now);
       break;
   }
-  call_receivers();
-}
-
-void worker_core::call_receivers() noexcept {
-  const std::size_t waiting = tray_.waiting();
-  if (waiting >= receivers_) {
-    if (receivers_ > 0) {
-      came_.notify_all();
-    }
+  const std::size_t called = std::min(tray_.waiting(), receivers_);
+  const bool are_all = called == receivers_;
+  lock.unlock();  // they want it first of all
+  if (called > 0 && are_all) {
+    came_.notify_all();
     return;
   }
-  for (std::size_t count = 0; count < waiting; ++count) {
+  for (std::size_t count = 0; count < called; ++count) {
     came_.notify_one();
   }
 }
@@ -489,7 +494,7 @@ void worker_core::call_receivers() noexcept {
 bool worker_core::send(time_point now) {
   const std::lock_guard links_lock{links_mutex_};
   {
-    const std::lock_guard lock{mutex_};
+    const std::unique_lock lock = lock_soon(mutex_);
     tray_.begin_sending();
   }
   bool has_sent = false;
@@ -497,7 +502,7 @@ bool worker_core::send(time_point now) {
     while (links_->takes(each)) {
       std::optional<message> outgoing;
       {
-        const std::lock_guard lock{mutex_};
+        const std::unique_lock lock = lock_soon(mutex_);
         outgoing = tray_.next_message(each, now);
       }
       if (!outgoing) {
@@ -540,7 +545,7 @@ void worker_core::sleep(time_point until) {
     may_rest = links_->begin_rest(fds_, until, now);
   }
   {
-    const std::lock_guard lock{mutex_};
+    const std::unique_lock lock = lock_soon(mutex_);
     until = std::min(until, tray_.next_tick());
     if (tray_.waiting() > 0) {
       until = std::min(until, now + task_tray::telling);  // they will be begun
@@ -551,7 +556,7 @@ void worker_core::sleep(time_point until) {
   }
   if (may_rest) {
     waker_.rest(fds_, until);
-    const std::lock_guard lock{mutex_};
+    const std::unique_lock lock = lock_soon(mutex_);
     sleeps_ = false;
   }
   const std::lock_guard lock{links_mutex_};

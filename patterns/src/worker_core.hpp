@@ -16,6 +16,7 @@
 #include <parley/worker.hpp>
 
 #include "done_journal.hpp"
+#include "flow_nap.hpp"
 #include "link_set.hpp"
 #include "task_tray.hpp"
 #include "waker.hpp"
@@ -108,7 +109,6 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   void serve();
   [[nodiscard]] bool receive(time_point now);
   void take_in(link_set::news&& came, time_point now);
-  void call_receivers() noexcept;
   [[nodiscard]] bool send(time_point now);
   void settle();
   void sleep(time_point until);
@@ -147,6 +147,7 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   std::vector<link_set::news> news_;
   std::vector<std::stop_source> stops_;
   std::vector<int> fds_;
+  flow_nap nap_;
   std::mutex joining_;
   std::thread thread_;
   std::thread journal_thread_;
