@@ -121,6 +121,23 @@ TEST_CASE("a taker may want messages, or nothing of them") {
   CHECK_FALSE(pipe.try_pop());
 }
 
+TEST_CASE("a message is taken once, and the next one stays where it is") {
+  spsc_pipe<message> pipe{4};
+  REQUIRE(pipe.try_push("first") == push_result::pushed);
+  REQUIRE(pipe.try_push("second") == push_result::pushed);
+  message one;
+  message two{"before"};
+  CHECK(pipe.try_pop_n(
+            [&](auto&& got) {
+              one = std::move(got);
+              two = std::move(got);
+            },
+            1) == 1);
+  CHECK(one == message{"first"});
+  CHECK(two.empty());
+  CHECK(pipe.try_pop() == message{"second"});
+}
+
 TEST_CASE("what is left in a pipe of messages goes with it") {
   const auto users = std::make_shared<int>();
   {

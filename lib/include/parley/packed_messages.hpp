@@ -46,8 +46,11 @@ class packed_message {
     return whole;
   }
   [[gnu::always_inline]] void unpack_into(message& into) && noexcept {
-    taken_ = true;
-    into.unpack(at_);
+    if (std::exchange(taken_, true)) {
+      into.clear();
+    } else {
+      into.unpack(at_);
+    }
   }
 
  private:
@@ -68,19 +71,22 @@ class pipe_cells<message> {
   // Writer. Leaves from empty.
   [[gnu::always_inline]] void make(std::uint64_t, message&& from) noexcept {
     made_at_ = place_after(from.pack(made_at_));
+    if (made_at_ == first_) [[unlikely]] {
+      claimed_ = first_;
+    }
   }
   template<class U>
   void make(std::uint64_t at, U&& from) {
-    make(at, message{std::forward<U>(from)});
+    make(at, message(std::forward<U>(from)));  // not {}: a list of frames
   }
   [[gnu::always_inline]] void claim(std::uint64_t, std::uint64_t room) noexcept {
     constexpr std::uint64_t enough = (claimed_bytes + cache_line) / longest + 1;
-    const bool has_claimed = made_at_ < claimed_ && made_at_ != first_;
-    if (has_claimed || room < enough) return;
+    if (made_at_ < claimed_ || room < enough) return;
     const std::size_t begun = reinterpret_cast<std::uintptr_t>(made_at_) % cache_line;
     std::byte* const from = begun == 0 ? made_at_ : made_at_ + (cache_line - begun);
-    claimed_ = from + claimed_bytes;
-    claim_lines(from, std::min(claimed_, last_start_ + longest));
+    std::byte* const end = last_start_ + longest;
+    claimed_ = from + std::min<std::ptrdiff_t>(claimed_bytes, end - from);
+    claim_lines(from, claimed_);
   }
 
   // Reader. Calls take(packed_message&&), which is a message to whoever wants one.

@@ -172,7 +172,7 @@ class spsc_pipe {
   alignas(detail::cache_line) index seen_write_ = 0;  // what it last saw of write_
   int pauses_ = 0;                                    // before it looks again
 
-  detail::pipe_cells<T> cells_;  // either side's part of it is on lines of its own
+  alignas(detail::cache_line) detail::pipe_cells<T> cells_;  // shared, or on lines of each side
 };
 
 template<class T>
