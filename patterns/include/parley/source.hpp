@@ -195,7 +195,8 @@ class source {
   std::optional<task_id> push_body(const T& task, const task_options* how, duration limit) {
     if constexpr (std::is_same_v<T, frame>) {
       return push_bytes(task.view(), &task, how, limit);
-    } else if constexpr (std::is_convertible_v<const T&, std::string_view>) {
+    } else if constexpr (std::is_convertible_v<const T&, frame> &&
+                         std::is_convertible_v<const T&, std::string_view>) {
       return push_bytes(task, nullptr, how, limit);
     } else {
       return push_body(to_body(task), how, limit);
