@@ -134,6 +134,19 @@ void file_desk::say_accept(const transfer& of) {
   say(of, {.what = kind::accept, .offset = of.file.from, .room = of.room, .digest = of.digest});
 }
 
+// In place of one that the peer has not taken yet.
+void file_desk::say_have(const transfer& of) {
+  if (const auto words = words_.find(of.with.peer); words != words_.end()) {
+    for (word& each : words->second) {
+      if (each.mark.what == kind::have && each.mark.number == of.wire_number) {
+        each.mark.offset = of.file.done;
+        return;
+      }
+    }
+  }
+  say(of, {.what = kind::have, .offset = of.file.done});
+}
+
 const file_desk::word* file_desk::next(const peer_id& to) const {
   const auto words = words_.find(to);
   return words == words_.end() ? nullptr : &words->second.front();
@@ -175,7 +188,7 @@ file_desk::time_point file_desk::tick(time_point now) {
       } else if (of.at == stage::accepted && !has_words) {
         say_accept(of);
       } else if (!of.file.is_ours && of.at == stage::moving && !has_words) {
-        say(of, {.what = kind::have, .offset = of.file.done});
+        say_have(of);
       }
     }
     due_ = std::min(due_, of.heard + silence);
@@ -261,7 +274,7 @@ void file_desk::hear_sender(std::uint64_t number, transfer& of, const file_mark&
       if (of.at == stage::accepted) {
         say_accept(of);
       } else if (of.at == stage::moving) {
-        say(of, {.what = kind::have, .offset = of.file.done});
+        say_have(of);
       }
       break;
     default:
@@ -462,9 +475,9 @@ void file_desk::done(file_result&& what, time_point now) {
 void file_desk::was_written(std::uint64_t number, transfer& of, std::uint64_t offset,
                             time_point now) {
   of.file.done = offset;
-  if (offset == of.reached || offset - of.answered >= have_interval) {
+  if (!of.is_alone && (offset == of.reached || offset - of.answered >= have_interval)) {
     of.answered = offset;
-    say(of, {.what = kind::have, .offset = offset});
+    say_have(of);
   }
   tell_progress(number, of, now);
 }

@@ -121,6 +121,7 @@ class file_desk {
   void say(const transfer& of, file_mark&& mark, frame&& content = {});
   void answer(const peer_id& to, file_mark&& mark);
   void say_accept(const transfer& of);
+  void say_have(const transfer& of);
   [[nodiscard]] std::optional<peer_event> hear_offer(const person& from, file_mark&& mark,
                                                      time_point now);
   void hear_sender(std::uint64_t number, transfer& of, const file_mark& mark, frame&& content);

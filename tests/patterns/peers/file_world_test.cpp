@@ -500,6 +500,38 @@ TEST_CASE("a peer that takes nothing is not told without end") {
   CHECK(bob.words() <= 2);
 }
 
+TEST_CASE("a peer that sends and takes nothing is told once how far it is") {
+  victim bob;
+  constexpr std::uint64_t piece = 16 * 1024;
+  const auto number = bob.begin(100 * piece);
+  for (std::uint64_t at = 0; at < 100; ++at) {
+    bob.hear({.what = file_mark::kind::piece, .number = 1, .offset = at * piece},
+             std::string(piece, 'x'));
+    bob.desk.done({file_job::kind::write, number, (at + 1) * piece}, bob.now);
+  }
+  std::uint64_t told = 0;
+  std::size_t words = 0;
+  for (; const file_desk::word* const next = bob.desk.next(bob.eve.peer); ++words) {
+    told = next->mark.offset;
+    bob.desk.said(bob.eve.peer, bob.now);
+  }
+  CHECK(words <= 2);  // and that it was accepted
+  CHECK(told == 100 * piece);
+}
+
+TEST_CASE("who is gone is told nothing, though the disk is still at work") {
+  victim bob;
+  const auto number = bob.begin(10);
+  bob.hear({.what = file_mark::kind::piece, .number = 1}, std::string(10, 'x'));
+  bob.hear({.what = file_mark::kind::end, .number = 1, .offset = 10});
+  bob.desk.gone(bob.eve.peer);
+  bob.desk.done({file_job::kind::write, number, 10}, bob.now);
+  CHECK(bob.words() == 0);
+  bob.desk.done({file_job::kind::finish, number}, bob.now);
+  CHECK(bob.words() == 0);
+  CHECK(bob.desk.take_events().back().what == event::file_done);
+}
+
 TEST_CASE("once all has come, the disk decides, whoever goes or gives up") {
   for (const bool is_good : {true, false}) {
     victim bob;
