@@ -9,17 +9,29 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto patience = 100ms;  // of what else is said
+constexpr auto memory = 10s;      // of the shortest time
 constexpr std::uint64_t least_piece = std::uint64_t{16} << 10;
 constexpr std::uint64_t most_piece = std::uint64_t{256} << 10;
 
 }  // namespace
+
+void file_window::note(const mark& said, time_point now) {
+  const auto taken = now - said.said_at;
+  if (taken <= shortest_ || (is_measuring_ && said.is_alone)) {
+    shortest_ = taken;
+    shortest_at_ = now;
+    is_measuring_ = false;
+  } else if (now - shortest_at_ >= memory) {
+    is_measuring_ = true;
+  }
+}
 
 void file_window::had(std::uint64_t offset, time_point now) {
   auto taken = std::chrono::steady_clock::duration::min();
   std::uint64_t said = offset;
   while (!under_way_.empty() && under_way_.front().offset <= offset) {
     taken = now - under_way_.front().said_at;  // of the last: those before it waited for the answer
-    shortest_ = std::min(shortest_, taken);
+    note(under_way_.front(), now);
     under_way_.pop_front();
   }
   if (!under_way_.empty()) {
@@ -27,7 +39,8 @@ void file_window::had(std::uint64_t offset, time_point now) {
   }
   const std::uint64_t news = offset - std::min(offset, last_);
   last_ = std::max(last_, offset);
-  if (taken == std::chrono::steady_clock::duration::min() || offset <= held_until_) {
+  if (taken == std::chrono::steady_clock::duration::min() || offset <= held_until_ ||
+      is_measuring_) {
     return;
   }
   if (taken - shortest_ > patience) {

@@ -97,54 +97,82 @@ TEST_CASE("no bytes make a name that leads anywhere") {
 namespace {
 
 // A link of so many bytes in a second, with a delay of its own; always as much under way as may be.
-// Returns how long, after a while, what is said has to wait.
-std::chrono::milliseconds wait_on(double bytes_in_second, std::chrono::milliseconds delay,
-                                  file_window& window) {
+struct link_with_window {
   using clock = std::chrono::steady_clock;
-  const clock::time_point begun{};
-  double now = 0;      // seconds
-  double free_at = 0;  // the link is
-  std::uint64_t said = 0;
-  std::uint64_t had = 0;
-  double waited = 0;
   struct arrival {
     std::uint64_t offset;
     double at;
   };
-  std::deque<arrival> under_way;
-  const auto at = [&](double seconds) {
-    return begun +
-           std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>{seconds});
-  };
-  for (int rounds = 0; rounds < 3000; ++rounds) {
+
+  file_window window{};
+  double now = 0;      // seconds
+  double free_at = 0;  // the link is
+  std::uint64_t said = 0;
+  std::uint64_t had = 0;
+  std::deque<arrival> under_way{};
+
+  [[nodiscard]] clock::time_point time() const {
+    return clock::time_point{} +
+           std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>{now});
+  }
+  void carry(double bytes_in_second, std::chrono::milliseconds delay) {
     while (said == had || said - had + window.piece() <= window.size()) {
       said += window.piece();
-      window.said(said, at(now));
+      window.said(said, time());
       free_at = std::max(free_at, now) + static_cast<double>(window.piece()) / bytes_in_second;
       under_way.push_back({said, free_at + std::chrono::duration<double>(delay).count()});
     }
-    waited = rounds > 2000 ? std::max(waited, free_at - now) : 0;
-    now = under_way.front().at;
+  }
+  void answer() {
+    now = std::max(now, under_way.front().at);
     had = under_way.front().offset;
     under_way.pop_front();
-    window.had(had, at(now));
+    window.had(had, time());
   }
-  return std::chrono::milliseconds{static_cast<int>(waited * 1000)};
-}
+  // Returns how long, after a while, what is said has to wait.
+  std::chrono::milliseconds run(double bytes_in_second, std::chrono::milliseconds delay,
+                                int rounds = 3000) {
+    double waited = 0;
+    for (int count = 0; count < rounds; ++count) {
+      carry(bytes_in_second, delay);
+      waited = count > 2000 ? std::max(waited, free_at - now) : 0;
+      answer();
+    }
+    return std::chrono::milliseconds{static_cast<int>(waited * 1000)};
+  }
+};
 
 }  // namespace
 
 TEST_CASE("what is under way is what the link carries in a short while") {
-  file_window slow;
-  CHECK(wait_on(1e6, 1ms, slow) < 300ms);  // 8 Mbit/s
-  CHECK(slow.size() < 400'000);
-  CHECK(slow.piece() <= 100'000);
-  file_window modem;
-  CHECK(wait_on(1e5, 30ms, modem) < 600ms);
-  file_window quick;
-  static_cast<void>(wait_on(1e9, 1ms, quick));
-  CHECK(quick.size() == file_window::most);
-  file_window far;  // 80 Mbit/s to the other side of the world: the delay is the link's own
-  static_cast<void>(wait_on(1e7, 150ms, far));
-  CHECK(far.size() >= 1'500'000);
+  link_with_window slow;
+  CHECK(slow.run(1e6, 1ms) < 300ms);  // 8 Mbit/s
+  CHECK(slow.window.size() < 400'000);
+  CHECK(slow.window.piece() <= 100'000);
+  link_with_window modem;
+  CHECK(modem.run(1e5, 30ms) < 600ms);
+  link_with_window quick;
+  static_cast<void>(quick.run(1e9, 1ms));
+  CHECK(quick.window.size() == file_window::most);
+  link_with_window far;  // 80 Mbit/s to the other side of the world: the delay is the link's own
+  static_cast<void>(far.run(1e7, 150ms));
+  CHECK(far.window.size() >= 1'500'000);
+}
+
+TEST_CASE("a way that has become longer is made use of, as one that was so from the beginning") {
+  link_with_window link;
+  static_cast<void>(link.run(1e7, 1ms));
+  const double moved_at = link.now;
+  const std::uint64_t had = link.had;
+  while (link.now < moved_at + 60) {
+    static_cast<void>(link.run(1e7, 300ms, 1));
+  }
+  CHECK(link.had - had > std::uint64_t{450} * 1'000'000);  // of 600
+  CHECK(link.run(1e7, 300ms) < 600ms);
+}
+
+TEST_CASE("what waits on a link does not grow with time") {
+  link_with_window link;
+  CHECK(link.run(1e6, 20ms, 60'000) < 300ms);
+  CHECK(link.now > 600);  // seconds
 }
