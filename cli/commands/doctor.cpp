@@ -52,7 +52,7 @@ bool examine(parley::peers& lan, const doctor_args& args, doctor_talk& talk) {
     if (const auto event = lan.receive_for(std::max(next - now, clock::duration::zero()))) {
       talk.hear(*event, clock::now());
     }
-    next = talk.tick(clock::now(), lan.id(), lan.neighbours());
+    next = talk.tick(clock::now(), lan.id(), [&lan] { return lan.neighbours(); });
     for (const doctor_talk::step& each : talk.take_steps()) {
       static_cast<void>(lan.whisper(each.to, each.said));
     }

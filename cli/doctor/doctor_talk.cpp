@@ -130,10 +130,10 @@ void doctor_talk::hear(partner& from, const doctor_word& said, time_point now) {
 }
 
 void doctor_talk::look_at(partner& at, time_point now, const parley::peer_id& own,
-                          const std::vector<neighbour>& all) {
+                          const neighbours& all) {
   if (!at.is_told && now - at.since >= listening_time) {
     at.is_told = true;
-    steps_.push_back({at.opinion.who, report_on(at.opinion.who, own, all)});
+    steps_.push_back({at.opinion.who, report_on(at.opinion.who, own, all())});
   }
   // Last, for it may be the end of the connection; and not in one packet with what was said before.
   if (!at.has_reported || !at.has_heard_report || !at.opinion.round_trip) {
@@ -147,7 +147,7 @@ void doctor_talk::look_at(partner& at, time_point now, const parley::peer_id& ow
 }
 
 doctor_talk::time_point doctor_talk::tick(time_point now, const parley::peer_id& own,
-                                          const std::vector<neighbour>& all) {
+                                          const neighbours& all) {
   for (auto& [who, each] : partners_) {
     if (!each.is_over) {
       look_at(each, now, own, all);

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -43,9 +44,10 @@ class doctor_talk {
   using time_point = std::chrono::steady_clock::time_point;
 
   void hear(const parley::peer_event& event, time_point now);
-  // Returns when to call it again. own: our id; all: whom we heard.
-  time_point tick(time_point now, const parley::peer_id& own,
-                  const std::vector<parley::neighbour>& all);
+  // Whom we heard; asked when somebody is to be told, for there may be many.
+  using neighbours = std::function<std::vector<parley::neighbour>()>;
+  // Returns when to call it again. own: our id.
+  time_point tick(time_point now, const parley::peer_id& own, const neighbours& all);
 
   struct step {
     parley::peer_id to;
@@ -74,8 +76,7 @@ class doctor_talk {
   };
   void hear(partner& from, const doctor_word& said, time_point now);
   void ping(partner& to, std::size_t padding, time_point now);
-  void look_at(partner& at, time_point now, const parley::peer_id& own,
-               const std::vector<parley::neighbour>& all);
+  void look_at(partner& at, time_point now, const parley::peer_id& own, const neighbours& all);
 
   std::map<parley::peer_id, partner> partners_;
   std::vector<step> steps_;

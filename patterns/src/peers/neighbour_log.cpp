@@ -2,6 +2,7 @@
 #include "neighbour_log.hpp"
 
 #include <algorithm>
+#include <map>
 #include <string_view>
 #include <utility>
 
@@ -34,7 +35,6 @@ std::string_view to_string(probe_answer how) noexcept {
 namespace detail {
 namespace {
 
-constexpr std::size_t most_neighbours = 1000;
 constexpr std::size_t most_sightings = 32;
 constexpr std::size_t most_attempts = 16;
 
@@ -48,32 +48,25 @@ std::optional<std::uint8_t> version_of(std::string_view datagram) {
 
 }  // namespace
 
-void neighbour_log::heard(const beacon_sockets::datagram& came, const std::optional<beacon>& read) {
-  const std::pair who{read ? read->id : peer_id{}, version_of(came.bytes)};
-  auto of = heard_.find(who);
-  if (of == heard_.end()) {
-    if (heard_.size() >= most_neighbours) {
-      return;
-    }
-    of = heard_.try_emplace(who).first;
-  }
+void neighbour_log::heard(const beacon_sockets::datagram& came, const std::optional<beacon>& read,
+                          time_point now) {
+  std::vector<neighbour::sighting>& of =
+      heard_.touch({read ? read->id : peer_id{}, version_of(came.bytes)}, now);
   const std::uint16_t port = read ? read->port : std::uint16_t{0};
-  const auto same = std::ranges::find_if(of->second, [&](const neighbour::sighting& each) {
+  const auto same = std::ranges::find_if(of, [&](const neighbour::sighting& each) {
     return each.port == port && each.by == came.by && each.interface == came.interface &&
            each.host == came.host;
   });
-  if (same != of->second.end()) {
+  if (same != of.end()) {
     ++same->count;
-  } else if (of->second.size() < most_sightings) {
-    of->second.push_back({came.interface, came.by, came.host, port, 1});
+  } else if (of.size() < most_sightings) {
+    of.push_back({came.interface, came.by, came.host, port, 1});
   }
 }
 
-void neighbour_log::probed(const peer_id& who, const peer_place& where, probe_answer how) {
-  if (tried_.size() >= most_neighbours && !tried_.contains(who)) {
-    return;
-  }
-  std::vector<neighbour::attempt>& of = tried_[who];
+void neighbour_log::probed(const peer_id& who, const peer_place& where, probe_answer how,
+                           time_point now) {
+  std::vector<neighbour::attempt>& of = tried_.touch(who, now);
   const std::string address = where.str();
   const auto same = std::ranges::find(of, address, &neighbour::attempt::address);
   if (same != of.end()) {
@@ -83,16 +76,21 @@ void neighbour_log::probed(const peer_id& who, const peer_place& where, probe_an
   }
 }
 
-std::vector<neighbour> neighbour_log::all() const {
+std::vector<neighbour> neighbour_log::all(time_point now) {
+  heard_.forget(now);
+  tried_.forget(now);
+  std::map<peer_id, const std::vector<neighbour::attempt>*> left;
+  for (const auto& [who, touched, attempts] : tried_.entries()) {
+    left.emplace(who, &attempts);
+  }
   std::vector<neighbour> all;
-  auto left = tried_;
-  for (const auto& [who, sightings] : heard_) {
+  for (const auto& [who, touched, sightings] : heard_.entries()) {
     const auto tried = left.extract(who.first);
     all.push_back({who.first, who.second, sightings,
-                   tried ? tried.mapped() : std::vector<neighbour::attempt>{}});
+                   tried ? *tried.mapped() : std::vector<neighbour::attempt>{}});
   }
-  for (auto& [id, attempts] : left) {
-    all.push_back({.id = id, .attempts = std::move(attempts)});
+  for (const auto& [id, attempts] : left) {
+    all.push_back({.id = id, .attempts = *attempts});
   }
   return all;
 }

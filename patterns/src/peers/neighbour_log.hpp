@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //
 // Keeps what was heard and tried of each neighbour, ourselves among them: our own beacons come back
-// from the system, if nothing here throws them away. Bounded: what is beyond is not noted. One
-// thread.
+// from the system, if nothing here throws them away. Bounded: the latest 1,000 within five minutes.
+// One thread.
 #pragma once
 
 #include <parley/neighbour.hpp>
@@ -10,8 +10,10 @@
 #include "beacon.hpp"
 #include "beacon_sockets.hpp"
 #include "peer_place.hpp"
+#include "recent_map.hpp"
 
-#include <map>
+#include <chrono>
+#include <cstddef>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -20,16 +22,21 @@ namespace parley::detail {
 
 class neighbour_log {
  public:
-  // read: nothing where the datagram is no beacon.
-  void heard(const beacon_sockets::datagram& came, const std::optional<beacon>& read);
-  void probed(const peer_id& who, const peer_place& where, probe_answer how);
+  using time_point = std::chrono::steady_clock::time_point;
+  static constexpr std::size_t most = 1000;
+  static constexpr std::chrono::minutes memory{5};
 
-  [[nodiscard]] std::vector<neighbour> all() const;
+  // read: nothing where the datagram is no beacon.
+  void heard(const beacon_sockets::datagram& came, const std::optional<beacon>& read,
+             time_point now);
+  void probed(const peer_id& who, const peer_place& where, probe_answer how, time_point now);
+
+  [[nodiscard]] std::vector<neighbour> all(time_point now);
 
  private:
   using version = std::optional<std::uint8_t>;
-  std::map<std::pair<peer_id, version>, std::vector<neighbour::sighting>> heard_;
-  std::map<peer_id, std::vector<neighbour::attempt>> tried_;
+  recent_map<std::pair<peer_id, version>, std::vector<neighbour::sighting>> heard_{most, memory};
+  recent_map<peer_id, std::vector<neighbour::attempt>> tried_{most, memory};
 };
 
 }  // namespace parley::detail

@@ -207,7 +207,7 @@ bool peers_core::hear(time_point now) {
       break;
     }
     const auto heard = read_beacon(came->bytes);
-    neighbours_.heard(*came, heard);
+    neighbours_.heard(*came, heard, now);
     if (!heard) {
       desk_.heard_nonsense();
     } else if (heard->id != id_) {
@@ -241,7 +241,7 @@ bool peers_core::hear(time_point now) {
   }
   for (auto& each : probes_.take_results(now)) {
     if (const auto who = desk_.owner_of(each.link)) {
-      neighbours_.probed(*who, each.where, each.how);
+      neighbours_.probed(*who, each.where, each.how, now);
     }
     desk_.probed(each.link, each.where, each.how, each.own_host, now);
   }
@@ -893,7 +893,7 @@ std::vector<interface_status> peers_core::interfaces() const {
 
 std::vector<neighbour> peers_core::neighbours() const {
   const std::lock_guard lock{mutex_};
-  return neighbours_.all();
+  return neighbours_.all(clock::now());
 }
 
 peers_statistics peers_core::statistics() const {

@@ -137,7 +137,7 @@ class peers_core {
   peer_inbox inbox_;
   std::optional<beacon_sockets> beacons_;
   std::optional<gossip> gossip_;
-  neighbour_log neighbours_;
+  mutable neighbour_log neighbours_;  // forgets when it is read, too
   interface_watch interface_watch_;
   tcp_probes probes_;
   peer_desk desk_;

@@ -40,6 +40,7 @@ struct doctor {
   peer_id id;
   doctor_talk talk{};
   std::vector<neighbour> neighbours{};
+  int asked = 0;  // for them
 };
 
 // Two who are told what the other says, a millisecond later.
@@ -59,7 +60,10 @@ struct room {
   void pass(std::chrono::milliseconds time) {
     for (const auto end = now + time; now < end; now += 1ms) {
       for (auto* const each : {&ada, &bob}) {
-        static_cast<void>(each->talk.tick(now, each->id, each->neighbours));
+        static_cast<void>(each->talk.tick(now, each->id, [&] {
+          ++each->asked;
+          return each->neighbours;
+        }));
       }
       carry(ada, bob);
       carry(bob, ada);
@@ -92,6 +96,7 @@ TEST_CASE("two doctors tell each other what they heard, and try the way both way
   both.pass(3s);
   CHECK(both.ada.talk.is_over());
   CHECK(both.bob.talk.count_done() == 1);
+  CHECK(both.ada.asked == 1);  // there may be many
   const auto opinion = both.ada.opinion();
   CHECK(opinion.host == "10.1.0.2");
   CHECK(opinion.hears_itself);
