@@ -7,6 +7,7 @@
 #include <chrono>
 #include <fstream>
 #include <memory>
+#include <mutex>
 #include <set>
 
 namespace parley {
@@ -16,6 +17,7 @@ using clock = std::chrono::steady_clock;
 using key_set = std::set<curve_key>;
 
 constexpr std::size_t z85_size = 40;
+constexpr std::chrono::seconds fresh{1};
 
 key_set read_file(const std::filesystem::path& path) {
   std::ifstream file{path};
@@ -76,11 +78,21 @@ struct allow_list::state : detail::guest_list {
     if (source.empty()) {
       return fixed.contains(key);
     }
-    if (const auto now = clock::now(); now >= look_again) {
-      read_last = read();
-      look_again = now + std::chrono::seconds{1};
+    const auto now = clock::now();
+    {
+      const std::lock_guard lock{mutex};
+      if (now < look_again) {
+        return read_last.contains(key);
+      }
     }
-    return read_last.contains(key);
+    key_set found = read();  // may take long: nobody waits for it who does not want it
+    const bool is_known = found.contains(key);
+    const std::lock_guard lock{mutex};
+    if (now + fresh > look_again) {
+      read_last = std::move(found);
+      look_again = now + fresh;
+    }
+    return is_known;
   }
 
   [[nodiscard]] key_set read() const {
@@ -93,6 +105,7 @@ struct allow_list::state : detail::guest_list {
 
   const key_set fixed;
   const std::filesystem::path source;
+  std::mutex mutex;  // of the two below
   key_set read_last;
   clock::time_point look_again{};
   std::atomic<std::uint64_t> allowed{0};

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <mutex>
 
 #include "zap.hpp"
 #include "zmq_context.hpp"
@@ -99,12 +100,12 @@ bool doorkeeper::answer_one() {
 }
 
 bool doorkeeper::lets_in(const curve_key& client) {
-  const std::lock_guard lock{mutex_};
+  const std::shared_lock lock{mutex_};
   return list_ == nullptr ? is_open_ : list_->lets_in(client);
 }
 
 bool doorkeeper::holds(const curve_key& key) {
-  const std::lock_guard lock{mutex_};
+  const std::shared_lock lock{mutex_};
   return list_ == nullptr ? is_open_ : list_->holds(key);
 }
 

@@ -5,13 +5,21 @@
 #include <parley/monitor.hpp>
 #include <parley/socket.hpp>
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
 #include <future>
+#include <string>
 #include <vector>
 
 #include <zmq.hpp>
 
 #include "support/catch.hpp"
 #include "support/connected.hpp"
+#include "support/nothing_left.hpp"
+#include "support/temporary_directory.hpp"
 
 using namespace parley;
 using namespace parley::detail;
@@ -98,4 +106,40 @@ TEST_CASE("where the program has a ZAP handler of its own there is no doorkeeper
   parley::socket own{owner, socket_kind::rep};
   own.bind("inproc://zeromq.zap.01");
   CHECK_THROWS_AS(doorkeeper::of(owner), error);
+}
+
+TEST_CASE("while somebody waits for the disk to read the list, others are let in") {
+  house one;
+  const support::temporary_directory home;
+  const curve_keys guest = generate_curve_keys();
+  const auto file = home / "allowed";
+  const std::string line = guest.public_key.z85() + "\n";
+  std::ofstream{file} << line;
+  const allow_list list{one.owner, file};
+  const auto keeper = doorkeeper::of(one.owner);
+  // A pipe is as slow as we like.
+  std::filesystem::remove(file);
+  REQUIRE(::mkfifo(file.c_str(), 0600) == 0);
+  auto slow = std::async(std::launch::async, [&] { return keeper->holds(guest.public_key); });
+  const int writer = ::open(file.c_str(), O_WRONLY);  // it has begun to read
+  REQUIRE(writer >= 0);
+  std::ofstream{home / "next"} << line;
+  std::filesystem::rename(home / "next", file);
+  CHECK(one.lets_in(guest));
+  auto other = std::async(std::launch::async, [&] { return keeper->holds(guest.public_key); });
+  CHECK(other.wait_for(patience) == std::future_status::ready);
+  CHECK(::write(writer, line.data(), line.size()) == static_cast<ssize_t>(line.size()));
+  ::close(writer);
+  CHECK(slow.get());
+  CHECK(other.get());
+}
+
+TEST_CASE("of a context that had a doorkeeper nothing is left") {
+  const support::nothing_left afterwards;
+  for (int count = 0; count < 5; ++count) {
+    house one;
+    const allow_list list{one.owner, std::vector{one.keys.public_key}};
+    const auto keeper = doorkeeper::of(one.owner);
+    CHECK_FALSE(one.lets_in(generate_curve_keys()));
+  }
 }

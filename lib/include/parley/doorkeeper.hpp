@@ -13,12 +13,12 @@
 #include <parley/socket.hpp>
 
 #include <memory>
-#include <mutex>
+#include <shared_mutex>
 #include <thread>
 
 namespace parley::detail {
 
-// Asked by any thread, one at a time.
+// Asked by any thread, by several at once.
 class guest_list {
  public:
   virtual ~guest_list() = default;
@@ -50,7 +50,7 @@ class doorkeeper {
   [[nodiscard]] bool answer_one();
   [[nodiscard]] bool lets_in(const curve_key& client);
 
-  std::mutex mutex_;
+  std::shared_mutex mutex_;  // shared while the list is asked, which may take long
   guest_list* list_ = nullptr;
   bool is_open_ = true;
   socket requests_;

@@ -7,12 +7,15 @@
 #include <parley/peers.hpp>
 #include <parley/server.hpp>
 
+#include <fstream>
 #include <string>
 #include <vector>
 
 #include "support/beacon_port.hpp"
 #include "support/catch.hpp"
 #include "support/connected.hpp"
+#include "support/nothing_left.hpp"
+#include "support/temporary_directory.hpp"
 
 using namespace parley;
 using namespace std::chrono_literals;
@@ -130,6 +133,45 @@ TEST_CASE("with an allow list, peers take only those on it, by whatever side the
   CHECK(ada.here().front().id == bob.id());
   CHECK(eve.here().empty());
   CHECK(friends.allowed() > 0);
+}
+
+TEST_CASE("of contexts that had secured peers and a list nothing is left") {
+  const support::nothing_left afterwards;
+  for (int count = 0; count < 3; ++count) {
+    secured_network lan;
+    context elsewhere;
+    const allow_list friends{lan.owner, std::vector{lan.ada.public_key, lan.bob.public_key}};
+    peers ada{lan.owner, lan.options("ada", lan.ada)};
+    peers bob{elsewhere, lan.options("bob", lan.bob)};
+    REQUIRE(ada.wait_for_peers(1, patience));
+    REQUIRE(bob.wait_for_peers(1, patience));
+  }
+}
+
+TEST_CASE("who is taken off the list is gone with its connection, and does not come back") {
+  secured_network lan;
+  context of_bob;
+  const support::temporary_directory home;
+  const auto list = home / "allowed";
+  std::ofstream{list} << lan.ada.public_key.z85() << '\n' << lan.bob.public_key.z85() << '\n';
+  const allow_list friends{lan.owner, list};
+  peers ada{lan.owner, lan.options("ada", lan.ada)};
+  {
+    peers bob{of_bob, lan.options("bob", lan.bob)};
+    REQUIRE(ada.wait_for_peers(1, patience));
+    REQUIRE(bob.wait_for_peers(1, patience));
+    std::ofstream{list} << lan.ada.public_key.z85() << '\n';
+    REQUIRE(bob.whisper(ada.id(), "still here"));  // as long as it lasts
+    CHECK(await(ada, kind::whisper).content.front().view() == "still here");
+    CHECK(ada.find(bob.id()).has_value());
+  }
+  static_cast<void>(await(ada, kind::exit));
+  const auto refused = friends.refused();
+  const auto seen = ada.statistics().not_allowed;
+  peers bob{of_bob, lan.options("bob", lan.bob)};
+  CHECK(becomes(
+      ada, [&](const auto& now) { return now.not_allowed > seen && friends.refused() > refused; }));
+  CHECK(ada.here().empty());
 }
 
 TEST_CASE("secured peers meet by a seed, and tell each other's keys") {
