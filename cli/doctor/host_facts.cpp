@@ -244,14 +244,17 @@ firewall_look look_at_firewall(int stop_fd) {
     return !run("command -v " + name).failure.has_value();
   };
   firewall_look seen{{}, "neither nft nor iptables-save is here to read it"};
+  bool is_read = false;
   for (const bool is_nft : {true, false}) {
     // The rules of iptables are nft's, too, unless it is the old one.
     if (seen.rules.empty() && is_there(is_nft ? "nft" : "iptables-save")) {
       const command_answer told = run(is_nft ? "nft list ruleset" : "iptables-save -c");
-      seen.why_not = !told.failure
-                         ? std::string{}
-                         : *told.failure + (::geteuid() == 0 ? "" : " (root may read it)");
-      seen.rules = is_nft ? read_nft(told.text) : read_iptables(told.text);
+      if (!told.failure) {
+        is_read = true;
+        seen = {is_nft ? read_nft(told.text) : read_iptables(told.text), {}};
+      } else if (!is_read) {
+        seen.why_not = *told.failure + (::geteuid() == 0 ? "" : " (root may read it)");
+      }
     }
   }
   return seen;
