@@ -331,7 +331,9 @@ TEST_CASE("a program that does not receive hears in the end what became of its f
 // What a hostile peer says is what a program can say that writes marks by hand.
 TEST_CASE("a hostile peer's offers and pieces cost it, and nobody else") {
   two lan;
-  peers eve{lan.owner, lan.options("eve")};
+  auto patient = lan.options("eve");
+  patient.max_wait = patience;  // she floods him, on a machine that may have others to serve
+  peers eve{lan.owner, patient};
   REQUIRE(eve.wait_for_peers(2, patience));
   REQUIRE(lan.bob.wait_for_peers(2, patience));
   const auto say = [&](const file_mark& mark, const std::string& content = {}) {
