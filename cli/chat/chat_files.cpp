@@ -14,6 +14,11 @@ namespace {
 constexpr std::size_t bar_columns = 12;
 constexpr std::size_t name_columns = 24;
 
+std::string name_of(const chat_files::entry& each) {
+  return visible(each.file.name, name_columns) + (each.file.is_ours ? " to " : " from ") +
+         each.label;
+}
+
 bool is_theirs_to_answer(const chat_files::entry& each) {
   return each.is_open && !each.file.is_ours;
 }
@@ -79,6 +84,24 @@ bool chat_files::is_busy() const {
                              [](const auto& each) { return !is_theirs_to_answer(each.second); });
 }
 
+std::string chat_files::awaited() const {
+  std::string all;
+  for (const auto& [number, each] : all_) {
+    if (!is_theirs_to_answer(each)) {
+      all += (all.empty() ? "" : ", ") + name_of(each);
+    }
+  }
+  return all;
+}
+
+std::uint64_t chat_files::moves() const {
+  std::uint64_t sum = 0;
+  for (const auto& [number, each] : all_) {
+    sum += number + each.file.done + (each.is_open ? 0 : 1);
+  }
+  return sum;
+}
+
 std::string chat_files::status() const {
   std::string all;
   for (const auto& [number, each] : all_) {
@@ -88,9 +111,8 @@ std::string chat_files::status() const {
     const std::uint64_t done = percent(each.file);
     std::string bar(done * bar_columns / 100, '#');
     bar.resize(bar_columns, '-');
-    all += (all.empty() ? "" : "   ") + visible(each.file.name, name_columns) +
-           (each.file.is_ours ? " to " : " from ") + each.label + " [" + bar + "] " +
-           std::to_string(done) + " %";
+    all += (all.empty() ? "" : "   ") + name_of(each) + " [" + bar + "] " + std::to_string(done) +
+           " %";
   }
   return all;
 }

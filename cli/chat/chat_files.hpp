@@ -34,6 +34,10 @@ class chat_files {
                                                    std::string& mistake) const;
   // Some are under way, or ours wait for an answer.
   [[nodiscard]] bool is_busy() const;
+  // Which: "cat.jpg to bob".
+  [[nodiscard]] std::string awaited() const;
+  // Another number whenever one of them has moved.
+  [[nodiscard]] std::uint64_t moves() const;
   // How far they are, in one line. Empty: none is under way.
   [[nodiscard]] std::string status() const;
 

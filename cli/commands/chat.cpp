@@ -67,6 +67,9 @@ std::string name_of_account() {
   return account != nullptr ? account->pw_name : "";
 }
 
+// Somebody may have to be asked first whether he takes it.
+constexpr double usual_files_seconds = 300;
+
 // Waits for what a chat waits for. Not thread-safe.
 class chat_loop {
  public:
@@ -129,25 +132,30 @@ exit_code talk_in_lines(runtime& run, chat_session& session, const chat_args& ar
                         std::size_t wanted) {
   chat_loop loop{run, session};
   line_input input;
-  const auto too_late = [&](const std::string& what) {
-    say("parley: " + what + " within " + args.timeout.str());
+  const auto too_late = [](const std::string& what, const timeout_arg& within) {
+    say("parley: " + what + " within " + within.str());
     return exit_code::timed_out;
   };
   const auto begun = clock::now();
-  const auto deadline_from = [&](time_point from) {
-    return args.timeout.get() == timeout_arg::duration::max() ? time_point::max()
-                                                              : from + args.timeout.get();
+  const auto deadline_from = [](time_point from, const timeout_arg& within) {
+    return within.get() == timeout_arg::duration::max() ? time_point::max() : from + within.get();
   };
   while (session.count_came() < wanted) {
-    const auto woken = loop.wait(false, deadline_from(begun));
+    const auto woken = loop.wait(false, deadline_from(begun, args.timeout));
     if (woken == chat_loop::woken::over) {
       return run.stopped_code();
     }
     if (woken == chat_loop::woken::late) {
-      return too_late("fewer than " + std::to_string(wanted) + " were in " + args.room);
+      return too_late("fewer than " + std::to_string(wanted) + " were in " + args.room,
+                      args.timeout);
     }
   }
+  // Whoever offers a file at the end of its input is not to wait for ever.
+  timeout_arg files_timeout = args.timeout;
+  files_timeout.set_usual(usual_files_seconds);
   auto last_line = clock::now();
+  auto last_move = last_line;
+  std::uint64_t moves = 0;
   for (;;) {
     if (session.is_over() || (args.count && session.lines_heard() >= *args.count)) {
       return exit_code::done;
@@ -163,8 +171,15 @@ exit_code talk_in_lines(runtime& run, chat_session& session, const chat_args& ar
         !session.desk().files().is_busy()) {
       return exit_code::done;
     }
+    if (const auto moves_now = session.desk().files().moves(); moves_now != moves) {
+      moves = moves_now;
+      last_move = now;
+    }
     const bool wants_input = !input.has_line() && !input.is_at_end();
-    const auto deadline = args.count ? deadline_from(last_line) : time_point::max();
+    const bool waits_for_files = !args.count && !input.has_line() && input.is_at_end();
+    const auto deadline = args.count        ? deadline_from(last_line, args.timeout)
+                          : waits_for_files ? deadline_from(last_move, files_timeout)
+                                            : time_point::max();
     const auto heard_before = session.lines_heard();
     switch (loop.wait(wants_input, input.has_line() ? std::min(next_line, deadline) : deadline)) {
       case chat_loop::woken::input:
@@ -174,7 +189,10 @@ exit_code talk_in_lines(runtime& run, chat_session& session, const chat_args& ar
         return session.is_over() ? exit_code::done : run.stopped_code();
       case chat_loop::woken::late:
         if (clock::now() >= deadline) {
-          return too_late("nobody said anything");
+          return waits_for_files
+                     ? too_late("nothing was heard of " + session.desk().files().awaited(),
+                                files_timeout)
+                     : too_late("nobody said anything", args.timeout);
         }
         break;
       default:
@@ -379,7 +397,9 @@ action add_chat(CLI::App& command) {
                   "and 0 where a person types")
       ->option_text("N");
   add_count(command, args->count, "end when N lines were heard, not with the input");
-  args->timeout.add_to(command, "the longest wait for others, and with --count for a line");
+  args->timeout.add_to(command,
+                       "the longest wait for others, with --count for a line, and\n"
+                       "when the input has ended for news of a file (300 s)");
   add_example(command,
               "parley chat --name ann                          # /help tells what to type\n"
               "  df -h / | tail -1 | parley chat --name disk --room ops\n"

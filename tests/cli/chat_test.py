@@ -294,6 +294,18 @@ class Test(LanTest):
         self.assertIn(f"cat.jpg of ann is here: {files}/bob/cat.jpg\n", ended.out)
         self.assertEqual(pathlib.Path(files, "bob", "cat.jpg").read_bytes(), b"miaow")
 
+    def test_chat_in_scripts_does_not_wait_for_ever_for_one_who_does_not_answer_an_offer(self):
+        files = self.directory()
+        pathlib.Path(files, "cat.jpg").write_bytes(b"miaow")
+        bob = self.json_chat("bob")
+        ann = self.chat("ann", "--timeout", "2")
+        ann.write(f"/send bob {files}/cat.jpg\n")
+        ended = ann.finish()
+        self.assertEqual(ended.code, 2)
+        self.assertIn("parley: nothing was heard of cat.jpg to bob within 2 s\n", ended.err)
+        self.event(bob, "offered")
+        self.assertEqual(self.event(bob, "file_failed")["reason"], "peer gone")
+
     def test_chat_sends_a_file_on_a_secured_network(self):
         files = self.directory()
         pathlib.Path(files, "cat.jpg").write_bytes(b"miaow" * 1_000_000)
