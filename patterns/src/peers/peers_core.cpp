@@ -714,6 +714,7 @@ bool peers_core::cancel_file(std::uint64_t number) {
   check_open();
   const bool was_there = files_.cancel(number);
   carry_out(clock::now());
+  waker_.wake();
   return was_there;
 }
 
