@@ -8,8 +8,10 @@
 
 #include <poll.h>
 
+#include <chrono>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "support/beacon_port.hpp"
 #include "support/catch.hpp"
@@ -194,6 +196,30 @@ TEST_CASE("letters to a program that does not receive wait, and none is lost") {
     REQUIRE(await(bob, kind::letter).as<int>() == count);
   }
   CHECK(bob.statistics().lost == 0);
+}
+
+TEST_CASE("letters beyond a rate wait, and nobody is muted for them") {
+  network lan;
+  auto options = lan.options("bob");
+  options.rate = {.messages = 2, .within = 8s};  // one more each 4 s; it is sent again after 5 s
+  peers bob{lan.owner, options};
+  peers ada{lan.owner, lan.options("ada")};
+  REQUIRE(ada.wait_for_peers(1, patience));
+  REQUIRE(bob.wait_for_peers(1, patience));
+  for (int count = 1; count <= 3; ++count) {
+    ada.send_letter(to_bob, count);
+  }
+  std::vector<std::chrono::steady_clock::time_point> came;
+  while (came.size() < 3) {
+    const auto event = bob.receive_for(patience);
+    REQUIRE(event.has_value());
+    CHECK(event->what != kind::muted);
+    if (event->what == kind::letter) {
+      came.push_back(std::chrono::steady_clock::now());
+      CHECK(event->as<int>() == static_cast<int>(came.size()));
+    }
+  }
+  CHECK(came[2] - came[0] >= 3s);  // no sooner; later, as it may be
 }
 
 TEST_CASE("a mark of a letter is read as it was written, and nothing else is one") {
