@@ -249,8 +249,8 @@ class peers {
   // Where it is a seed for others; none: it is not.
   [[nodiscard]] std::optional<endpoint> gossip() const;
   [[nodiscard]] std::vector<interface_status> interfaces() const;
-  // Who was heard or tried within the last five minutes, whether it is here or not; our own beacons,
-  // too. Of more than 1,000, the latest. For diagnose(), see network_diagnosis.hpp.
+  // Who was heard or tried within the last five minutes, whether it is here or not; our own
+  // beacons, too. Of more than 1,000, the latest. For diagnose(), see network_diagnosis.hpp.
   [[nodiscard]] std::vector<neighbour> neighbours() const;
   [[nodiscard]] peers_statistics statistics() const;
 

@@ -3,9 +3,8 @@
 // How much of a file may be under way to its receiver: enough to keep the link busy, and no more
 // than it carries in about 100 ms, so that what else is said does not wait behind it for long. The
 // time that pieces take tells: the shortest seen is the link's own, what is beyond it is waiting.
-// A way may become longer: when none was as short for 10 s, one piece is said alone, and its time is
-// taken for the link's own. BBR has the same, as PROBE_RTT.
-// No I/O.
+// A way may become longer: when none was as short for 10 s, one piece is said alone, and its time
+// is taken for the link's own. BBR has the same, as PROBE_RTT. No I/O.
 #pragma once
 
 #include <chrono>
@@ -48,7 +47,7 @@ class file_window {
   std::chrono::steady_clock::duration shortest_ = std::chrono::steady_clock::duration::max();
   time_point shortest_at_{};   // last seen
   bool is_measuring_ = false;  // it is too long ago
-  bool is_probing_ = true;  // doubles each time around, until it was too much
+  bool is_probing_ = true;     // doubles each time around, until it was too much
 };
 
 }  // namespace parley::detail
