@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
 from network_test import Host, Line, NetworkTest, Switch
@@ -20,7 +21,7 @@ out.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
 while True:
     for each in what:
         out.sendto(each, (where, port))
-    time.sleep(0.2)
+    time.sleep(0.2)  # A beacon's interval: whoever begins to listen later hears the next one.
 """
 
 # Sends whatever beacon it hears of others, for another mailbox.
@@ -257,6 +258,43 @@ class Test(NetworkTest):
         _, one, other, _ = self.pair()
         self.python_in(other, SENDER, 5670, "10.1.0.255", beacon(b"s" * 16, 5000, 3, b"k" * 32))
         self.assertIn("10.1.0.2", self.note(self.examine(one), "secured-network")["sentence"])
+
+    def keys(self, *names):
+        """Options of programs with these keys, all on one list."""
+        made = tempfile.TemporaryDirectory(prefix="parley-")
+        self.addCleanup(made.cleanup)
+        directory = made.name
+        public = [subprocess.run([os.environ["PARLEY_PROGRAM"], "keygen", os.path.join(directory, name)], check=True,
+                                 capture_output=True, text=True).stdout.strip() for name in names]
+        allowed = os.path.join(directory, "allowed")
+        with open(allowed, "w") as file:
+            file.write("".join(key + "\n" for key in public))
+        return [["--curve-keys", os.path.join(directory, name), "--curve-allow", allowed] for name in names]
+
+    def test_two_doctors_with_keys_find_nothing(self):
+        _, one, other, _ = self.pair()
+        doctors = [self.doctor(host, "--count", 1, *keys) for host, keys in zip((one, other), self.keys("one", "other"))]
+        for report in [self.report(each) for each in doctors]:
+            self.assertEqual(self.found(report), set())
+            self.assertEqual(report["checked_with"][0]["large_messages"], True)
+
+    def test_doctors_that_are_on_each_others_list_in_one_direction_only(self):
+        _, one, other, _ = self.pair()
+        mine, = self.keys("one")
+        both = self.keys("other")
+        stranger = self.doctor(other, "--timeout", 6, *both[0][:2])
+        report = self.examine(one, *mine)
+        self.trouble(report, "not-allowed")
+        self.assertEqual(report["peers"], [])
+        self.report(stranger)
+
+    def test_a_doctor_with_keys_and_one_without(self):
+        _, one, other, _ = self.pair()
+        keys, = self.keys("one")
+        secured, plain = self.doctor(one, "--timeout", 6, *keys), self.doctor(other, "--timeout", 6)
+        for report in (self.report(secured), self.report(plain)):
+            self.note(report, "secured-network")
+            self.assertEqual(report["peers"], [])
 
     def test_beacons_of_another_version_and_nonsense(self):
         _, one, other, _ = self.pair()
