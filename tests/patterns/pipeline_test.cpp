@@ -8,6 +8,7 @@
 #include <numeric>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -30,6 +31,12 @@ struct resize {
   MSGPACK_DEFINE(file, width)
 };
 
+struct name_tag {
+  std::string name;
+  operator std::string_view() const { return name; }
+  MSGPACK_DEFINE(name)
+};
+
 }  // namespace
 
 TEST_CASE("each task goes to one worker, whole and typed, and is done when that says so") {
@@ -50,6 +57,22 @@ TEST_CASE("each task goes to one worker, whole and typed, and is done when that 
     received->done();
     CHECK(tasks.wait_until_done(patience));
     CHECK(tasks.statistics().done == 1);
+  }
+}
+
+TEST_CASE("what can be packed is packed, though it can be looked at as text") {
+  context owner;
+  source tasks{owner};
+  worker one{owner, tasks.bind("inproc://name-tags")};
+  const name_tag tag{"Ada"};
+  tasks.push(tag);
+  static_cast<void>(tasks.try_push(tag, {.priority = 1}));
+  tasks.push_then(tag, [](task_outcome&&) {});
+  for (int count = 0; count < 3; ++count) {
+    auto received = one.receive_for(patience);
+    REQUIRE(received.has_value());
+    CHECK(received->body == encode(tag));
+    received->done();
   }
 }
 
