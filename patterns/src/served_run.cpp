@@ -2,11 +2,15 @@
 #include "served_run.hpp"
 
 #include <cassert>
+#include <limits>
 
 namespace parley::detail {
 
 bool served_run::set_out(const task_run& run, time_point now) {
   assert(is_over());
+  if (run.bodies.size() > std::numeric_limits<std::uint32_t>::max()) {
+    return false;  // it may be done, but not here
+  }
   const std::uint32_t offset = most_in_run - run.count;
   bodies_ = run.bodies;
   bytes_ = bodies_.view().data();
@@ -40,11 +44,11 @@ std::uint32_t served_run::call_in() noexcept {
   // Acquire: what those say that are done.
   const task_set settled = settled_.fetch_or(taken, std::memory_order_acquire);
   done_ = settled & taken & ~known_;
-  known_ |= taken & ~done_;
+  const task_set in_hand = taken & ~done_ & ~known_;
+  for_each(in_hand, [this](std::uint32_t place) { held_[place] = nullptr; });
+  known_ |= in_hand;
   is_called_in_ = true;
-  if (is_over()) {
-    bodies_ = frame{};
-  }
+  let_go_if_over();
   return count;
 }
 

@@ -11,9 +11,9 @@
 //
 // Invariant: a task that was taken is settled once: by who took it, then it is done; or by the
 // tray, with its lock, then it is known, until who took it claims what the tray knows it by. A run
-// that was called in is over when none of it is still to be claimed, and only then its object is
-// used again; its memory stays as long as the tray. Who comes late, and takes from an object that
-// was set out anew meanwhile, has a task of the new run.
+// that was called in is over when none of it is still to be claimed: then its bodies are let go,
+// and its object is used again; its memory stays as long as the tray. Who comes late, and takes
+// from an object that was set out anew meanwhile, has a task of the new run.
 #pragma once
 
 #include <parley/frame.hpp>
@@ -28,6 +28,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 namespace parley::detail {
@@ -53,9 +54,9 @@ class served_run {
 
   // Who took it, until it is done or claimed.
 
-  [[nodiscard]] frame body(std::uint32_t place) const {
+  [[nodiscard]] std::string_view body(std::uint32_t place) const noexcept {
     const std::uint32_t begin = begins_[place];
-    return frame{bytes_ + begin, begins_[place + 1] - begin - wire::body_head};
+    return {bytes_ + begin, begins_[place + 1] - begin - wire::body_head};
   }
   [[nodiscard]] task_id id(std::uint32_t place) const noexcept {
     return {source_, number_ + place};
@@ -102,9 +103,12 @@ class served_run {
     known_ |= one_task(place);
   }
   void know_by(std::uint32_t place, held_task& held) noexcept { held_[place] = &held; }
-  // Requires: it is known.
+  // False: there was no memory for what it is to be known by. Requires: it is known.
+  [[nodiscard]] bool is_held(std::uint32_t place) const noexcept { return held_[place] != nullptr; }
+  // Requires: it is held.
   [[nodiscard]] held_task& claim(std::uint32_t place) noexcept {
     claimed_ |= one_task(place);
+    let_go_if_over();
     return *held_[place];
   }
   [[nodiscard]] bool is_over() const noexcept { return is_called_in_ && known_ == claimed_; }
@@ -117,6 +121,8 @@ class served_run {
   };
   [[nodiscard]] census count() const noexcept;
 
+  served_run* next_free = nullptr;  // the hatch's
+
  private:
   static constexpr std::uint64_t closed = std::uint64_t{1} << 32;
 
@@ -127,6 +133,13 @@ class served_run {
   // Places that are counted as taken.
   [[nodiscard]] static task_set between(std::uint32_t begin, std::uint32_t end) noexcept {
     return first_tasks(end) & ~first_tasks(begin);
+  }
+
+  // Whoever had a task of it has a copy of its body.
+  void let_go_if_over() noexcept {
+    if (is_over()) {
+      bodies_ = frame{};
+    }
   }
 
   alignas(64) std::atomic<std::uint64_t> next_{closed};
@@ -150,7 +163,7 @@ class served_run {
   task_set done_ = 0;
   task_set known_ = 0;
   task_set claimed_ = 0;
-  std::array<held_task*, most_in_run> held_{};
+  std::array<held_task*, most_in_run> held_{};  // of those that are known
 };
 
 // One that was taken. Null: none.

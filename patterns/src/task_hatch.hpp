@@ -6,7 +6,6 @@
 
 #include "served_run.hpp"
 
-#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <memory>
@@ -36,13 +35,17 @@ class task_hatch {
   // Requires: nothing is. False: it cannot be.
   [[nodiscard]] bool set_out(task_run& run, const std::shared_ptr<worker_core>& owner,
                              served_run::time_point now) {
-    served_run& where = place_for_one();
+    if (free_ == nullptr) {
+      put_away(*runs_.emplace_back(std::make_unique<served_run>()));
+    }
+    served_run& where = *free_;
     if (!where.owner) {
       where.owner = owner;
     }
     if (!where.set_out(run, now)) {
       return false;
     }
+    free_ = where.next_free;
     run_ = &run;
     last_.store(&where, std::memory_order_release);
     return true;
@@ -50,7 +53,9 @@ class task_hatch {
   // How many were taken that were not counted. Requires: something is set out. Nothing is any more.
   [[nodiscard]] std::uint32_t call_in() noexcept {
     run_ = nullptr;
-    return served().call_in();
+    const std::uint32_t count = served().call_in();
+    put_away(served());
+    return count;
   }
   [[nodiscard]] served_run::census count() const noexcept {
     return run_ != nullptr ? served().count() : served_run::census{};
@@ -60,41 +65,34 @@ class task_hatch {
   void close() noexcept {
     is_closed_ = true;
     for (const auto& each : runs_) {
-      let_go(*each);
+      if (each->is_over()) {
+        each->owner.reset();
+      }
     }
   }
   [[nodiscard]] held_task& claim(const served_task& which) noexcept {
     held_task& claimed = which.run->claim(which.place);
-    if (is_closed_) {
-      let_go(*which.run);
-    }
+    put_away(*which.run);
     return claimed;
   }
 
  private:
-  static void let_go(served_run& run) noexcept {
-    if (run.is_over()) {
+  // If it is over, as it has just become then; it is warm.
+  void put_away(served_run& run) noexcept {
+    if (!run.is_over()) {
+      return;
+    }
+    if (is_closed_) {
       run.owner.reset();
+    } else {
+      run.next_free = std::exchange(free_, &run);
     }
-  }
-  [[nodiscard]] served_run& place_for_one() {
-    // The last one is warm. Of the others a few are looked at, and not always the same.
-    if (!runs_.empty() && served().is_over()) {
-      return served();
-    }
-    for (std::size_t tries = std::min<std::size_t>(runs_.size(), 4); tries > 0; --tries) {
-      turn_ = (turn_ + 1) % runs_.size();
-      if (runs_[turn_]->is_over()) {
-        return *runs_[turn_];
-      }
-    }
-    return *runs_.emplace_back(std::make_unique<served_run>());
   }
 
   task_run* run_ = nullptr;
   std::atomic<served_run*> last_{nullptr};
   std::vector<std::unique_ptr<served_run>> runs_;
-  std::size_t turn_ = 0;
+  served_run* free_ = nullptr;  // the last one that became so
   bool is_closed_ = false;
 };
 

@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: MPL-2.0
 #include "served_run.hpp"
 
+#include <parley/borrowed_frame.hpp>
+
+#include <sys/mman.h>
+
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
+#include <set>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -112,6 +119,79 @@ TEST_CASE("an object is not used again before all of its tasks are claimed") {
   // Now either may be.
   REQUIRE(hatch.set_out(one, nullptr, now));
   CHECK(hatch.take().run->body(served_run::nothing - 2) == "1");
+}
+
+TEST_CASE("tasks that are parked for long do not make each pass need another object") {
+  task_hatch hatch;
+  task_run run = make_run(2);
+  held_task known;
+  std::set<const served_run*> objects;
+  std::vector<served_task> parked;
+  const auto pass = [&] {
+    REQUIRE(hatch.set_out(run, nullptr, now));
+    objects.insert(&hatch.served());
+    const served_task taken = hatch.take();
+    CHECK(hatch.call_in() == 1);
+    taken.run->know_by(taken.place, known);
+    return taken;
+  };
+  for (int count = 0; count < 8; ++count) {
+    parked.push_back(pass());
+  }
+  served_task before = pass();
+  for (int count = 0; count < 1000; ++count) {
+    const served_task next = pass();
+    static_cast<void>(hatch.claim(before));
+    before = next;
+  }
+  CHECK(objects.size() == parked.size() + 2);
+}
+
+TEST_CASE("a run lets go of its bodies when the last of its tasks is claimed") {
+  bool are_gone = false;
+  task_run long_ones = make_run(64);
+  const std::string bytes = long_ones.bodies.str();
+  long_ones.bodies = borrow(std::as_bytes(std::span{bytes}), [&] { are_gone = true; });
+  served_run run;
+  REQUIRE(run.set_out(long_ones, now));
+  long_ones.bodies = frame{};
+  const std::uint32_t first = run.take();
+  const std::uint32_t second = run.take();
+  CHECK(run.call_in() == 2);
+  held_task held;
+  run.know_by(first, held);
+  run.know_by(second, held);
+  static_cast<void>(run.claim(second));
+  CHECK_FALSE(are_gone);
+  static_cast<void>(run.claim(first));
+  CHECK(are_gone);
+}
+
+TEST_CASE("what a task is known by is of its own run, not of one before") {
+  served_run run;
+  held_task held;
+  for (int round = 0; round < 2; ++round) {
+    REQUIRE(run.set_out(make_run(1), now));
+    const std::uint32_t only = run.take();
+    CHECK(run.call_in() == 1);
+    CHECK_FALSE(run.is_held(only));
+    run.know_by(only, held);
+    CHECK(run.is_held(only));
+    static_cast<void>(run.claim(only));
+  }
+}
+
+TEST_CASE("a run whose bodies are longer than 4 GiB is not set out") {
+  constexpr std::size_t size = (std::size_t{4} << 30) + 4096;
+  void* const zeros = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  REQUIRE(zeros != MAP_FAILED);
+  {
+    task_run huge = make_run(2);  // empty ones
+    huge.bodies = borrow({static_cast<const std::byte*>(zeros), size}, [] {});
+    served_run run;
+    CHECK_FALSE(run.set_out(huge, now));
+  }
+  ::munmap(zeros, size);
 }
 
 TEST_CASE("threads that take, and one that calls in and sets out again, settle each task once") {

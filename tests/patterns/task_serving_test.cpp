@@ -99,7 +99,7 @@ TEST_CASE("while a handler takes long, what is left of its run is there for othe
     const served_task next = at.serve();
     held_task* const held = next.run == nullptr ? at.take() : nullptr;
     REQUIRE((held != nullptr || next.run != nullptr));
-    bodies.push_back(held != nullptr ? held->body.str() : next.run->body(next.place).str());
+    bodies.push_back(held != nullptr ? held->body.str() : std::string{next.run->body(next.place)});
   }
   CHECK(bodies == std::vector{at.ticket(2), at.ticket(3)});
 }
