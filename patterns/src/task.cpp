@@ -31,8 +31,14 @@ std::string_view to_string(task_end how) noexcept {
 task::task(detail::held_task& held) noexcept
     : body{std::move(held.body)}, id_{held.id}, held_{&held} {}
 
-task::task(detail::served_run& run, std::uint32_t place)
-    : body{run.body(place)}, id_{run.id(place)}, run_{&run}, place_{place} {}
+// One whose body cannot be copied is let go, as any other: it would be nobody's.
+task::task(detail::served_run& run, std::uint32_t place) : task{} {
+  id_ = run.id(place);
+  run_ = &run;
+  place_ = place;
+  const std::string_view bytes = run.body(place);
+  body.assign(bytes.data(), bytes.size());
+}
 
 task& task::operator=(task&& other) noexcept {
   if (this != &other) {

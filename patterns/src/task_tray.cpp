@@ -384,13 +384,16 @@ held_task* task_tray::take(time_point told, bool is_exact) {
 held_task* task_tray::begin(task_run& of, time_point now) {
   const std::uint32_t index = first_of(of.left);
   std::string_view body;
-  for (; of.count > 1 && of.next_body <= index; ++of.next_body) {
-    if (!next_body(of.unread, body)) [[unlikely]] {
+  std::string_view unread = of.unread;
+  for (std::uint32_t next = of.next_body; of.count > 1 && next <= index; ++next) {
+    if (!next_body(unread, body)) [[unlikely]] {
       ++counts_.nonsense;
       drop_waiting(of, of.left);
       return nullptr;
     }
   }
+  // Whatever there is no memory for, before anything changes.
+  frame copy{body};
   held_task& begun = hold(*of.from, now);
   begun.id = {of.id.source, of.id.number + index};
   begun.attempt = of.attempt;
@@ -399,7 +402,9 @@ held_task* task_tray::begin(task_run& of, time_point now) {
     begun.body = std::move(of.bodies);
     begun.key = std::move(of.key);
   } else {
-    begun.body.assign(body.data(), body.size());
+    begun.body = std::move(copy);
+    of.unread = unread;
+    of.next_body = index + 1;
   }
   pace_.at_work(working());
   ++of.from->working;
@@ -478,22 +483,28 @@ void task_tray::call_in(time_point now) {
     run->next_body = 0;
     waiting_.insert(nullptr, *run);
   }
+  answer_served(served, from, now);
+  // At last: each of them may find no memory.
   for_each(served.known() & ~known_before,
            [&](std::uint32_t place) { served.know_by(place, hold(served, place, from, now)); });
-  const std::uint32_t count = size_of(served.done());
+}
+
+// Those that were done.
+void task_tray::answer_served(const served_run& of, task_peer& to, time_point now) {
+  const std::uint32_t count = size_of(of.done());
   if (count == 0) {
     return;
   }
   counts_.done += count;
-  from.working -= count;
-  from.ended += count;
-  if (const auto took = served.took()) {
+  to.working -= count;
+  to.ended += count;
+  if (const auto took = of.took()) {
     pace_.took(*took);
   }
-  for_each_piece(served.done(), [&](std::uint32_t begin, std::uint32_t end) {
-    from.out.add_range({served.ticket(begin), static_cast<std::uint16_t>(end - begin)});
+  for_each_piece(of.done(), [&](std::uint32_t begin, std::uint32_t end) {
+    to.out.add_range({of.ticket(begin), static_cast<std::uint16_t>(end - begin)});
   });
-  owe(from, now, count);
+  owe(to, now, count);
 }
 
 held_task& task_tray::hold(const served_run& of, std::uint32_t place, task_peer& from,
@@ -501,12 +512,16 @@ held_task& task_tray::hold(const served_run& of, std::uint32_t place, task_peer&
   const bool is_timed = of.is_timed(place);
   held_task& made = hold(from, is_timed ? of.since() : now);
   made.is_timed = is_timed;
+  made.ticket = of.ticket(place);
+  return name(made, of, place);
+}
+
+held_task& task_tray::name(held_task& made, const served_run& of, std::uint32_t place) noexcept {
   if (!made.owner) {
     made.owner = of.owner;
   }
   made.id = of.id(place);
   made.attempt = 1;
-  made.ticket = of.ticket(place);
   return made;
 }
 
@@ -515,8 +530,12 @@ held_task& task_tray::claim(const served_task& which, time_point now) {
   if ((of.known() & one_task(which.place)) == 0) {
     task_run& run = *hatch_.run();  // else all that was taken of it would be known
     count_taken(run, of.count_taken());
+    held_task& made = hold(of, which.place, *run.from, now);
     of.know(which.place);
-    of.know_by(which.place, hold(of, which.place, *run.from, now));
+    of.know_by(which.place, made);
+  } else if (!of.is_held(which.place)) {
+    // Its source may be gone: it counts as ended, and gets the task back with the worker at last.
+    of.know_by(which.place, name(pool_.take(), of, which.place));
   }
   return hatch_.claim(which);
 }

@@ -155,9 +155,11 @@ class task_tray {
   [[nodiscard]] held_task& hold(task_peer& from, time_point began);
   [[nodiscard]] held_task& hold(const served_run& of, std::uint32_t place, task_peer& from,
                                 time_point now);
+  static held_task& name(held_task& made, const served_run& of, std::uint32_t place) noexcept;
   [[nodiscard]] bool set_out(const std::shared_ptr<worker_core>& owner, time_point now);
   void count_taken(task_run& of, std::uint32_t count) noexcept;
   void call_in(time_point now);
+  void answer_served(const served_run& of, task_peer& to, time_point now);
   void spare(task_run& over) noexcept;
   void wait_no_more(task_run& of, task_set which, std::uint32_t count) noexcept;
   void drop_waiting(task_run& of, task_set which) noexcept;

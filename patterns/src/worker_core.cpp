@@ -121,8 +121,9 @@ task worker_core::wait_until(time_point deadline) {
     const time_point now = is_exact ? clock::now() : rough_now();
     if (is_exact && !journal_) {
       if (const served_task next = tray_.serve(shared_from_this(), now); next.run != nullptr) {
-        if (must_wake()) {
-          lock.unlock();
+        const bool wakes = must_wake();
+        lock.unlock();  // a task that cannot be made locks it
+        if (wakes) {
           waker_.wake();
         }
         return task{*next.run, next.place};
