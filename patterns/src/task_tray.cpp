@@ -458,12 +458,15 @@ bool task_tray::set_out(const std::shared_ptr<worker_core>& owner, time_point no
 }
 
 // Of the run that is, or was just, set out.
-void task_tray::count_taken(task_run& of, std::uint32_t count) noexcept {
+void task_tray::count_taken(task_run& of, std::uint32_t count, time_point now) noexcept {
   waiting_count_ -= count;
   of.from->waiting -= count;
   of.from->working += count;
   for (; count > 0; --count) {
     of.left &= of.left - 1;
+  }
+  if (waiting_count_ == 0) {
+    count_idle(now);
   }
 }
 
@@ -475,7 +478,7 @@ void task_tray::call_in(time_point now) {
   served_run& served = hatch_.served();
   task_peer& from = *run->from;
   const task_set known_before = served.known();
-  count_taken(*run, hatch_.call_in());
+  count_taken(*run, hatch_.call_in(), now);
   if (run->left == 0) {
     spare(*run);
   } else {
@@ -529,7 +532,7 @@ held_task& task_tray::claim(const served_task& which, time_point now) {
   served_run& of = *which.run;
   if ((of.known() & one_task(which.place)) == 0) {
     task_run& run = *hatch_.run();  // else all that was taken of it would be known
-    count_taken(run, of.count_taken());
+    count_taken(run, of.count_taken(), now);
     held_task& made = hold(of, which.place, *run.from, now);
     of.know(which.place);
     of.know_by(which.place, made);
@@ -766,6 +769,7 @@ void task_tray::tick(time_point now, std::vector<std::stop_source>& stops) {
   if (hatch_.run() != nullptr) {
     if (now >= hatch_.served().since() + gathering) {
       call_in(now);
+      press_all();  // they may have been done as long ago
     } else {
       look_at(hatch_.served().since() + gathering);
     }

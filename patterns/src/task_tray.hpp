@@ -157,7 +157,7 @@ class task_tray {
                                 time_point now);
   static held_task& name(held_task& made, const served_run& of, std::uint32_t place) noexcept;
   [[nodiscard]] bool set_out(const std::shared_ptr<worker_core>& owner, time_point now);
-  void count_taken(task_run& of, std::uint32_t count) noexcept;
+  void count_taken(task_run& of, std::uint32_t count, time_point now) noexcept;
   void call_in(time_point now);
   void answer_served(const served_run& of, task_peer& to, time_point now);
   void spare(task_run& over) noexcept;

@@ -37,6 +37,20 @@ struct serving : tray_at_work {
   served_task other;
 };
 
+// Until its tasks need no more; as many wait for it then.
+void have_much_credit(serving& at) {
+  for (int round = 0; round < 60; ++round) {
+    for (served_task next = at.serve(); next.run != nullptr; next = at.serve()) {
+      at.now += 10us;
+      CHECK(at.done(next));
+    }
+    static_cast<void>(at.said());
+    for (std::size_t sent = 0; sent < at.credit[1]; sent += 64) {
+      at.send_run(64);
+    }
+  }
+}
+
 }  // namespace
 
 TEST_CASE("runs are served once tasks are known to be short") {
@@ -218,17 +232,38 @@ TEST_CASE("what still works of a served run has failed when its worker leaves") 
   CHECK(at.books().late == 1);
 }
 
-TEST_CASE("credit grows by what served tasks take") {
+TEST_CASE("served tasks wait no longer than a millisecond for their answer, however few they are") {
   serving at{with_credit(1000)};
-  for (int round = 0; round < 60; ++round) {
-    for (served_task next = at.serve(); next.run != nullptr; next = at.serve()) {
-      at.now += 10us;
-      CHECK(at.done(next));
-    }
-    static_cast<void>(at.said());
-    for (std::size_t sent = 0; sent < at.credit[1]; sent += 64) {
-      at.send_run(64);
+  have_much_credit(at);
+  at.pass(1ms);
+  static_cast<void>(at.said());
+  const served_task last = at.serve();
+  CHECK(at.said().empty());
+  CHECK(at.done(last));
+  at.pass(1ms);
+  CHECK(at.said().find("done(" + std::to_string(last.run->ticket(last.place)) + ")") == 0);
+}
+
+TEST_CASE("threads have nothing to do from when all that was served is called in") {
+  serving at{with_credit(100'000)};
+  have_much_credit(at);
+  const std::size_t before = at.credit[1];
+  at.tray.idle(1, at.now);
+  for (served_task next = at.serve(); next.run != nullptr; next = at.serve()) {
+    at.now += 10us;
+    CHECK(at.done(next));
+    if (at.books().waiting == 0) {
+      break;
     }
   }
+  at.say(make_entry(kind::cancel, 1));  // calls in
+  at.pass(5ms);
+  static_cast<void>(at.said());
+  CHECK(at.credit[1] >= 2 * before);
+}
+
+TEST_CASE("credit grows by what served tasks take") {
+  serving at{with_credit(1000)};
+  have_much_credit(at);
   CHECK(at.credit[1] == 1000);
 }
