@@ -4,6 +4,7 @@
 #include <parley/error.hpp>
 #include <parley/peers.hpp>
 
+#include "peers/letter_book.hpp"
 #include "peers/letter_mark.hpp"
 
 #include <poll.h>
@@ -220,6 +221,35 @@ TEST_CASE("letters beyond a rate wait, and nobody is muted for them") {
     }
   }
   CHECK(came[2] - came[0] >= 3s);  // no sooner; later, as it may be
+}
+
+TEST_CASE("of the letters of one session each is the next once, and none before those it follows") {
+  const auto numbered = [](std::uint64_t number, std::uint64_t session = 7) {
+    return letter_mark{letter_mark::kind::letter, session, number, 0};
+  };
+  letter_book bobs{1, 100, 1'000'000};
+  CHECK(bobs.is_next(to_ada, numbered(1)));
+  bobs.offered(to_ada, numbered(1));
+  bobs.offered(to_ada, numbered(2));
+  CHECK(bobs.is_next(to_ada, numbered(3)));
+  for (const std::uint64_t other : {1U, 2U, 4U, 5U, 1000U}) {
+    INFO(other);
+    CHECK_FALSE(bobs.is_next(to_ada, numbered(other)));
+  }
+  // That the program took them changes nothing of what is next.
+  static_cast<void>(bobs.taken(to_ada, numbered(2)));
+  CHECK_FALSE(bobs.is_next(to_ada, numbered(2)));
+  CHECK_FALSE(bobs.is_next(to_ada, numbered(4)));
+  CHECK(bobs.is_next(to_ada, numbered(3)));
+  // Another session has numbers of its own, and so has another sender.
+  CHECK(bobs.is_next(to_ada, numbered(1, 8)));
+  CHECK(bobs.is_next("eve@example.org", numbered(1)));
+  // As it was in the journal.
+  letter_book later{1, 100, 1'000'000};
+  later.restore_taken(to_ada, 7, 2);
+  CHECK_FALSE(later.is_next(to_ada, numbered(2)));
+  CHECK(later.is_next(to_ada, numbered(3)));
+  CHECK_FALSE(later.is_next(to_ada, numbered(4)));
 }
 
 TEST_CASE("a mark of a letter is read as it was written, and nothing else is one") {
