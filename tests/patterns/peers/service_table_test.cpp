@@ -49,7 +49,20 @@ TEST_CASE("a service that is gone is told so only after a while, and not if it i
   CHECK(told(table, start + 1h).empty());
   CHECK(table.due() == service_table::time_point::max());
   table.remove(ada, "service:adder tcp://*:5555", start + 1h);
+  CHECK(told(table, start + 1h + 1s).empty());
   CHECK(told(table, table.due()) == words{"-adder tcp://10.0.0.9:5555"});
+}
+
+TEST_CASE("a service that its peer takes back and offers again at once was never gone") {
+  service_table table;
+  table.add(ada, "service:adder tcp://*:5555", "10.0.0.9");
+  CHECK(told(table, start).size() == 1);
+  table.remove(ada, "service:adder tcp://*:5555", start);
+  CHECK(told(table, start).empty());
+  CHECK(table.due() > start + 1s);
+  table.add(ada, "service:adder tcp://*:5555", "10.0.0.9");
+  CHECK(told(table, start + 1h).empty());
+  CHECK(table.due() == service_table::time_point::max());
 }
 
 TEST_CASE("a peer that moves takes its services along") {
