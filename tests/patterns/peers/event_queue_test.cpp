@@ -59,6 +59,58 @@ TEST_CASE("a peer that says too much leaves room for others, and its loss is tol
   CHECK(queue.lost() == 950);
 }
 
+TEST_CASE("of two peers that say too much each gets a third, and another one is still heard") {
+  const peer_id louder = peer_id::random();
+  const auto count_of = [](const std::vector<peer_event>& events, const peer_id& from) {
+    return std::ranges::count_if(events, [&](const peer_event& each) {
+      return each.what == kind::whisper && each.peer == from;
+    });
+  };
+  event_queue by_count{90, 1'000'000};
+  event_queue by_bytes{1'000'000, 90'000};
+  for (event_queue* const queue : {&by_count, &by_bytes}) {
+    for (int count = 0; count < 200; ++count) {
+      queue->push(whisper(loud, 1000));
+      queue->push(whisper(louder, 1000));
+    }
+    queue->push(whisper(quiet, 1000));
+    const auto all = take_all(*queue);
+    CHECK(count_of(all, loud) == 30);
+    CHECK(count_of(all, louder) == 30);
+    CHECK(count_of(all, quiet) == 1);
+    CHECK(queue->lost() == 340);
+  }
+}
+
+TEST_CASE("a peer has its share anew when what it said is taken") {
+  event_queue by_count{100, 1'000'000};
+  event_queue by_bytes{1'000'000, 100'000};
+  for (event_queue* const queue : {&by_count, &by_bytes}) {
+    for (int turn = 0; turn < 10; ++turn) {
+      for (int count = 0; count < 40; ++count) {
+        queue->push(whisper(loud, 1000));
+      }
+      for (int count = 0; count < (turn == 0 ? 39 : 40); ++count) {
+        CHECK(queue->pop().has_value());
+      }
+    }
+    CHECK(queue->lost() == 0);
+  }
+}
+
+TEST_CASE("what is offered beyond the share of its peer is refused and not lost") {
+  event_queue queue{100, 1'000'000};
+  int taken = 0;
+  while (queue.offer(whisper(loud))) {
+    REQUIRE(++taken <= 100);
+  }
+  CHECK(taken == 50);
+  CHECK(queue.offer(whisper(quiet)));
+  CHECK(take_all(queue).size() == 51);
+  CHECK(queue.lost() == 0);
+  CHECK(queue.offer(whisper(loud)));
+}
+
 TEST_CASE("a loss is told where it happened") {
   event_queue queue{4, 1'000'000};
   queue.push(whisper(loud));
