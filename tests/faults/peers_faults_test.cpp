@@ -13,10 +13,12 @@
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
+#include <future>
 #include <map>
 #include <random>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "peers/beacon.hpp"
@@ -337,6 +339,9 @@ TEST_CASE("a peer that never reads holds up who talks to it, for so long, and no
   options.limit = 100;
   options.limit_bytes = 1 << 20;
   options.max_wait = 100ms;
+  // Nothing else ends a wait for it: neither that it is asked for a sign of life nor its silence.
+  options.evasive = 1h;
+  options.expired = 2h;
   peers carol{lan.owner, options};
   REQUIRE(carol.wait_for_peers(2, patience));
   const auto mute = support::raw_peer::listening();  // the kernel takes what it is sent, so far
@@ -344,12 +349,25 @@ TEST_CASE("a peer that never reads holds up who talks to it, for so long, and no
     REQUIRE(lan.ada.node.wait_for_peers(2, patience));
     voice deaf{lan.owner, endpoint{lan.ada.node.find(carol.id())->address}};
     deaf.greet(mute.where().port());
-    CHECK(await([&] { return carol.find(deaf.id).has_value(); }));
-    int taken = 0;
-    while (taken < 10'000 && carol.whisper(deaf.id, std::string(1000, 'x'))) {
-      ++taken;
+    deaf.say({.what = said::join, .status = 1, .group = "lobby"});
+    CHECK(carol.wait_for_peers(1, patience, "lobby"));
+    auto talking = std::async(std::launch::async, [&] {
+      int taken = 0;
+      while (taken < 10'000 && carol.whisper(deaf.id, std::string(1000, 'x'))) {
+        ++taken;
+      }
+      return std::pair{taken, carol.shout("lobby", "anybody?")};
+    });
+    const bool is_over = talking.wait_for(patience) == std::future_status::ready;
+    CHECK(is_over);
+    if (!is_over) {
+      carol.close();  // or it would wait for ever
+      return;
     }
+    const auto [taken, heard] = talking.get();
     CHECK(taken < 10'000);
+    CHECK(heard == 0);
+    CHECK(carol.find(deaf.id).has_value());
     CHECK(carol.whisper(lan.bob.node.id(), "still here"));
   });
 }
