@@ -384,6 +384,8 @@ inline void spsc_pipe<T>::look_at_write() noexcept {
   const index found = seen_write_ - before;
   if (found == 0) {
     pauses_ = 0;
+  } else if (found == 1) {
+    pauses_ = shortest;  // it may be one who waits for our answer
   } else if (found < few) {
     pauses_ = std::clamp(2 * pauses_, shortest, longest);
   } else if (found > 4 * few) {
