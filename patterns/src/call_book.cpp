@@ -141,8 +141,8 @@ std::uint64_t call_book::start(order&& what, time_point now) {
     ++unattended_;
   }
   if (free_.empty()) {
-    free_.push_back(static_cast<std::uint32_t>(calls_.size()));
     calls_.grow();
+    free_.push_back(static_cast<std::uint32_t>(calls_.size() - 1));
   }
   const std::uint32_t place = free_.back();
   free_.pop_back();

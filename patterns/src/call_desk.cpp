@@ -209,11 +209,16 @@ void call_desk::take_call(call&& made, const std::optional<call_header>& header,
     refuse(*made, out);
     return;
   }
-  ++open_;
+  line_.push_back(made);
   if (header) {
-    known_.insert(header->id, made);
+    try {
+      known_.insert(header->id, std::move(made));
+    } catch (...) {  // no memory: as if it had not come
+      line_.pop_back();
+      throw;
+    }
   }
-  line_.push_back(std::move(made));
+  ++open_;
 }
 
 // Somebody asks, maybe again, for a call that is open.

@@ -414,10 +414,12 @@ void call_room::start(call_book::order&& what, const std::stop_token& stop, time
     };
   }
   std::unique_lock lock{mutex_};
+  bool is_first_held = false;
   if (now_running.room == this && now_running.more_follow) {
     book_.hold();
     now_running.starts = true;
-    if (!std::exchange(now_running.holds, true)) {
+    is_first_held = !std::exchange(now_running.holds, true);
+    if (is_first_held) {
       now_running.since = now;
     }
   }
@@ -427,6 +429,9 @@ void call_room::start(call_book::order&& what, const std::stop_token& stop, time
   }
   if (now_running.room == this && now_running.more_follow) {
     look_while_leader_sleeps();  // the rest is for when that function has returned
+    if (is_first_held && !has_leader_) {
+      hand_on();  // which may take longer than the call has time
+    }
   } else {
     if (!has_leader_ || !background_.joinable()) {
       need_background();  // also for when the leader has left
@@ -594,7 +599,8 @@ template<class Ready>
 bool call_room::wait(std::unique_lock<std::mutex>& lock, waiting& who, Ready ready,
                      time_point deadline) {
   if (now_running.room == this) {
-    flush();  // it may wait for what it held
+    flush();        // it may wait for what it held
+    book_.flush();  // or for what is held for the functions of another thread
   }
   bool is_ready = ready();
   while (!is_ready && !closing_ && clock::now() < deadline) {

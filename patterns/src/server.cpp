@@ -32,6 +32,7 @@ constexpr std::string_view wrong_parameters = "wrong_parameters";
 constexpr std::string_view wrong_request = "wrong_request";
 constexpr std::string_view unknown_exception = "unknown";
 constexpr std::string_view too_slow = "too_slow";
+constexpr std::string_view too_many_results = "too_many_results";
 // Of a method with many results, for a caller that takes but one.
 constexpr std::size_t most_items = 100'000;
 constexpr std::string_view no_words = "the handler threw something that is no std::exception";
@@ -296,8 +297,12 @@ void server::fail(const call_context& to, std::string_view type, std::string_vie
 bool server::send_item(const call_context& to, frame item) {
   detail::open_call& call = *to.call_;
   if (!call.is_streamed()) {
+    if (call.items.size() >= most_items) {
+      call.is_given_up = true;
+      return false;
+    }
     call.items.push_back(std::move(item));
-    return call.items.size() < most_items && !to.stop_token().stop_requested();
+    return !to.stop_token().stop_requested();
   }
   const auto core = call.owner.lock();
   return core && core->send_item(to.call_, std::move(item));
@@ -307,6 +312,10 @@ bool server::send_item(const call_context& to, frame item) {
 std::optional<frame> server::end_of_items(const call_context& to) {
   const detail::open_call& call = *to.call_;
   if (call.is_given_up) {  // who reads on must not take what came for all there is
+    if (!call.is_streamed()) {
+      throw remote_error{std::string{too_many_results},
+                         "more results than a caller that takes them at once is given"};
+    }
     throw remote_error{std::string{too_slow}, "the caller took too long to take more results"};
   }
   detail::pack_buffer packed;

@@ -297,6 +297,7 @@ bool server_core::send_item(const call& which, frame&& item) {
         !link_.with([&](socket& native) { return native.try_send(std::move(outgoing)); });
     return !which->is_given_up;
   } catch (const error&) {
+    which->is_given_up = true;
     return false;
   }
 }

@@ -750,6 +750,23 @@ TEST_CASE("a stream that its server gave up says so at its end, however late it 
   }
 }
 
+TEST_CASE("who takes many results at once gets all of them, or hears that there are too many") {
+  context owner;
+  server counting{owner};
+  client caller{owner, counting.bind("pipe://many"), {.timeout = patience}};
+  counting.handle("count", [](results<int>& out, int most) {
+    for (int each = 0; each < most && out.send(each); ++each) {
+    }
+  });
+  CHECK(caller.call<std::vector<int>>("count", 100'000).size() == 100'000);
+  try {
+    static_cast<void>(caller.call<std::vector<int>>("count", 100'001));
+    FAIL("some are missing");
+  } catch (const remote_error& failure) {
+    CHECK(failure.type() == "too_many_results");
+  }
+}
+
 TEST_CASE("a method may have many results, which come as they are taken") {
   for (const std::string& where : carriers) {
     context owner;
