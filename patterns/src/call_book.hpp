@@ -191,7 +191,7 @@ class call_book {
   link_set removed_ = 0;                                  // their numbers are free
   mutable std::size_t turn_ = 0;                          // the link that was chosen last
 
-  chunk_list<call> calls_;  // by the low bits of their ids
+  chunk_list<call, 16> calls_;  // by the low bits of their ids
   std::vector<std::uint32_t> free_;
   std::size_t unattended_ = 0;
   std::deque<std::uint64_t> waiting_;  // ids; some may have ended

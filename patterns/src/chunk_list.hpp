@@ -11,29 +11,28 @@
 
 namespace parley::detail {
 
-template<class T>
+// Chunk: elements that are allocated together.
+template<class T, std::size_t Chunk>
 class chunk_list {
  public:
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] T& operator[](std::size_t index) noexcept {
     assert(index < size_);
-    return chunks_[index / chunk][index % chunk];
+    return chunks_[index / Chunk][index % Chunk];
   }
   [[nodiscard]] const T& operator[](std::size_t index) const noexcept {
     assert(index < size_);
-    return chunks_[index / chunk][index % chunk];
+    return chunks_[index / Chunk][index % Chunk];
   }
   // One more, as a new one is.
   void grow() {
-    if (size_ % chunk == 0) {
-      chunks_.push_back(std::make_unique<T[]>(chunk));
+    if (size_ % Chunk == 0) {
+      chunks_.push_back(std::make_unique<T[]>(Chunk));
     }
     ++size_;
   }
 
  private:
-  static constexpr std::size_t chunk = 16;
-
   std::vector<std::unique_ptr<T[]>> chunks_;
   std::size_t size_ = 0;
 };

@@ -8,16 +8,15 @@
 #include <parley/frame.hpp>
 #include <parley/task.hpp>
 
+#include "chunk_list.hpp"
 #include "task_pack.hpp"
 #include "task_set.hpp"
 
-#include <cassert>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <vector>
 
 namespace parley::detail {
 
@@ -71,16 +70,12 @@ struct task_record {
 
 class task_slab {
  public:
-  [[nodiscard]] task_record& operator[](task_slot which) noexcept {
-    assert(which < used_);
-    return chunks_[which / chunk][which % chunk];
-  }
+  [[nodiscard]] task_record& operator[](task_slot which) noexcept { return records_[which]; }
   [[nodiscard]] const task_record& operator[](task_slot which) const noexcept {
-    assert(which < used_);
-    return chunks_[which / chunk][which % chunk];
+    return records_[which];
   }
   // Slots that were used ever.
-  [[nodiscard]] task_slot size() const noexcept { return used_; }
+  [[nodiscard]] task_slot size() const noexcept { return static_cast<task_slot>(records_.size()); }
 
   // As one that is new, but for deal.
   [[nodiscard]] task_slot take() {
@@ -88,10 +83,8 @@ class task_slab {
       spare_ = (*this)[spare].next;
       return spare;
     }
-    if (used_ % chunk == 0) {
-      chunks_.push_back(std::make_unique<task_record[]>(chunk));
-    }
-    return used_++;
+    records_.grow();
+    return size() - 1;
   }
   void give(task_slot which) noexcept {
     task_record& record = (*this)[which];
@@ -119,10 +112,7 @@ class task_slab {
   }
 
  private:
-  static constexpr task_slot chunk = 256;
-
-  std::vector<std::unique_ptr<task_record[]>> chunks_;
-  task_slot used_ = 0;
+  chunk_list<task_record, 256> records_;
   task_slot spare_ = no_slot;
 };
 
