@@ -282,16 +282,20 @@ held_task* worker_core::claim(served_run& run, std::uint32_t place) noexcept {
 void worker_core::done(held_task& which, frame&& result) noexcept {
   which.is_answered = true;
   worker_core& self = *which.owner;
+  bool is_unwritten = false;
   self.answer([&](task_tray& tray) {
     if (self.journal_ && which.id.source != 0 && which.at != held_task::place::nowhere) {
-      self.to_write_.push_back({nullptr, std::move(result)});
-      self.to_write_.back().of = &tray.take_over(which);
-      self.writes_.notify_one();
-    } else {
-      const time_point now = which.is_timed ? clock::now() : which.began;
-      static_cast<void>(tray.done(which, std::move(result), now));
+      if (self.leave_to_write(which, result)) {
+        return;
+      }
+      is_unwritten = true;
     }
+    const time_point now = which.is_timed ? clock::now() : which.began;
+    static_cast<void>(tray.done(which, std::move(result), now));
   });
+  if (is_unwritten) {
+    self.report_unwritten(std::bad_alloc{});
+  }
 }
 
 void worker_core::end(held_task& which, task_entry::ending how, std::string_view why) noexcept {
@@ -327,6 +331,21 @@ void worker_core::let_go(held_task& which) noexcept {
 
 // The journal's thread.
 
+// With the lock. False: there is no memory for it.
+bool worker_core::leave_to_write(held_task& which, frame& result) noexcept {
+  const std::size_t before = to_write_.size();
+  try {
+    answer_to_write& left = to_write_.emplace_back();
+    left.of = &tray_.take_over(which);
+    left.result = std::move(result);
+  } catch (const std::bad_alloc&) {
+    to_write_.resize(before);
+    return false;
+  }
+  writes_.notify_one();
+  return true;
+}
+
 void worker_core::remember() noexcept {
   std::unique_lock lock{mutex_};
   for (;;) {
@@ -336,30 +355,34 @@ void worker_core::remember() noexcept {
     }
     auto together = std::exchange(to_write_, {});
     lock.unlock();
-    std::vector<task_id> ids;
-    for (const answer_to_write& each : together) {
-      ids.push_back(each.of->id);
-    }
-    write_done(std::move(ids));
-    answer([&](task_tray& tray) {
-      const time_point now = clock::now();
-      for (answer_to_write& each : together) {
+    write_done(together);
+    const time_point now = clock::now();
+    for (answer_to_write& each : together) {
+      answer([&](task_tray& tray) {
         static_cast<void>(tray.done(*each.of, std::move(each.result), now));
-        tray.release(*each.of);
-      }
-    });
+      });
+      tray_.release(*each.of);
+    }
     lock.lock();
   }
 }
 
 // Done it is, whether it can be written or not.
-void worker_core::write_done(std::vector<task_id>&& ids) noexcept {
+void worker_core::write_done(const std::vector<answer_to_write>& done) noexcept {
   try {
+    std::vector<task_id> ids;
+    for (const answer_to_write& each : done) {
+      ids.push_back(each.of->id);
+    }
     journal_->add(ids);
-  } catch (const error& failure) {
-    const task none;
-    options_.on_failure ? options_.on_failure(none, failure) : print(none, failure);
+  } catch (const std::exception& failure) {
+    report_unwritten(failure);
   }
+}
+
+void worker_core::report_unwritten(const std::exception& failure) noexcept {
+  const task none;
+  options_.on_failure ? options_.on_failure(none, failure) : print(none, failure);
 }
 
 // Closing.

@@ -89,7 +89,13 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   void check_links() const;
   [[nodiscard]] bool is_to_be_done(held_task& which);
   void remember() noexcept;
-  void write_done(std::vector<task_id>&& ids) noexcept;
+  struct answer_to_write {
+    held_task* of = nullptr;
+    frame result{};
+  };
+  [[nodiscard]] bool leave_to_write(held_task& which, frame& result) noexcept;
+  void write_done(const std::vector<answer_to_write>& done) noexcept;
+  void report_unwritten(const std::exception& failure) noexcept;
   // Empty: the deadline passed. Throws closed.
   [[nodiscard]] task take_until(time_point deadline) {
     if (const served_task next = tray_.take_served(); next.run != nullptr) {
@@ -133,10 +139,6 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   time_point sleeps_until_{};
   bool is_plain_paused_ = false;
   bool is_closing_ = false;
-  struct answer_to_write {
-    held_task* of;
-    frame result;
-  };
   std::vector<answer_to_write> to_write_;
   std::condition_variable writes_;
   bool has_ended_ = false;

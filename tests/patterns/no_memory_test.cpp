@@ -13,6 +13,7 @@
 
 #include "support/catch.hpp"
 #include "support/connected.hpp"
+#include "support/temporary_directory.hpp"
 #include "tray_at_work.hpp"
 
 using namespace parley;
@@ -180,4 +181,25 @@ TEST_CASE("a task for whose body a worker has no memory goes to a worker again")
   }
   CHECK(tasks.wait_until_done(patience));
   CHECK(tasks.statistics().failed == 0);
+}
+
+TEST_CASE("a task that is done is so, though there is no memory for its note") {
+  const support::temporary_directory place;
+  context owner;
+  source tasks{owner};
+  int told = 0;
+  worker one{owner,
+             tasks.bind("inproc://no-memory-for-a-note"),
+             {.once = place.path() / "done.db",
+              .on_failure = [&](const task&, const std::exception&) { ++told; }}};
+  for (int count = 0; count < 3; ++count) {
+    tasks.push("task");
+    auto received = one.receive_for(patience);
+    REQUIRE(received.has_value());
+    const no_memory_for what_it_is_known_by{sizeof(held_task)};
+    received->done();
+  }
+  CHECK(tasks.wait_until_done(patience));
+  CHECK(tasks.statistics().done == 3);
+  CHECK(told > 0);
 }
