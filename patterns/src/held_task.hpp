@@ -18,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -116,13 +117,20 @@ class task_pool {
   task_pool& operator=(const task_pool&) = delete;
 
   [[nodiscard]] held_task& take() {
+    if (held_task* const taken = try_take()) {
+      return *taken;
+    }
+    throw std::bad_alloc{};
+  }
+  // Null: there is no memory.
+  [[nodiscard]] held_task* try_take() noexcept {
     if (free_ == nullptr && given_.load(std::memory_order_relaxed) != &closed_) {
       free_ = given_.exchange(nullptr, std::memory_order_acquire);  // with what givers did before
     }
     if (free_ == nullptr) {
-      return *new held_task;
+      return new (std::nothrow) held_task;
     }
-    return *std::exchange(free_, free_->next);
+    return std::exchange(free_, free_->next);
   }
   // False: it is closed, and the object is the caller's. True: whoever closes it may do so already.
   [[nodiscard]] bool give(held_task& over) noexcept {

@@ -103,7 +103,8 @@ class served_run {
     known_ |= one_task(place);
   }
   void know_by(std::uint32_t place, held_task& held) noexcept { held_[place] = &held; }
-  // False: there was no memory for what it is to be known by. Requires: it is known.
+  // False: there was no memory for what it would be known by, and it has ended. Requires: it is
+  // known.
   [[nodiscard]] bool is_held(std::uint32_t place) const noexcept { return held_[place] != nullptr; }
   // Requires: it is held.
   [[nodiscard]] held_task& claim(std::uint32_t place) noexcept {

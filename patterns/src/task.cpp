@@ -58,13 +58,16 @@ bool task::is_owed() const noexcept {
 
 detail::held_task* task::claim() const noexcept {
   if (run_ != nullptr) {
-    held_ = worker_core::claim(*std::exchange(run_, nullptr), place_);
+    held_ = worker_core::claim(*run_, place_);
+    run_ = held_ == nullptr ? run_ : nullptr;
   }
   return is_owed() ? held_ : nullptr;
 }
 
 void task::let_go() noexcept {
-  static_cast<void>(claim());
+  if (run_ != nullptr) {
+    worker_core::end(*this, ending::failed, "it was let go without an answer");
+  }
   if (held_ != nullptr) {
     worker_core::let_go(*std::exchange(held_, nullptr));
   }
@@ -99,26 +102,26 @@ void task::done() noexcept {
 }
 
 void task::finish(frame result) noexcept {
-  if (detail::held_task* const held = claim()) {
-    worker_core::done(*held, std::move(result));
+  if (is_owed()) {
+    worker_core::done(*this, std::move(result));
   }
 }
 
 void task::fail(std::string_view why) noexcept {
-  if (detail::held_task* const held = claim()) {
-    worker_core::end(*held, ending::failed, why);
+  if (is_owed()) {
+    worker_core::end(*this, ending::failed, why);
   }
 }
 
 void task::reject(std::string_view why) noexcept {
-  if (detail::held_task* const held = claim()) {
-    worker_core::end(*held, ending::rejected, why);
+  if (is_owed()) {
+    worker_core::end(*this, ending::rejected, why);
   }
 }
 
 void task::give_back() noexcept {
-  if (detail::held_task* const held = claim()) {
-    worker_core::end(*held, ending::given_back, {});
+  if (is_owed()) {
+    worker_core::end(*this, ending::given_back, {});
   }
 }
 

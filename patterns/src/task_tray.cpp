@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cassert>
 #include <limits>
+#include <new>
 #include <utility>
 
 namespace parley::detail {
@@ -394,7 +395,8 @@ held_task* task_tray::begin(task_run& of, time_point now) {
   }
   // Whatever there is no memory for, before anything changes.
   frame copy{body};
-  held_task& begun = hold(*of.from, now);
+  held_task& begun = pool_.take();
+  hold(begun, *of.from, now);
   begun.id = {of.id.source, of.id.number + index};
   begun.attempt = of.attempt;
   begun.ticket = of.ticket + index;
@@ -413,8 +415,7 @@ held_task* task_tray::begin(task_run& of, time_point now) {
 }
 
 // One that somebody has begun.
-held_task& task_tray::hold(task_peer& from, time_point began) {
-  held_task& made = pool_.take();
+void task_tray::hold(held_task& made, task_peer& from, time_point began) noexcept {
   made.from = &from;
   made.at = held_task::place::begun;
   made.began = began;
@@ -427,7 +428,6 @@ held_task& task_tray::hold(task_peer& from, time_point began) {
   if (before == nullptr) {
     look_at(std::min(began + telling, made.lease));
   }
-  return made;
 }
 
 // Serving.
@@ -487,9 +487,26 @@ void task_tray::call_in(time_point now) {
     waiting_.insert(nullptr, *run);
   }
   answer_served(served, from, now);
-  // At last: each of them may find no memory.
   for_each(served.known() & ~known_before,
-           [&](std::uint32_t place) { served.know_by(place, hold(served, place, from, now)); });
+           [&](std::uint32_t place) { know(served, place, from, now); });
+}
+
+// Of those that are in somebody's hands. One for which there is no memory has failed: its source is
+// to have it done again.
+void task_tray::know(served_run& of, std::uint32_t place, task_peer& from,
+                     time_point now) noexcept {
+  if (held_task* const made = pool_.try_take()) {
+    hold(*made, of, place, from, now);
+    of.know_by(place, *made);
+    return;
+  }
+  held_task passing;
+  hold(passing, of, place, from, now);
+  try {
+    static_cast<void>(end(passing, ending::failed, "there was no memory for it", now));
+  } catch (const std::bad_alloc&) {
+    // Nobody hears of it; the source gives the task up with the worker.
+  }
 }
 
 // Those that were done.
@@ -510,35 +527,36 @@ void task_tray::answer_served(const served_run& of, task_peer& to, time_point no
   owe(to, now, count);
 }
 
-held_task& task_tray::hold(const served_run& of, std::uint32_t place, task_peer& from,
-                           time_point now) {
-  const bool is_timed = of.is_timed(place);
-  held_task& made = hold(from, is_timed ? of.since() : now);
-  made.is_timed = is_timed;
+void task_tray::hold(held_task& made, const served_run& of, std::uint32_t place, task_peer& from,
+                     time_point now) noexcept {
+  made.is_timed = of.is_timed(place);
   made.ticket = of.ticket(place);
-  return name(made, of, place);
+  name(made, of, place);
+  hold(made, from, made.is_timed ? of.since() : now);
 }
 
-held_task& task_tray::name(held_task& made, const served_run& of, std::uint32_t place) noexcept {
+void task_tray::name(held_task& made, const served_run& of, std::uint32_t place) noexcept {
   if (!made.owner) {
     made.owner = of.owner;
   }
   made.id = of.id(place);
   made.attempt = 1;
-  return made;
 }
 
-held_task& task_tray::claim(const served_task& which, time_point now) {
+held_task& task_tray::claim(const served_task& which, time_point now, held_task* passing) {
   served_run& of = *which.run;
-  if ((of.known() & one_task(which.place)) == 0) {
-    task_run& run = *hatch_.run();  // else all that was taken of it would be known
-    count_taken(run, of.count_taken(), now);
-    held_task& made = hold(of, which.place, *run.from, now);
-    of.know(which.place);
+  const bool is_known = (of.known() & one_task(which.place)) != 0;
+  if (!is_known || !of.is_held(which.place)) {
+    held_task& made = passing != nullptr ? *passing : pool_.take();
+    if (is_known) {
+      name(made, of, which.place);  // it has ended
+    } else {
+      task_run& run = *hatch_.run();  // else all that was taken of it would be known
+      count_taken(run, of.count_taken(), now);
+      hold(made, of, which.place, *run.from, now);
+      of.know(which.place);
+    }
     of.know_by(which.place, made);
-  } else if (!of.is_held(which.place)) {
-    // Its source may be gone: it counts as ended, and gets the task back with the worker at last.
-    of.know_by(which.place, name(pool_.take(), of, which.place));
   }
   return hatch_.claim(which);
 }

@@ -93,8 +93,10 @@ class task_tray {
   // The next task, if it can be one of those: serves more of them. The time is exact.
   [[nodiscard]] served_task serve(const std::shared_ptr<worker_core>& owner, time_point told);
   // The same task, for who took it and is to end it in another way than served_run::done does. The
-  // caller's, until release.
-  [[nodiscard]] held_task& claim(const served_task& which, time_point now);
+  // caller's, until release. passing: it is that if nothing else is known by it yet, and no memory
+  // is needed; for who ends it at once, and does not release it.
+  [[nodiscard]] held_task& claim(const served_task& which, time_point now,
+                                 held_task* passing = nullptr);
   // Some of those that are served may be gone.
   [[nodiscard]] std::size_t waiting() const noexcept { return waiting_count_; }
   [[nodiscard]] std::size_t working() const noexcept {
@@ -152,10 +154,11 @@ class task_tray {
   // Takes it out of its row: it has ended.
   void retire(held_task& which, time_point now) noexcept;
   [[nodiscard]] held_task* begin(task_run& of, time_point now);
-  [[nodiscard]] held_task& hold(task_peer& from, time_point began);
-  [[nodiscard]] held_task& hold(const served_run& of, std::uint32_t place, task_peer& from,
-                                time_point now);
-  static held_task& name(held_task& made, const served_run& of, std::uint32_t place) noexcept;
+  void hold(held_task& made, task_peer& from, time_point began) noexcept;
+  void hold(held_task& made, const served_run& of, std::uint32_t place, task_peer& from,
+            time_point now) noexcept;
+  static void name(held_task& made, const served_run& of, std::uint32_t place) noexcept;
+  void know(served_run& of, std::uint32_t place, task_peer& from, time_point now) noexcept;
   [[nodiscard]] bool set_out(const std::shared_ptr<worker_core>& owner, time_point now);
   void count_taken(task_run& of, std::uint32_t count, time_point now) noexcept;
   void call_in(time_point now);

@@ -148,10 +148,12 @@ task worker_core::wait_until(time_point deadline) {
       }
       if (journal_ && next->id.source != 0) {
         lock.unlock();
-        if (!is_to_be_done(*next)) {
-          lock.lock();
-          continue;
+        task taken{*next};
+        if (is_to_be_done(taken)) {
+          return taken;
         }
+        lock.lock();
+        continue;
       }
       return task{*next};
     }
@@ -166,17 +168,15 @@ task worker_core::wait_until(time_point deadline) {
 }
 
 // False: it was done before, or nobody knows; and that is answered.
-bool worker_core::is_to_be_done(held_task& which) {
+bool worker_core::is_to_be_done(task& taken) {
   try {
-    if (!journal_->contains(which.id)) {
+    if (!journal_->contains(taken.id())) {
       return true;
     }
-    answer([&](task_tray& tray) { tray.repeat(which, clock::now()); });
-    which.is_answered = true;
-    let_go(which);
+    taken.held_->is_answered = true;
+    answer([&](task_tray& tray) { tray.repeat(*taken.held_, clock::now()); });
   } catch (const error& failure) {
-    task unknown{which};
-    report(unknown, failure);
+    report(taken, failure);
   }
   return false;
 }
@@ -277,6 +277,42 @@ held_task* worker_core::claim(served_run& run, std::uint32_t place) noexcept {
   held_task* claimed = nullptr;
   run.owner->answer([&](task_tray& tray) { claimed = &tray.claim({&run, place}, clock::now()); });
   return claimed;
+}
+
+template<class Action>
+void worker_core::answer_served(task& which, Action&& action) noexcept {
+  served_run& run = *std::exchange(which.run_, nullptr);
+  const std::shared_ptr<worker_core> self = run.owner;  // the task keeps it no more, then
+  held_task passing;
+  held_task* held = &passing;
+  self->answer([&](task_tray& tray) {
+    const time_point now = clock::now();
+    held = &tray.claim({&run, which.place_}, now, &passing);
+    action(tray, *held, now);
+  });
+  if (held != &passing) {
+    self->tray_.release(*held);
+  }
+}
+
+void worker_core::done(task& which, frame&& result) noexcept {
+  if (which.run_ == nullptr) {
+    done(*which.held_, std::move(result));
+    return;
+  }
+  answer_served(which, [&](task_tray& tray, held_task& held, time_point now) {
+    static_cast<void>(tray.done(held, std::move(result), now));
+  });
+}
+
+void worker_core::end(task& which, task_entry::ending how, std::string_view why) noexcept {
+  if (which.run_ == nullptr) {
+    end(*which.held_, how, why);
+    return;
+  }
+  answer_served(which, [&](task_tray& tray, held_task& held, time_point now) {
+    static_cast<void>(tray.end(held, how, why, now));
+  });
 }
 
 void worker_core::done(held_task& which, frame&& result) noexcept {

@@ -68,10 +68,11 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   void run_together(const std::function<frame(task&, done_transaction&)>& handler);
 
   // What tasks ask for; nothing happens in a forked process.
-  // Null: in a forked process.
+  // Null: there is no memory, or it is a forked process.
   [[nodiscard]] static held_task* claim(served_run& run, std::uint32_t place) noexcept;
-  static void done(held_task& which, frame&& result) noexcept;
-  static void end(held_task& which, task_entry::ending how, std::string_view why) noexcept;
+  // Requires: it is owed.
+  static void done(task& which, frame&& result) noexcept;
+  static void end(task& which, task_entry::ending how, std::string_view why) noexcept;
   [[nodiscard]] static bool renew(held_task& which) noexcept;
   [[nodiscard]] static std::stop_token stop_token(held_task& which);
   static void let_go(held_task& which) noexcept;
@@ -87,7 +88,7 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   };
 
   void check_links() const;
-  [[nodiscard]] bool is_to_be_done(held_task& which);
+  [[nodiscard]] bool is_to_be_done(task& taken);
   void remember() noexcept;
   struct answer_to_write {
     held_task* of = nullptr;
@@ -108,6 +109,11 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   void report(task& failed, const std::exception& failure);
   template<class Action>
   void answer(Action&& action) noexcept;
+  // One that is served: action(task_tray&, held_task&, time_point) ends it. It needs no memory.
+  template<class Action>
+  static void answer_served(task& which, Action&& action) noexcept;
+  static void done(held_task& which, frame&& result) noexcept;
+  static void end(held_task& which, task_entry::ending how, std::string_view why) noexcept;
   // Whether the thread should wake up, which does not sleep then.
   [[nodiscard]] bool must_wake() noexcept;
 

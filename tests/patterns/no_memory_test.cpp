@@ -116,27 +116,6 @@ TEST_CASE("a served task may be claimed again after there was no memory for it")
   CHECK(at.done(at.claim(at.one)));
 }
 
-TEST_CASE("served tasks for which there was no memory when they were called in have ended") {
-  serving at;
-  at.now += 1ms;
-  {
-    const no_memory_for more{sizeof(held_task)};
-    CHECK_THROWS_AS(at.tray.tick(at.now, at.stops), std::bad_alloc);
-  }
-  std::vector<held_task*> ended;
-  for (const served_task& each : {at.one, at.other}) {
-    held_task& claimed = at.tray.claim(each, at.now);
-    ended.push_back(&claimed);
-    CHECK(claimed.id == each.run->id(each.place));
-    CHECK_FALSE(at.tray.done(claimed, {}, at.now));
-  }
-  CHECK(ended[0] != ended[1]);
-  CHECK(at.one.run->is_over());
-  for (held_task* const each : ended) {
-    at.tray.release(*each);
-  }
-}
-
 TEST_CASE("a task for whose body a worker has no memory goes to a worker again") {
   context owner;
   source tasks{owner, {.attempts = 3, .retry_delay = 1ms}};
@@ -181,6 +160,54 @@ TEST_CASE("a task for whose body a worker has no memory goes to a worker again")
   }
   CHECK(tasks.wait_until_done(patience));
   CHECK(tasks.statistics().failed == 0);
+}
+
+TEST_CASE("a served task that fails while there is no memory goes to a worker again") {
+  context owner;
+  source tasks{owner, {.retry_delay = 1ms}};
+  worker one{owner, tasks.bind("inproc://no-memory-to-fail")};
+  const auto receive = [&] {
+    auto received = one.receive_for(patience);
+    REQUIRE(received.has_value());
+    return *std::move(received);
+  };
+  for (int count = 0; count < 100; ++count) {
+    tasks.push("short");
+  }
+  for (int count = 0; count < 100; ++count) {
+    receive().done();
+  }
+  constexpr int all = 40;
+  for (int count = 0; count < all; ++count) {
+    tasks.push("another");
+  }
+  std::vector<task> kept;  // so that no memory is used again
+  for (int count = 0; count < 4; ++count) {
+    kept.push_back(receive());
+    CHECK(kept.back().stop_token().stop_possible());
+  }
+  std::vector<task> failing;
+  for (int count = 0; count < 4; ++count) {
+    failing.push_back(receive());
+  }
+  {
+    const no_memory_for what_it_is_known_by{sizeof(held_task)};
+    failing[0].fail("why");
+    failing[1].reject("why");
+    failing[2].done(1);
+    failing.clear();
+  }
+  for (task& each : kept) {
+    each.done();
+  }
+  // One was rejected, one has a result, and two come again.
+  for (int done = 4; done < all - 2; ++done) {
+    receive().done();
+  }
+  CHECK(tasks.wait_until_done(patience));
+  CHECK(tasks.statistics().failed == 1);
+  CHECK(tasks.statistics().failures == 3);
+  CHECK(tasks.statistics().done == 100 + all - 1);
 }
 
 TEST_CASE("a task that is done is so, though there is no memory for its note") {
