@@ -44,6 +44,8 @@ class packed_in {
   void append(std::string_view bytes) {
     std::copy_n(bytes.data(), bytes.size(), extend(bytes.size()));
   }
+  // What is behind goes. Requires: there is as much.
+  void cut(std::size_t size) noexcept { size_ = size; }
   void reserve(std::size_t size) {
     if (size > room_) {
       take_room(size);

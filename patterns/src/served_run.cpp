@@ -15,15 +15,16 @@ bool served_run::set_out(const task_run& run, time_point now) {
   bodies_ = run.bodies;
   bytes_ = bodies_.view().data();
   std::string_view unread = bodies_.view();
+  std::string_view body;
   for (std::uint32_t place = offset; place < nothing; ++place) {
-    std::string_view body;
-    if (!next_body(unread, body)) {
+    if (!next_body(unread, body)) [[unlikely]] {
       bodies_ = frame{};
       return false;
     }
     begins_[place] = static_cast<std::uint32_t>(body.data() - bytes_);
-    begins_[place + 1] = begins_[place] + static_cast<std::uint32_t>(body.size() + wire::body_head);
   }
+  begins_[nothing] =
+      static_cast<std::uint32_t>(body.data() + body.size() + wire::body_head - bytes_);
   source_ = run.id.source;
   number_ = run.id.number - offset;
   ticket_ = run.ticket - offset;

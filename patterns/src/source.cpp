@@ -91,23 +91,17 @@ void source::on_connection(std::function<void(const connection_event&)> told) {
 std::optional<task_id> source::push_bytes(std::string_view body, const frame* whole,
                                           const task_options* how, duration limit) {
   detail::source_core& core = state_->core;
-  if (how == nullptr && core.packs(body.size())) {
-    return core.push(body, deadline_after(limit));
+  if (how == nullptr && body.size() <= core.longest_short) [[likely]] {
+    if (const std::uint64_t number = core.try_pack_short(body); number != 0) [[likely]] {
+      return task_id{core.id(), number};
+    }
   }
-  return push_frame(whole != nullptr ? *whole : frame{body}, how != nullptr ? *how : task_options{},
-                    limit, {});
+  return core.push(body, whole, how, limit);
 }
 
 std::optional<task_id> source::push_frame(frame body, const task_options& how, duration limit,
                                           std::function<void(task_outcome&&)> when_ended) {
-  static const task_options usual;
-  detail::task_draft draft;
-  draft.body = std::move(body);
-  if (how != usual) {
-    draft.options = std::make_unique<task_options>(how);
-  }
-  draft.when_ended = std::move(when_ended);
-  return state_->core.push(std::move(draft), deadline_after(limit));
+  return state_->core.push(std::move(body), how, limit, std::move(when_ended));
 }
 
 std::vector<frame> source::map_frames(std::vector<frame> bodies, const map_options& how) {

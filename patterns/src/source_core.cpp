@@ -115,18 +115,21 @@ void source_core::on_connection(std::function<void(const connection_event&)> tol
 
 // With the lock on the drafts, all until `push`.
 
-inline bool source_core::has_room(std::size_t bytes) const {
+bool source_core::has_room(std::size_t bytes) {
+  close_pack();
   const std::size_t held = held_ + draft_count_;
-  return (held < options_.limit && held_bytes_ + draft_bytes_ + bytes <= options_.limit_bytes) ||
-         held == 0 || is_closing_ || options_.when_full == full_policy::drop_oldest;
+  const std::size_t held_bytes = held_bytes_ + draft_bytes_;
+  return (held < options_.limit && held_bytes + bytes <= options_.limit_bytes) || held == 0 ||
+         is_closing_ || options_.when_full == full_policy::drop_oldest;
 }
 
-// False: none came. Throws closed.
-inline bool source_core::wait_for_room(std::unique_lock<std::mutex>& lock, std::size_t bytes,
-                                       time_point deadline) {
-  if (!has_room(bytes)) [[unlikely]] {
+// Until there is some. False: none came. Throws closed.
+template<class HasRoom>
+bool source_core::wait_for_room(std::unique_lock<std::mutex>& lock, time_point deadline,
+                                HasRoom&& has_some) {
+  if (!has_some()) [[unlikely]] {
     ++without_room_;
-    const bool came = room_.wait_until(lock, deadline, [&] { return has_room(bytes); });
+    const bool came = room_.wait_until(lock, deadline, has_some);
     --without_room_;
     if (!came) {
       ++refused_;
@@ -139,38 +142,57 @@ inline bool source_core::wait_for_room(std::unique_lock<std::mutex>& lock, std::
   return true;
 }
 
-void source_core::begin_pack(std::uint64_t number) {
-  if (open_ != nullptr) {
-    usual_bytes_ = open_->bytes.size();
+// Usual tasks with numbers in a row go together. is_limited: others follow only as far as there is
+// room for them. Requires: none is open.
+void source_core::begin_pack(std::uint64_t number, std::string_view body, bool is_limited) {
+  const std::size_t least = wire::body_head + body.size();
+  std::size_t tasks = most_in_run;
+  std::size_t octets = std::clamp(usual_bytes_, least, task_pack::most_bytes);
+  if (is_limited && options_.when_full == full_policy::wait) {
+    const std::size_t held = held_ + draft_count_;
+    const std::size_t held_bytes = held_bytes_ + draft_bytes_;
+    tasks = std::min(tasks, options_.limit - std::min(held, options_.limit - 1));
+    octets = std::clamp(options_.limit_bytes - std::min(held_bytes, options_.limit_bytes), least,
+                        octets);
   }
-  task_pack_ref made{new task_pack{usual_bytes_}};
+  task_pack_ref made{new task_pack{octets}};
   task_draft& draft = drafts_.emplace_back();
   draft.number = number;
   draft.pack = std::move(made);
-  open_ = draft.pack.operator->();
+  open_.open(*draft.pack.operator->(), tasks, octets, number, body);
 }
 
-// Usual tasks with numbers in a row go together.
-inline void source_core::pack(std::uint64_t number, std::string_view body) {
-  if (open_ == nullptr || !open_->has_room_for(body.size()) || number != open_next_) {
-    begin_pack(number);
+// What is in it is counted then.
+void source_core::close_pack() noexcept {
+  if (!open_.is_open()) {
+    return;
   }
-  open_->add(body);
-  open_next_ = number + 1;
-  ++draft_count_;
-  draft_bytes_ += body.size();
+  const task_pack& closed = open_.close();
+  const std::size_t octets = closed.bytes.size();
+  // Where it was not full, a larger one might have been.
+  usual_bytes_ = closed.count == most_in_run ? octets : 2 * octets;
+  draft_count_ += closed.count;
+  draft_bytes_ += octets - wire::body_head * closed.count;
+  next_ = drafts_.back().number + closed.count;
 }
 
 void source_core::leave(task_draft&& draft) {
   const std::size_t bytes = draft.body.size();
   if (draft.options == nullptr && !draft.when_ended && draft.attempts == 0 &&
       bytes <= most_packed) {
-    pack(draft.number, draft.body.view());
+    // With a journal: nobody else adds to the pack.
+    if (open_.is_open() && draft.number == open_.next()) {
+      if (open_.try_add(draft.body.view()) != 0) {
+        return;
+      }
+    }
+    close_pack();
+    begin_pack(draft.number, draft.body.view(), false);
     return;
   }
+  close_pack();
   ++draft_count_;
   draft_bytes_ += bytes;
-  open_ = nullptr;
   drafts_.push_back(std::move(draft));
 }
 
@@ -183,27 +205,60 @@ inline void source_core::wake(std::unique_lock<std::mutex>& lock) noexcept {
   }
 }
 
+std::optional<task_id> source_core::push(std::string_view body, const frame* whole,
+                                         const task_options* how, duration limit) {
+  if (how == nullptr && packs(body.size())) {
+    const std::uint64_t number = open_.try_add(body);
+    return number != 0 ? task_id{id_, number} : push(body, deadline_after(limit));
+  }
+  return push(whole != nullptr ? frame{*whole} : frame{body},
+              how != nullptr ? *how : task_options{}, limit, {});
+}
+
+std::optional<task_id> source_core::push(frame&& body, const task_options& how, duration limit,
+                                         std::function<void(task_outcome&&)>&& when_ended) {
+  static const task_options usual;
+  task_draft draft;
+  draft.body = std::move(body);
+  if (how != usual) {
+    draft.options = std::make_unique<task_options>(how);
+  }
+  draft.when_ended = std::move(when_ended);
+  return push(std::move(draft), deadline_after(limit));
+}
+
 std::optional<task_id> source_core::push(std::string_view body, time_point deadline) {
   std::unique_lock lock = lock_soon(drafts_mutex_);
-  if (!wait_for_room(lock, body.size(), deadline)) {
+  std::uint64_t number = 0;
+  const bool has_some = wait_for_room(lock, deadline, [&] {
+    number = open_.try_add(body);  // somebody else may have opened one
+    return number != 0 || has_room(body.size());
+  });
+  if (!has_some) {
     return std::nullopt;
   }
-  const std::uint64_t number = next_++;
-  pack(number, body);
-  wake(lock);
+  if (number == 0) {
+    number = next_;
+    begin_pack(number, body, true);
+    wake(lock);
+  }
   return task_id{id_, number};
 }
 
 std::optional<task_id> source_core::push(task_draft&& draft, time_point deadline) {
+  const std::size_t bytes = draft.body.size();
+  if (draft.options == nullptr && !draft.when_ended && packs(bytes)) {
+    const std::uint64_t number = open_.try_add(draft.body.view());
+    return number != 0 ? task_id{id_, number} : push(draft.body.view(), deadline);
+  }
   if (draft.options) {
     checked(*draft.options);
   }
   if (draft.options || journal_) {
     draft.pushed = clock::now();
   }
-  const std::size_t bytes = draft.body.size();
   std::unique_lock lock = lock_soon(drafts_mutex_);
-  if (!wait_for_room(lock, bytes, deadline)) {
+  if (!wait_for_room(lock, deadline, [&] { return has_room(bytes); })) {
     return std::nullopt;
   }
   if (writer_) {
@@ -297,8 +352,9 @@ source_statistics source_core::statistics() const {
   const std::lock_guard lock{mutex_};
   source_statistics known = desk_.statistics();
   const std::lock_guard drafts_lock{drafts_mutex_};
-  known.accepted += draft_count_;
-  known.waiting += draft_count_;
+  const std::size_t drafts = draft_count_ + open_.count();
+  known.accepted += drafts;
+  known.waiting += drafts;
   known.refused = refused_;
   known.journal_errors = writer_ ? writer_->failures() : 0;
   return known;
@@ -331,6 +387,7 @@ void source_core::close() noexcept {
   {
     const std::lock_guard lock{drafts_mutex_};
     is_closing_ = true;
+    close_pack();
   }
   room_.notify_all();
   waker_.wake();
@@ -355,6 +412,7 @@ void source_core::work() noexcept {
   {
     const std::unique_lock lock = lock_soon(drafts_mutex_);
     is_closing_ = true;
+    close_pack();
   }
   room_.notify_all();
   {
@@ -426,8 +484,8 @@ bool source_core::take_drafts(time_point now) {
     if (drafts_.empty()) {
       return false;
     }
+    close_pack();
     drafts_.swap(taken_);
-    open_ = nullptr;
     nap_.count(draft_count_);
     held_ += std::exchange(draft_count_, 0);
     held_bytes_ += std::exchange(draft_bytes_, 0);
@@ -471,7 +529,7 @@ void source_core::settle() {
     const std::unique_lock drafts_lock = lock_soon(drafts_mutex_);
     held_ = desk_.held();
     held_bytes_ = desk_.held_bytes();
-    held = held_ + draft_count_;
+    held = held_ + draft_count_ + open_.count();
     if (without_room_ > 0) {
       room_.notify_all();
     }

@@ -5,6 +5,10 @@
 // Who pushes leaves a draft, and wakes the thread if it sleeps; with a journal, the draft goes
 // there first, and whoever pushed waits until it is written. The thread takes all drafts there are
 // at once: while it is busy, tasks gather, and leave together.
+//
+// Usual tasks go into a pack that is open, without a lock. It has no more room than there is for
+// tasks at all, and while one is open the thread does not sleep: so nothing else is to be looked
+// at. Whoever finds no room there, or has something else, locks, closes it, and counts.
 #pragma once
 
 #include <parley/context.hpp>
@@ -15,6 +19,7 @@
 #include "flow_nap.hpp"
 #include "journal_writer.hpp"
 #include "link_set.hpp"
+#include "open_pack.hpp"
 #include "task_desk.hpp"
 #include "task_journal.hpp"
 #include "waker.hpp"
@@ -37,6 +42,7 @@ namespace parley::detail {
 class source_core {
  public:
   using time_point = std::chrono::steady_clock::time_point;
+  using duration = time_point::duration;
 
   source_core(context& owner, const source_options& options);
   ~source_core();
@@ -54,13 +60,17 @@ class source_core {
   void on_connection(std::function<void(const connection_event&)> told);
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
 
-  // Nothing: there was no room before the deadline. Throws closed.
-  std::optional<task_id> push(task_draft&& draft, time_point deadline);
-  // A usual task whose body has a size that it packs.
-  std::optional<task_id> push(std::string_view body, time_point deadline);
-  [[nodiscard]] bool packs(std::size_t size) const noexcept {
-    return size <= most_packed && journal_ == nullptr;
+  // A usual task with a short body: its number; 0: push it.
+  static constexpr std::size_t longest_short = open_pack::longest_short;
+  [[nodiscard]] std::uint64_t try_pack_short(std::string_view body) noexcept {
+    return journal_ == nullptr ? open_.try_add_short(body) : 0;
   }
+  // Nothing: there was no room within limit. Throws closed. whole: body is of that, if it is not
+  // null; how: null, as usual.
+  std::optional<task_id> push(std::string_view body, const frame* whole, const task_options* how,
+                              duration limit);
+  std::optional<task_id> push(frame&& body, const task_options& how, duration limit,
+                              std::function<void(task_outcome&&)>&& when_ended);
   bool retry(std::uint64_t number);
   bool drop(std::uint64_t number);
 
@@ -87,12 +97,19 @@ class source_core {
   void load();
   void take_written(std::vector<task_draft>&& drafts) noexcept;
   std::uint64_t write(task_draft&& draft);
-  [[nodiscard]] bool has_room(std::size_t bytes) const;
-  [[nodiscard]] bool wait_for_room(std::unique_lock<std::mutex>& lock, std::size_t bytes,
-                                   time_point deadline);
+  [[nodiscard]] bool has_room(std::size_t bytes);
+  template<class HasRoom>
+  [[nodiscard]] bool wait_for_room(std::unique_lock<std::mutex>& lock, time_point deadline,
+                                   HasRoom&& has_some);
   void leave(task_draft&& draft);
-  void pack(std::uint64_t number, std::string_view body);
-  void begin_pack(std::uint64_t number);
+  std::optional<task_id> push(std::string_view body, time_point deadline);
+  std::optional<task_id> push(task_draft&& draft, time_point deadline);
+  void begin_pack(std::uint64_t number, std::string_view body, bool is_limited);
+  void close_pack() noexcept;
+  // A usual task whose body has so many octets.
+  [[nodiscard]] bool packs(std::size_t size) const noexcept {
+    return size <= most_packed && journal_ == nullptr;
+  }
   void wake(std::unique_lock<std::mutex>& lock) noexcept;
   void work() noexcept;
   void serve();
@@ -124,11 +141,10 @@ class source_core {
   mutable std::mutex drafts_mutex_;
   std::condition_variable room_;
   std::vector<task_draft> drafts_;
-  task_pack* open_ = nullptr;    // the last draft's, if it is one
-  std::uint64_t open_next_ = 0;  // the number that would go into it
-  std::size_t draft_count_ = 0;  // tasks
+  open_pack open_;               // the last draft's, if it is one
+  std::size_t draft_count_ = 0;  // tasks, but for those in it
   std::size_t draft_bytes_ = 0;
-  std::size_t usual_bytes_ = 0;  // of a pack
+  std::size_t usual_bytes_ = 0;  // for the next pack
   std::size_t in_writing_ = 0;   // on their way into the journal
   std::size_t in_writing_bytes_ = 0;
   std::size_t held_ = 0;  // the desk's, as far as the thread has told

@@ -31,13 +31,11 @@ std::string_view to_string(task_end how) noexcept {
 task::task(detail::held_task& held) noexcept
     : body{std::move(held.body)}, id_{held.id}, held_{&held} {}
 
-// One whose body cannot be copied is let go, as any other: it would be nobody's.
-task::task(detail::served_run& run, std::uint32_t place) : task{} {
-  id_ = run.id(place);
-  run_ = &run;
-  place_ = place;
-  const std::string_view bytes = run.body(place);
-  body.assign(bytes.data(), bytes.size());
+task::task(detail::served_run& run, std::uint32_t place) try
+    : body{run.body(place)}, id_{run.id(place)}, run_{&run}, place_{place} {
+} catch (...) {
+  // One whose body cannot be copied is let go, as any other: it would be nobody's.
+  worker_core::let_go(run, place);
 }
 
 task& task::operator=(task&& other) noexcept {
@@ -66,7 +64,7 @@ detail::held_task* task::claim() const noexcept {
 
 void task::let_go() noexcept {
   if (run_ != nullptr) {
-    worker_core::end(*this, ending::failed, "it was let go without an answer");
+    worker_core::let_go(*std::exchange(run_, nullptr), place_);
   }
   if (held_ != nullptr) {
     worker_core::let_go(*std::exchange(held_, nullptr));

@@ -8,10 +8,7 @@ void destroy_pack(frame::body* self) noexcept { delete static_cast<task_pack*>(s
 
 }  // namespace
 
-task_pack::task_pack(std::size_t room) : body{destroy_pack} {
-  bytes.reserve(room);
-  begins[0] = 0;
-}
+task_pack::task_pack(std::size_t room) : body{destroy_pack} { bytes.reserve(room); }
 
 frame task_bodies::packed_frame() const {
   const std::string_view bytes = packed();

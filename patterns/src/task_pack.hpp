@@ -3,7 +3,8 @@
 // Bodies of tasks as they travel, packed one after another by who pushes them: the desk points to
 // parts of them, and what it sends are slices of them.
 //
-// Threads: one at a time while it grows. Then its bytes do not change any more.
+// Threads: one at a time while it grows, or more by open_pack. Then its bytes do not change any
+// more.
 #pragma once
 
 #include <parley/body_pool.hpp>
@@ -47,7 +48,7 @@ struct task_pack : frame::body {
 
   packed_in<pooled_memory> bytes;
   std::uint32_t count = 0;
-  std::array<std::uint32_t, most_in_run + 1> begins;  // of each, and the end of the last one
+  std::array<std::uint32_t, most_in_run + 1> begins{};  // of each, and the end of the last one
 };
 
 // An owner.

@@ -462,8 +462,8 @@ void task_tray::count_taken(task_run& of, std::uint32_t count, time_point now) n
   waiting_count_ -= count;
   of.from->waiting -= count;
   of.from->working += count;
-  for (; count > 0; --count) {
-    of.left &= of.left - 1;
+  if (count > 0) {
+    of.left &= ~first_tasks(first_of(of.left) + count);  // there are no gaps
   }
   if (waiting_count_ == 0) {
     count_idle(now);

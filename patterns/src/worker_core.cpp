@@ -25,6 +25,8 @@ using clock = std::chrono::steady_clock;
 // Taken from a socket before others get their turn.
 constexpr std::size_t most_received = 64;
 
+constexpr std::string_view let_go_why = "it was let go without an answer";
+
 const worker_options& checked(const worker_options& options) {
   const auto check = [](bool is_good, const char* what) {
     if (!is_good) {
@@ -280,14 +282,13 @@ held_task* worker_core::claim(served_run& run, std::uint32_t place) noexcept {
 }
 
 template<class Action>
-void worker_core::answer_served(task& which, Action&& action) noexcept {
-  served_run& run = *std::exchange(which.run_, nullptr);
+void worker_core::answer_served(served_run& run, std::uint32_t place, Action&& action) noexcept {
   const std::shared_ptr<worker_core> self = run.owner;  // the task keeps it no more, then
   held_task passing;
   held_task* held = &passing;
   self->answer([&](task_tray& tray) {
     const time_point now = clock::now();
-    held = &tray.claim({&run, which.place_}, now, &passing);
+    held = &tray.claim({&run, place}, now, &passing);
     action(tray, *held, now);
   });
   if (held != &passing) {
@@ -300,7 +301,8 @@ void worker_core::done(task& which, frame&& result) noexcept {
     done(*which.held_, std::move(result));
     return;
   }
-  answer_served(which, [&](task_tray& tray, held_task& held, time_point now) {
+  served_run& run = *std::exchange(which.run_, nullptr);
+  answer_served(run, which.place_, [&](task_tray& tray, held_task& held, time_point now) {
     static_cast<void>(tray.done(held, std::move(result), now));
   });
 }
@@ -310,7 +312,8 @@ void worker_core::end(task& which, task_entry::ending how, std::string_view why)
     end(*which.held_, how, why);
     return;
   }
-  answer_served(which, [&](task_tray& tray, held_task& held, time_point now) {
+  served_run& run = *std::exchange(which.run_, nullptr);
+  answer_served(run, which.place_, [&](task_tray& tray, held_task& held, time_point now) {
     static_cast<void>(tray.end(held, how, why, now));
   });
 }
@@ -360,9 +363,15 @@ void worker_core::let_go(held_task& which) noexcept {
     return;  // a copy of what is our parent's
   }
   if (!which.is_answered) {
-    end(which, task_entry::ending::failed, "it was let go without an answer");
+    end(which, task_entry::ending::failed, let_go_why);
   }
   which.owner->tray_.release(which);
+}
+
+void worker_core::let_go(served_run& run, std::uint32_t place) noexcept {
+  answer_served(run, place, [](task_tray& tray, held_task& held, time_point now) {
+    static_cast<void>(tray.end(held, task_entry::ending::failed, let_go_why, now));
+  });
 }
 
 // The journal's thread.

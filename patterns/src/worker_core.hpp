@@ -76,6 +76,7 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   [[nodiscard]] static bool renew(held_task& which) noexcept;
   [[nodiscard]] static std::stop_token stop_token(held_task& which);
   static void let_go(held_task& which) noexcept;
+  static void let_go(served_run& run, std::uint32_t place) noexcept;
 
   void close() noexcept;
   // Closes, and waits until all is over.
@@ -111,7 +112,7 @@ class worker_core : public std::enable_shared_from_this<worker_core> {
   void answer(Action&& action) noexcept;
   // One that is served: action(task_tray&, held_task&, time_point) ends it. It needs no memory.
   template<class Action>
-  static void answer_served(task& which, Action&& action) noexcept;
+  static void answer_served(served_run& run, std::uint32_t place, Action&& action) noexcept;
   static void done(held_task& which, frame&& result) noexcept;
   static void end(held_task& which, task_entry::ending how, std::string_view why) noexcept;
   // Whether the thread should wake up, which does not sleep then.

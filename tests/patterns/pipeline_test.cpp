@@ -222,6 +222,31 @@ TEST_CASE("run decodes tasks, survives what the handler throws, and ends with cl
   CHECK(tasks.dead_letters().size() == 2);
 }
 
+TEST_CASE("what is pushed in any way has numbers in the order of push") {
+  context owner;
+  source tasks{owner, {.limit = 2000}};
+  worker one{owner, tasks.bind("pipe://in-order")};
+  std::uint64_t last = 0;
+  const auto check = [&](const std::optional<task_id>& pushed) {
+    REQUIRE(pushed.has_value());
+    CHECK(pushed->number == ++last);
+  };
+  for (std::size_t round = 0; round < 200; ++round) {
+    check(tasks.push("short"));
+    check(tasks.try_push(std::string(round, 'a')));
+    check(tasks.push(std::string(20 * round, 'b')));
+    check(tasks.push("with a key", {.key = "key"}));
+    check(tasks.push(frame{std::string(round % 80, 'c')}));
+  }
+  for (std::size_t round = 0; round < 5 * 200; ++round) {
+    auto received = one.receive_for(patience);
+    REQUIRE(received.has_value());
+    received->done();
+  }
+  CHECK(tasks.wait_until_done(patience));
+  CHECK(tasks.statistics().done == last);
+}
+
 TEST_CASE("a task that was pushed is in the books, wherever it is on its way") {
   context owner;
   constexpr std::uint64_t all = 20'000;
