@@ -117,8 +117,8 @@ void source_core::on_connection(std::function<void(const connection_event&)> tol
 
 bool source_core::has_room(std::size_t bytes) {
   close_pack();
-  const std::size_t held = held_ + draft_count_;
-  const std::size_t held_bytes = held_bytes_ + draft_bytes_;
+  const std::size_t held = held_ + draft_count_ + in_writing_;
+  const std::size_t held_bytes = held_bytes_ + draft_bytes_ + in_writing_bytes_;
   return (held < options_.limit && held_bytes + bytes <= options_.limit_bytes) || held == 0 ||
          is_closing_ || options_.when_full == full_policy::drop_oldest;
 }

@@ -15,6 +15,7 @@
 #include "support/await.hpp"
 #include "support/catch.hpp"
 #include "support/connected.hpp"
+#include "support/temporary_directory.hpp"
 
 using namespace parley;
 using namespace std::chrono_literals;
@@ -220,6 +221,38 @@ TEST_CASE("run decodes tasks, survives what the handler throws, and ends with cl
   CHECK(failures[0] == "\2: two is refused");
   CHECK(failures[1].find("not a number: ") == 0);
   CHECK(tasks.dead_letters().size() == 2);
+}
+
+TEST_CASE("threads that push at the same time fill a source to its limit, and no further") {
+  const support::temporary_directory place;
+  constexpr std::size_t limit = 97;
+  constexpr std::size_t threads = 4;
+  for (const bool has_journal : {false, true}) {
+    context owner;
+    source_options options{.limit = limit};
+    if (has_journal) {
+      options.journal = place / "tasks.db";
+    }
+    source tasks{owner, options};
+    std::atomic<std::size_t> accepted{0};
+    std::vector<std::thread> all;
+    for (std::size_t which = 0; which < threads; ++which) {
+      all.emplace_back([&, which] {
+        for (std::size_t count = 0; count < limit; ++count) {
+          const std::string body(1 + 100 * which, 'x');  // of some of them, to be packed
+          accepted += tasks.push_for(body, 0s, {.priority = which == 3 ? 1 : 0}) ? 1 : 0;
+        }
+      });
+    }
+    for (std::thread& each : all) {
+      each.join();
+    }
+    CHECK(accepted == limit);
+    const source_statistics books = tasks.statistics();
+    CHECK(books.accepted == limit);
+    CHECK(books.waiting == limit);
+    CHECK(books.refused == limit * threads - limit);
+  }
 }
 
 TEST_CASE("what is pushed in any way has numbers in the order of push") {
