@@ -25,11 +25,6 @@ constexpr auto wrong_time = 10s;
 // A peer that reached us is dialled so often, for so long.
 constexpr auto dial_interval = 1s;
 constexpr auto dial_time = 10s;
-// Peers that have not greeted us, altogether and heard from one address: whoever makes up beacons
-// can make us try so many addresses at a time.
-constexpr std::size_t most_unproven = 256;
-constexpr std::size_t most_unproven_of_host = 32;
-constexpr std::size_t most_places = 8;
 constexpr std::size_t most_groups = 1000;
 // What a whisper between nodes of Parley is, if it is none of a program: of letters and files,
 // which have bounds of their own, or that we are muted.
@@ -70,9 +65,9 @@ peer_desk::peer_desk(const peer_id& own, std::string name, std::uint16_t port,
       evasive_{options.evasive},
       expired_{options.expired},
       sure_{std::max(evasive_, expired_ / 3)},
-      most_peers_{options.most_peers},
       quiet_{options.rate.within},
-      rates_{options.rate} {}
+      rates_{options.rate},
+      crowd_{options.most_peers} {}
 
 peer_desk::peer* peer_desk::find(const peer_id& who) {
   const auto found = peers_.find(who);
@@ -89,26 +84,10 @@ peer_desk::peer* peer_desk::find(peer_link link) {
   return found == by_link_.end() ? nullptr : find(found->second);
 }
 
-peer_desk::crowd peer_desk::crowd_of(const std::string& host) const {
-  const auto found = by_host_.find(host);
-  return found == by_host_.end() ? crowd{} : found->second;
-}
-
-void peer_desk::count(const peer& which, bool comes) {
-  const auto at = by_host_.try_emplace(which.host).first;
-  for (crowd* const each : {&all_, &at->second}) {
-    std::size_t& number = which.is_here ? each->here : each->unproven;
-    comes ? ++number : --number;
-  }
-  if (at->second.here + at->second.unproven == 0) {
-    by_host_.erase(at);
-  }
-}
-
 void peer_desk::set_here(peer& which, bool is_here) {
-  count(which, false);
+  crowd_.remove(which.host, which.is_here);
   which.is_here = is_here;
-  count(which, true);
+  crowd_.add(which.host, is_here);
 }
 
 void peer_desk::look_again(peer& at, time_point when) {
@@ -117,18 +96,11 @@ void peer_desk::look_again(peer& at, time_point when) {
   due_.insert({at.due, at.id});
 }
 
-// Of those that are here; whoever has only been heard of takes no place of theirs.
-bool peer_desk::is_full(const std::string& host) const {
-  return all_.here >= most_peers_ ||
-         crowd_of(host).here >= std::max<std::size_t>(most_peers_ / 4, 1);
-}
-
 // Null: there are too many.
 peer_desk::peer* peer_desk::take_in(const peer_id& who, const std::string& host,
                                     const std::optional<curve_key>& key, bool is_proven,
                                     time_point now) {
-  if (is_full(host) || (!is_proven && (all_.unproven >= most_unproven ||
-                                       crowd_of(host).unproven >= most_unproven_of_host))) {
+  if (crowd_.is_full(host) || (!is_proven && crowd_.is_full_of_unproven(host))) {
     ++statistics_.not_greeted;
     return nullptr;
   }
@@ -142,7 +114,7 @@ peer_desk::peer* peer_desk::take_in(const peer_id& who, const std::string& host,
   made.since = now;
   made.heard = now;
   made.answered = now;
-  count(made, true);
+  crowd_.add(host, false);
   look_soon(made);
   return &made;
 }
@@ -168,102 +140,52 @@ peer_desk::peer* peer_desk::find_or_take_in(const peer_id& who, const std::strin
   return take_in(who, host, key, false, now);
 }
 
-void peer_desk::add_place(peer& to, const peer_place& where) {
-  const auto found = std::ranges::find(to.places, where, &place::where);
-  if (found != to.places.end()) {
-    return;
-  }
-  if (to.places.size() >= most_places) {
-    // The oldest that is not in use.
-    const auto spare = std::ranges::find_if(
-        to.places, [&](const place& each) { return each.where != to.open_at; });
-    to.places.erase(spare);
-  }
-  to.places.push_back({.where = where});
-}
-
-// The address that its connection came from, with the port that it names; then what it says.
-void peer_desk::add_places_of(peer& to, const std::string& endpoint, const std::string& host) {
-  const auto named = peer_place::parse(endpoint);
-  if (!named) {
-    return;
-  }
-  const peer_place from{host, named->port};
-  if (!host.empty()) {
-    add_place(to, from);
-  }
-  if (named->is_numerical() && (!named->is_loopback() || from.is_loopback())) {
-    add_place(to, *named);
-  }
-}
-
 void peer_desk::dial(peer& to, time_point now) {
   to.dialled = now;
-  for (place& each : to.places) {
-    each.does_answer = false;
-    if (!each.is_probed && each.wrong_until <= now) {
-      each.is_probed = true;
-      steps_.push_back({peer_step::kind::probe, to.link, each.where});
-    }
+  for (const peer_place& each : to.places.begin_trial(now)) {
+    steps_.push_back({peer_step::kind::probe, to.link, each});
   }
 }
 
 void peer_desk::probed(peer_link link, const peer_place& where, probe_answer how,
                        const std::string& own_host, time_point now) {
   peer* const of = find(link);
-  if (of == nullptr) {
+  if (of == nullptr || !of->places.tried(where, how, own_host)) {
     return;
-  }
-  const auto found = std::ranges::find(of->places, where, &place::where);
-  if (found == of->places.end()) {
-    return;
-  }
-  found->is_probed = false;
-  found->does_answer = how == probe_answer::answered;
-  if (found->does_answer) {
-    found->own_host = own_host;
   }
   if (of->is_open) {
     // Its connection to us ended before, and it takes no other: it is not there any more. If it
     // only keeps silent, the network may be at fault: time will tell, or another of its addresses.
-    if (of->open_at == where && how == probe_answer::refused) {
+    if (of->places.used() == where && how == probe_answer::refused) {
       lose(*of, peer_exit::link_lost);
-    } else if (has_moved(*of)) {
+    } else if (of->places.have_moved()) {
       tell_exit(*of, peer_exit::link_lost);
       begin_anew(*of, now);
     }
     return;
   }
-  if (found->does_answer) {
-    open(*of, *found, now);
+  if (how == probe_answer::answered) {
+    open(*of, where, now);
     return;
   }
-  const bool is_trying = std::ranges::any_of(of->places, &place::is_probed);
-  if (!is_trying && (!of->is_here || of->has_hung_up)) {
+  if (!of->places.is_trying() && (!of->is_here || of->has_hung_up)) {
     // Its next beacon is another chance.
     lose(*of, of->is_here ? peer_exit::link_lost : peer_exit::unreachable);
   }
 }
 
-// The address that its link leads to keeps silent, and another one of it answers.
-bool peer_desk::has_moved(const peer& who) {
-  const auto used = std::ranges::find(who.places, who.open_at, &place::where);
-  return used != who.places.end() && !used->is_probed && !used->does_answer &&
-         std::ranges::any_of(who.places, &place::does_answer);
-}
-
-void peer_desk::open(peer& to, const place& at, time_point now) {
+void peer_desk::open(peer& to, const peer_place& at, time_point now) {
   to.is_open = true;
   look_soon(to);
-  to.open_at = at.where;
+  to.places.use(at);
   to.since = now;
   to.answered = now;
   to.last_said = 0;
   to.pings = 0;
   to.has_answered = false;
-  steps_.push_back({peer_step::kind::open, to.link, at.where, {}, to.key});
+  steps_.push_back({peer_step::kind::open, to.link, at, {}, to.key});
   zre_message hello{.what = kind::hello};
-  hello.endpoint = peer_place{at.own_host, port_}.str();
+  hello.endpoint = peer_place{to.places.own_host(), port_}.str();
   hello.groups.assign(groups_.begin(), groups_.end());
   hello.status = status_;
   hello.name = name_;
@@ -312,9 +234,7 @@ void peer_desk::heard_beacon(const beacon& heard, const std::string& host, time_
   if (heard.port == 0) {
     // Anybody can say so; believed if it comes from where the peer is.
     peer* const leaving = find(heard.id);
-    if (leaving != nullptr && leaving->key == heard.key &&
-        std::ranges::any_of(leaving->places,
-                            [&](const place& each) { return each.where.host == host; })) {
+    if (leaving != nullptr && leaving->key == heard.key && leaving->places.contain(host)) {
       leaving->leaves_at = std::min(leaving->leaves_at, now + farewell_time);
       look_soon(*leaving);
     }
@@ -326,20 +246,19 @@ void peer_desk::heard_beacon(const beacon& heard, const std::string& host, time_
   }
   const peer_place where{host, heard.port};
   if (of->is_open && of->is_here) {
-    if (where.port == of->open_at.port &&
-        std::ranges::any_of(of->places, [&](const place& each) { return each.where == where; })) {
+    if (where.port == of->places.used().port && of->places.contain(where)) {
       of->heard = now;
       // Whether a secured peer lets us in, too, its beacon does not say.
-      const bool vouches = where == of->open_at && (!is_secured_ || of->has_answered);
+      const bool vouches = where == of->places.used() && (!is_secured_ || of->has_answered);
       of->answered = vouches ? now : of->answered;
       if (std::exchange(of->is_evasive, false)) {
         tell(*of, peer_event::kind::returned);
       }
     }
-    add_place(*of, where);
+    of->places.add(where);
     return;
   }
-  add_place(*of, where);
+  of->places.add(where);
   if (!of->is_open) {
     dial(*of, now);
   }
@@ -354,7 +273,7 @@ void peer_desk::heard_of(const peer_id& who, const peer_place& where, time_point
   if (of == nullptr) {
     return;
   }
-  add_place(*of, where);
+  of->places.add(where);
   if (!of->is_open) {
     dial(*of, now);
   }
@@ -471,7 +390,7 @@ void peer_desk::hear_hello(const peer_id& from, const std::string& host,
     if (of == nullptr) {
       return;
     }
-  } else if (!of->is_here && is_full(of->host)) {
+  } else if (!of->is_here && crowd_.is_full(of->host)) {
     ++statistics_.not_greeted;
     lose(*of, peer_exit::unreachable);
     return;
@@ -503,7 +422,7 @@ void peer_desk::hear_hello(const peer_id& from, const std::string& host,
   of->headers = std::move(hello.headers);
   of->is_parley = of->headers.contains(std::string{parley_header});
   of->status = hello.status;
-  add_places_of(*of, hello.endpoint, host);
+  of->places.add_named(hello.endpoint, host);
   ++statistics_.entered;
   tell(*of, peer_event::kind::enter);
   for (const std::string& group : hello.groups) {
@@ -706,10 +625,13 @@ std::string peer_desk::identity_of(const peer& of) {
 }
 
 // Where its link leads; else where it says it is, for one that has just greeted us.
+std::optional<peer_place> peer_desk::where_is(const peer& who) {
+  return who.is_open ? std::optional{who.places.used()} : who.places.latest();
+}
+
 std::string peer_desk::address_of(const peer& of) {
-  return of.is_open          ? of.open_at.str()
-         : of.places.empty() ? std::string{}
-                             : of.places.back().where.str();
+  const auto where = where_is(of);
+  return where ? where->str() : std::string{};
 }
 
 void peer_desk::tell(const peer& of, peer_event::kind what, std::string_view group) {
@@ -740,7 +662,7 @@ void peer_desk::lose(peer& which, peer_exit reason) {
   by_link_.erase(which.link);
   rates_.forget(which.id);
   due_.erase({which.due, which.id});
-  count(which, false);
+  crowd_.remove(which.host, which.is_here);
   peers_.erase(peer_id{which.id});
 }
 
@@ -799,11 +721,8 @@ peer_desk::time_point peer_desk::look_at_life(peer& at, time_point now) {
       return at.since + greeting_time;
     }
     // Whoever took our HELLO there is not this peer.
-    if (const auto wrong = std::ranges::find(at.places, at.open_at, &place::where);
-        wrong != at.places.end()) {
-      wrong->wrong_until = now + wrong_time;
-    }
-    if (std::ranges::all_of(at.places, [&](const place& each) { return each.wrong_until > now; })) {
+    at.places.set_wrong(now + wrong_time);
+    if (at.places.are_wrong(now)) {
       lose(at, peer_exit::unreachable);
       return never;
     }
@@ -897,7 +816,7 @@ std::vector<peer_id> peer_desk::here(std::string_view group) const {
 
 std::size_t peer_desk::count_here(std::string_view group) const {
   return group.empty()
-             ? all_.here
+             ? crowd_.here()
              : static_cast<std::size_t>(std::ranges::count_if(peers_, [&](const auto& each) {
                  return each.second.is_here && each.second.groups.contains(group);
                }));
@@ -908,20 +827,17 @@ std::string peer_desk::host_of(const peer_id& who) const {
   if (of == nullptr || !of->is_here) {
     return {};
   }
-  return of->is_open          ? of->open_at.host
-         : of->places.empty() ? std::string{}
-                              : of->places.back().where.host;
+  const auto where = where_is(*of);
+  return where ? where->host : std::string{};
 }
 
 std::vector<peer_place> peer_desk::places_of(const peer_id& who) const {
-  std::vector<peer_place> all;
-  if (const peer* const of = find(who); of != nullptr && of->is_here) {
-    for (const place& each : of->places) {
-      if (!each.where.is_loopback()) {
-        all.push_back(each.where);
-      }
-    }
+  const peer* const of = find(who);
+  if (of == nullptr || !of->is_here) {
+    return {};
   }
+  auto all = of->places.all();
+  std::erase_if(all, &peer_place::is_loopback);
   return all;
 }
 

@@ -19,7 +19,9 @@
 #include <parley/peers.hpp>
 
 #include "beacon.hpp"
+#include "peer_crowd.hpp"
 #include "peer_place.hpp"
+#include "peer_places.hpp"
 #include "sender_rates.hpp"
 #include "zre_wire.hpp"
 
@@ -130,13 +132,6 @@ class peer_desk {
   [[nodiscard]] std::vector<peer_event> take_events() { return std::exchange(events_, {}); }
 
  private:
-  struct place {
-    peer_place where;
-    std::string own_host{};    // the address of ours that it answered
-    bool is_probed = false;    // under way
-    bool does_answer = false;  // since it was probed last
-    time_point wrong_until{};  // it did not answer, or not as this peer
-  };
   // Which number follows 65,534 in what it says, and takes.
   enum class numbering : std::uint8_t { unknown, with_last, without_last };
   struct unsaid {
@@ -158,8 +153,7 @@ class peer_desk {
     bool is_proven = false;  // it has greeted us: the id is this key's
     numbering counting = numbering::unknown;
     bool is_held = false;  // it is asked whether it takes number 65,535; what is said waits
-    std::vector<place> places{};
-    peer_place open_at{};
+    peer_places places{};
     std::uint16_t last_said = 0;
     std::uint16_t last_heard = 0;
     std::deque<unsaid> kept{};  // before the link is open; HELLO goes first
@@ -178,11 +172,6 @@ class peer_desk {
     time_point leaves_at = never;  // it said so
     time_point due = never;        // when it is looked at
   };
-  // Of one host, or of all.
-  struct crowd {
-    std::size_t here = 0;
-    std::size_t unproven = 0;  // heard of, and not greeted yet
-  };
 
   [[nodiscard]] peer* find(const peer_id& who);
   [[nodiscard]] const peer* find(const peer_id& who) const;
@@ -192,15 +181,12 @@ class peer_desk {
   // By a beacon, or a third one. Null: it is not taken in, or the id is another's.
   [[nodiscard]] peer* find_or_take_in(const peer_id& who, const std::string& host,
                                       const std::optional<curve_key>& key, time_point now);
-  void add_place(peer& to, const peer_place& where);
-  void add_places_of(peer& to, const std::string& endpoint, const std::string& host);
   void dial(peer& to, time_point now);
-  void open(peer& to, const place& at, time_point now);
+  void open(peer& to, const peer_place& at, time_point now);
   // Its link begins anew, with our HELLO.
   void begin_anew(peer& to, time_point now);
   void shut(peer& to);
   [[nodiscard]] static std::deque<unsaid> take_kept(peer& of);
-  [[nodiscard]] static bool has_moved(const peer& who);
   void hear_answer(peer& from, time_point now);
   void hear_hello(const peer_id& from, const std::string& host, const std::optional<curve_key>& key,
                   zre_message&& hello, time_point now);
@@ -214,13 +200,11 @@ class peer_desk {
   void send(peer& to, zre_message head, const message& content = {});
   void ping(peer& who);
   [[nodiscard]] static std::string identity_of(const peer& of);
+  [[nodiscard]] static std::optional<peer_place> where_is(const peer& who);
   [[nodiscard]] static std::string address_of(const peer& of);
   void tell(const peer& of, peer_event::kind what, std::string_view group = {});
   void tell_exit(peer& of, peer_exit reason);
   void lose(peer& which, peer_exit reason);
-  [[nodiscard]] bool is_full(const std::string& host) const;
-  [[nodiscard]] crowd crowd_of(const std::string& host) const;
-  void count(const peer& which, bool comes);
   void set_here(peer& which, bool is_here);
   // It is looked at in the next tick; whatever makes something due earlier calls this.
   void look_soon(peer& at) { look_again(at, time_point::min()); }
@@ -237,17 +221,15 @@ class peer_desk {
   const std::map<std::string, std::string> headers_;
   const duration evasive_;
   const duration expired_;
-  const duration sure_;  // that we reach it, for so long
-  const std::size_t most_peers_;
+  const duration sure_;                    // that we reach it, for so long
   const std::chrono::milliseconds quiet_;  // who is muted has to be for so long
   sender_rates rates_;
+  peer_crowd crowd_;
   std::set<std::string, std::less<>> groups_;
   std::uint8_t status_ = 0;
 
   std::unordered_map<peer_id, peer> peers_;
   std::unordered_map<peer_link, peer_id> by_link_;
-  crowd all_;
-  std::unordered_map<std::string, crowd> by_host_;
   std::set<std::pair<time_point, peer_id>> due_;
   peer_link last_link_ = 0;
   std::vector<peer_step> steps_;

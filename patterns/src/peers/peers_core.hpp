@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 //
-// The rim of a node: its mailbox, a DEALER for each peer, beacons, and the thread that serves them.
+// The rim of a node: its mailbox, the lines to its peers, beacons, and the thread that serves them.
 // Whoever says something sends it himself, under the lock.
 #pragma once
 
@@ -8,36 +8,32 @@
 #include <parley/doorkeeper.hpp>
 #include <parley/name_board.hpp>
 #include <parley/peers.hpp>
-#include <parley/socket.hpp>
 
 #include "beacon_sockets.hpp"
 #include "event_queue.hpp"
-#include "file_desk.hpp"
-#include "file_porter.hpp"
+#include "file_carrier.hpp"
 #include "gossip.hpp"
-#include "letter_book.hpp"
-#include "letter_journal.hpp"
+#include "identity_table.hpp"
+#include "letter_carrier.hpp"
 #include "neighbour_log.hpp"
 #include "network_interfaces.hpp"
 #include "peer_desk.hpp"
 #include "peer_inbox.hpp"
+#include "peer_lines.hpp"
 #include "service_table.hpp"
 #include "tcp_probes.hpp"
 #include "waker.hpp"
 
 #include <chrono>
 #include <condition_variable>
-#include <deque>
 #include <filesystem>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <stop_token>
 #include <string>
 #include <string_view>
 #include <thread>
-#include <unordered_map>
 #include <vector>
 
 namespace parley::detail {
@@ -98,29 +94,10 @@ class peers_core {
   void send_beacons(time_point now);
   [[nodiscard]] std::string beacon_with(std::uint16_t port) const;
   void carry_out(time_point now);
-  void take_steps(time_point now);
   void sort(peer_event&& event, time_point now);
   void announced(const std::string& name, const endpoint& where, bool is_there);
   void post(const std::vector<service_table::change>& changes);
-  void greet(const peer_event& entered);
-  void send_letters(const std::string& to, time_point now);
-  void send_late_letters(time_point now);
-  // True: it was one, or about one.
-  [[nodiscard]] bool hear_letter(peer_event& came, time_point now);
-  void answer(const peer_id& to, const letter_mark& said);
-  void take_letters(const peer_event& event);
-  void take_letter(const peer_id& peer, const std::string& from, const letter_mark& which);
-  void keep(const std::string& to, const letter_book::letter* written);
-  // True: it was about one.
-  [[nodiscard]] bool hear_file(peer_event& came, time_point now);
-  void serve_files(time_point now);
-  void say_of_files(const peer_id& to, time_point now);
-  void tell_of_files();
-  void tell_of_file(peer_event&& event);
-  void told_of_file(peer_event& event);
   void worked(file_result&& came) noexcept;  // the porter's thread
-  void take(peer_step&& step, time_point now);
-  [[nodiscard]] bool takes(peer_link link) const;
   // False: it is not here, or takes nothing until then.
   [[nodiscard]] bool wait_until_it_takes(std::unique_lock<std::mutex>& lock, const peer_id& to,
                                          time_point deadline);
@@ -141,18 +118,12 @@ class peers_core {
   interface_watch interface_watch_;
   tcp_probes probes_;
   peer_desk desk_;
-  std::unordered_map<peer_link, socket> lines_;
+  peer_lines lines_;
   std::vector<peer_id> hung_up_;  // to be told when all that they said is read
   event_queue events_;
-  std::optional<letter_journal> journal_;
-  letter_book letters_;
-  std::unordered_map<peer_id, std::string> identities_;   // of those who are here
-  std::unordered_map<std::string, peer_id> by_identity_;  // who came last
-  std::set<std::string> late_;                            // some of theirs could not be sent
-  file_desk files_;
-  bool has_late_words_ = false;            // of files, for who takes nothing
-  std::set<std::uint64_t> progress_told_;  // of them, not received by the program yet
-  std::deque<peer_event> file_ends_;       // for which events_ has no room
+  identity_table identities_;
+  letter_carrier letters_;
+  file_carrier files_;
   service_table services_;
   bool is_told_ = false;  // events_fd_ is readable
   time_point next_beacon_{};
@@ -163,7 +134,6 @@ class peers_core {
   const std::shared_ptr<name_board> names_;
   name_board::entry lookout_;
 
-  file_porter porter_;
   std::mutex joining_;
   std::thread thread_;
 };
