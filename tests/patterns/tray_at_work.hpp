@@ -5,6 +5,7 @@
 
 #include "task_tray.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <optional>
@@ -33,6 +34,11 @@ inline worker_options with_credit(std::size_t credit) {
 struct tray_at_work {
   explicit tray_at_work(const worker_options& chosen = {}) : options{chosen} {}
   ~tray_at_work() {
+    for (const served_task& each : served) {
+      if (!each.run->done(each.place, now)) {
+        taken.push_back(&tray.claim(each, now));
+      }
+    }
     for (held_task* each : taken) {
       tray.release(*each);
     }
@@ -44,6 +50,7 @@ struct tray_at_work {
   held_task::time_point now{std::chrono::hours{1}};
   task_tray tray{options, 99};
   std::vector<held_task*> taken;
+  std::vector<served_task> served;  // neither done nor claimed
   std::vector<std::stop_source> stops;
   std::map<task_tray::link, std::size_t> credit;  // as each source knows it
   task_ticket next_ticket = 1;
@@ -201,21 +208,36 @@ struct tray_at_work {
   served_task serve() {
     const served_task next = tray.serve(nullptr, now);
     check_books();
+    if (next.run != nullptr) {
+      served.push_back(next);
+    }
     return next;
   }
   // True: without the tray.
   bool done(const served_task& which) {
     const bool is_done = which.run->done(which.place, now);
-    if (!is_done) {
+    if (is_done) {
+      forget(which);
+    } else {
       static_cast<void>(done(claim(which)));
     }
     check_books();
     return is_done;
   }
   held_task& claim(const served_task& which) {
+    forget(which);
     taken.push_back(&tray.claim(which, now));
     check_books();
     return *taken.back();
+  }
+
+ private:
+  void forget(const served_task& which) {
+    const auto found = std::ranges::find_if(served, [&](const served_task& each) {
+      return each.run == which.run && each.place == which.place;
+    });
+    REQUIRE(found != served.end());
+    served.erase(found);
   }
 };
 
