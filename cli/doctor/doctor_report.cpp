@@ -21,6 +21,7 @@ std::string joined(const std::vector<std::string>& all, const std::string& betwe
 
 std::string sightings_text(const std::vector<neighbour::sighting>& all) {
   std::vector<std::string> texts;
+  texts.reserve(all.size());
   for (const neighbour::sighting& each : all) {
     texts.push_back(visible(each.interface) + ' ' + std::string{to_string(each.by)} + ' ' +
                     std::to_string(each.count));

@@ -67,22 +67,23 @@ std::vector<firewall_rule> read_nft(std::string_view text) {
   std::string table;
   std::string chain;
   std::string hook;
+  const auto add = [&](std::string what, std::optional<std::uint64_t> count) {
+    rules.push_back({hook, std::move(what), "nft insert rule " + table + ' ' + chain, count});
+  };
   for (std::string line; std::getline(in, line);) {
     const auto words = words_of(line);
     if (words.size() >= 3 && words[0] == "table") {
-      table = words[1] + ' ' + words[2];
+      table = joined({words[1], words[2]});
     } else if (words.size() >= 2 && words[0] == "chain") {
       chain = words[1];
       hook.clear();
     } else if (has(words, "hook")) {
       hook = word_after(words, "hook");
       if (word_after(words, "policy") == "drop;") {
-        rules.push_back({hook, "policy drop of chain " + chain + " in table " + table,
-                         "nft insert rule " + table + ' ' + chain, std::nullopt});
+        add(joined({"policy drop of chain", chain, "in table", table}), std::nullopt);
       }
     } else if (has(words, "drop") || has(words, "reject")) {
-      rules.push_back({hook, without_counter(words), "nft insert rule " + table + ' ' + chain,
-                       number(word_after(words, "packets"))});
+      add(without_counter(words), number(word_after(words, "packets")));
     }
   }
   // Others than these two do not stand between programs and the network.

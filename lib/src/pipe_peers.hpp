@@ -113,7 +113,8 @@ inline pipe_peer* pipe_peers::pop(message& into) {
     }
     pipe_peer& next = *peers_[read_next_];
     if (next.in != nullptr) {
-      if (next.in->try_pop_n([&](auto&& each) { std::move(each).unpack_into(into); }, 1) != 0) {
+      if (next.in->try_pop_n(
+              [&](auto&& each) { std::forward<decltype(each)>(each).unpack_into(into); }, 1) != 0) {
         ++read_next_;
         counters_.received(into);
         return &next;

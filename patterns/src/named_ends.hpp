@@ -31,7 +31,7 @@ class named_ends {
     if (where.kind() != transport::service) {
       return really(where);
     }
-    const endpoint bound = really(endpoint{"tcp://*:0"});
+    endpoint bound = really(endpoint{"tcp://*:0"});
     keep(where.address(), board_->announce(where.address(), bound));
     return bound;
   }

@@ -63,7 +63,7 @@ void message::begin(std::string_view destination, std::size_t room) {
 void message::add(std::string_view name, std::string_view value) {
   const std::size_t at = wire_.size();
   append_header(wire_, name, value, version::v1_2);
-  escaped_ = escaped_ || std::memchr(wire_.data() + at, '\\', wire_.size() - at) != nullptr;
+  escaped_ = escaped_ || wire_.find('\\', at) != std::string::npos;
 }
 
 void message::finish(std::string_view body) {

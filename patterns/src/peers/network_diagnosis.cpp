@@ -207,6 +207,7 @@ class diagnosis {
       }
     }
     std::vector<carrier_books> made;
+    made.reserve(all.size());
     for (const auto& [by, books] : all) {
       made.push_back(books);
     }
