@@ -21,6 +21,8 @@
 #include <mutex>
 #include <random>
 #include <semaphore>
+#include <sstream>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -287,6 +289,169 @@ TEST_CASE("a call waits for a server that is stopped alone, and is executed once
   sleepy.resume();
   all.await_all();
   CHECK(all.ended(call_end::replied) == 100);
+}
+
+namespace {
+
+constexpr int calls_a_round = 100;
+
+// Makes rounds of calls of "hold" in a process of its own, each with another value, and one of each
+// round is waited for. It says when it has a server, and then how each round ended.
+child call_in_rounds(const endpoint& where, std::chrono::milliseconds timeout, int rounds,
+                     std::chrono::milliseconds heartbeat,
+                     std::chrono::milliseconds heartbeat_timeout) {
+  return child{[=](child::line out) {
+    context own;
+    client caller{
+        own,
+        where,
+        {.timeout = patience, .heartbeat = heartbeat, .heartbeat_timeout = heartbeat_timeout}};
+    out.say(caller.call<int>("same", 7) == 7 ? "begins" : "cannot begin");
+    for (int round = 0; round < rounds; ++round) {
+      const int first = round * calls_a_round;
+      std::mutex counting;
+      std::map<int, int> ends;
+      std::map<std::string, int> hows;
+      std::counting_semaphore<> ended{0};
+      const auto end = [&](int value, call_end how, bool is_its_own) {
+        const std::lock_guard lock{counting};
+        ++ends[value];
+        ++hows[is_its_own ? std::string{to_string(how)} : "foreign"];
+        ended.release();
+      };
+      for (int value = first + 1; value < first + calls_a_round; ++value) {
+        caller.call_then<int>(
+            {.timeout = timeout},
+            [&end, value](const call_result<int>& came) {
+              end(value, came.how(), came.how() != call_end::replied || came.get() == value);
+            },
+            "hold", value);
+      }
+      try {
+        const int came = caller.call<int>({.timeout = timeout}, "hold", first);
+        end(first, call_end::replied, came == first);
+      } catch (const timed_out&) {
+        end(first, call_end::timed_out, true);
+      } catch (const server_lost&) {
+        end(first, call_end::server_lost, true);
+      }
+      for (int count = 0; count < calls_a_round; ++count) {
+        if (!ended.try_acquire_for(patience)) {
+          throw std::runtime_error{"a call has not ended"};
+        }
+      }
+      // What ended twice has done so before this.
+      const bool goes_on = caller.call<int>("same", 7) == 7;
+      const std::lock_guard lock{counting};
+      if (!goes_on || ends.size() != std::size_t{calls_a_round}) {
+        throw std::runtime_error{"a call has ended twice, or the client is of no more use"};
+      }
+      out.say(std::to_string(hows["replied"]) + " " + std::to_string(hows["timed out"]) + " " +
+              std::to_string(hows["server lost"]));
+    }
+  }};
+}
+
+// How many ended so.
+struct round_of_calls {
+  explicit round_of_calls(const std::string& said) {
+    std::istringstream{said} >> replied >> timed_out >> lost;
+  }
+  int replied = 0;
+  int timed_out = 0;
+  int lost = 0;
+};
+
+// Answers "same" at once, and "hold" when it is told to.
+class holding {
+ public:
+  explicit holding(context& owner) : native_{owner, {.workers = 2}} {
+    native_.handle("same", [](int value) { return value; });
+    native_.handle("hold", [this](const reply<int>& to, int value) {
+      const std::lock_guard lock{mutex_};
+      held_.emplace(value, to);
+    });
+  }
+
+  endpoint bind(const endpoint& where) { return native_.bind(where); }
+  [[nodiscard]] server_statistics statistics() const { return native_.statistics(); }
+
+  // Until it has so many, of those from that value on.
+  [[nodiscard]] bool await_held(int first, std::ptrdiff_t count) {
+    return await([&] {
+      const std::lock_guard lock{mutex_};
+      return std::distance(held_.lower_bound(first), held_.end()) >= count;
+    });
+  }
+  // Those before that value.
+  void answer(int last) {
+    const std::lock_guard lock{mutex_};
+    const auto end = held_.lower_bound(last);
+    for (auto each = held_.begin(); each != end; each = held_.erase(each)) {
+      each->second.send(each->first);
+    }
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<int, reply<int>> held_;
+  server native_;
+};
+
+}  // namespace
+
+TEST_CASE("calls of a client that was stopped end once each, and it goes on with its server") {
+  if (!support::may_fork) {
+    return;
+  }
+  const nothing_left afterwards;
+  constexpr auto heartbeat_timeout = 500ms;
+  for (const bool is_far : {false, true}) {
+    INFO((is_far ? "far" : "near"));
+    context owner;
+    holding answering{owner};
+    fault_proxy proxy{answering.bind("tcp://127.0.0.1:0")};
+    if (is_far) {  // then a heartbeat is always under way, and answered while the client is stopped
+      proxy.delay(30ms, 30ms);
+    }
+    child sleepy = call_in_rounds(proxy.where(), 1h, 3, 20ms, heartbeat_timeout);
+    REQUIRE(sleepy.hear() == "begins");
+    for (int first = 0; first < 3 * calls_a_round; first += calls_a_round) {
+      REQUIRE(answering.await_held(first, calls_a_round));
+      sleepy.stop();
+      answering.answer(first + calls_a_round / 2);
+      // If the server were silent for so long, it would be given up.
+      std::this_thread::sleep_for(2 * heartbeat_timeout);
+      sleepy.resume();
+      answering.answer(first + calls_a_round);
+      // libzmq drops the connection if a heartbeat of its own was under way: then they are lost.
+      const round_of_calls ended{sleepy.hear()};
+      CHECK(ended.replied + ended.lost == calls_a_round);
+    }
+    CHECK(sleepy.finish() == 0);
+  }
+}
+
+TEST_CASE("calls whose deadline passes while their client is stopped end once, when it goes on") {
+  if (!support::may_fork) {
+    return;
+  }
+  const nothing_left afterwards;
+  constexpr auto timeout = 200ms;
+  context owner;
+  holding answering{owner};
+  const endpoint where = answering.bind("tcp://127.0.0.1:0");
+  child sleepy = call_in_rounds(where, timeout, 3, 0ms, 100ms);
+  REQUIRE(sleepy.hear() == "begins");
+  for (int first = 0; first < 3 * calls_a_round; first += calls_a_round) {
+    REQUIRE(answering.await_held(first, 1));
+    sleepy.stop();
+    std::this_thread::sleep_for(2 * timeout);  // their deadlines pass
+    sleepy.resume();
+    CHECK(round_of_calls{sleepy.hear()}.timed_out == calls_a_round);
+    answering.answer(first + calls_a_round);  // too late for any of them
+  }
+  CHECK(sleepy.finish() == 0);
 }
 
 TEST_CASE("a server comes back on its port, or on another, while calls wait for it") {

@@ -101,8 +101,13 @@ class child {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
 
-  // Holds it where it is, until resumed.
-  void stop() const { ::kill(pid_, SIGSTOP); }
+  // Holds it where it is, until resumed. Returns when it stands still.
+  void stop() const {
+    siginfo_t held{};
+    if (::kill(pid_, SIGSTOP) == 0) {
+      ::waitid(P_PID, static_cast<id_t>(pid_), &held, WSTOPPED | WEXITED | WNOWAIT);
+    }
+  }
   void resume() const { ::kill(pid_, SIGCONT); }
 
   void kill() {
