@@ -133,14 +133,36 @@ std::uint64_t call_book::start(order&& what, time_point now) {
     refuse(std::move(what), {call_end::overloaded});
     return 0;
   }
-  if (what.waiting == nullptr) {
-    if (unattended_ >= limit_) {
-      refuse(std::move(what), {call_end::overloaded});
-      return 0;
-    }
-    ++unattended_;
+  if (what.waiting == nullptr && unattended_ >= limit_) {
+    refuse(std::move(what), {call_end::overloaded});
+    return 0;
   }
+  call& made = take_place(std::move(what));
+  const std::uint64_t id = made.id;
+  try {
+    if (made.what.deadline != time_point::max()) {
+      deadlines_.add(made.what.deadline, id, open_calls(),
+                     [this](std::uint64_t each) { return is_open(each); });
+    }
+    if (made.what.deadline <= now) {
+      end_late(made);
+    } else if (!made.what.wait_for_server && live_servers() == 0) {
+      end(made, {call_end::no_server});
+    } else {
+      place_or_wait(made, now);
+    }
+  } catch (...) {
+    forget(id);
+    throw;
+  }
+  return id;
+}
+
+call_book::call& call_book::take_place(order&& what) {
   if (free_.empty()) {
+    if (free_.capacity() <= calls_.size()) {
+      free_.reserve(2 * calls_.size() + 16);  // for all at once: calls end without more memory
+    }
     calls_.grow();
     free_.push_back(static_cast<std::uint32_t>(calls_.size() - 1));
   }
@@ -155,20 +177,32 @@ std::uint64_t call_book::start(order&& what, time_point now) {
   made.lost = false;
   made.retry_after = std::chrono::milliseconds{0};
   made.credit = made.what.credit;
-  const std::uint64_t id = made.id;
+  unattended_ += made.what.waiting == nullptr ? 1 : 0;
+  return made;
+}
 
-  if (made.what.deadline != time_point::max()) {
-    deadlines_.add(made.what.deadline, id, open_calls(),
-                   [this](std::uint64_t each) { return is_open(each); });
+void call_book::forget(std::uint64_t id) noexcept {
+  call* const found = find(id);
+  if (found == nullptr) {
+    return;
   }
-  if (made.what.deadline <= now) {
-    end_late(made);
-  } else if (!made.what.wait_for_server && live_servers() == 0) {
-    end(made, {call_end::no_server});
-  } else {
-    place_or_wait(made, now);
+  try {
+    take_back(*found);
+  } catch (...) {
+    // There is no memory for that, either; the servers hear of its deadline.
   }
-  return id;
+  free_place(*found);
+  found->what.when_done = nullptr;
+}
+
+void call_book::free_place(call& which) noexcept {
+  for (link_set left = which.out; left != 0; left &= left - 1) {
+    --links_[static_cast<std::size_t>(std::countr_zero(left))].in_flight;
+  }
+  free_.push_back(static_cast<std::uint32_t>(which.id & place_mask));
+  which.id = 0;
+  which.what.payload = {};
+  unattended_ -= which.what.waiting == nullptr ? 1 : 0;
 }
 
 void call_book::refuse(order&& what, call_outcome&& how) {
@@ -176,24 +210,21 @@ void call_book::refuse(order&& what, call_outcome&& how) {
 }
 
 void call_book::tell(seat* waiting, done&& when_done, call_outcome&& how) {
-  count(how.how);
+  const call_end which = how.how;
   if (waiting != nullptr) {
     waiting->take_end(std::move(how));
   } else {
     ended_.emplace_back(std::move(when_done), std::move(how));
   }
+  count(which);
 }
 
+// Without memory the call stays as it is.
 void call_book::end(call& which, call_outcome&& how) {
-  for (link_set left = which.out; left != 0; left &= left - 1) {
-    --links_[static_cast<std::size_t>(std::countr_zero(left))].in_flight;
+  if (which.what.waiting == nullptr && ended_.size() == ended_.capacity()) {
+    ended_.reserve(2 * ended_.size() + 16);
   }
-  free_.push_back(static_cast<std::uint32_t>(which.id & place_mask));
-  which.id = 0;
-  which.what.payload = {};
-  if (which.what.waiting == nullptr) {
-    --unattended_;
-  }
+  free_place(which);
   tell(which.what.waiting, std::exchange(which.what.when_done, nullptr), std::move(how));
 }
 
@@ -595,10 +626,11 @@ void call_book::settle(std::size_t link, const call_header& header, call_outcome
 // Time.
 
 void call_book::tick(time_point now) {
-  while (const auto due = deadlines_.take_due(now)) {
+  while (const auto due = deadlines_.due(now)) {
     if (call* const late = find(*due)) {
       end_late(*late);
     }
+    deadlines_.pop();
   }
   for (std::size_t which = 0; which < links_.size(); ++which) {
     server_link& link = links_[which];

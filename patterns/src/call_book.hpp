@@ -86,11 +86,14 @@ class call_book {
   std::size_t add_link(bool several_servers);
   void remove_link(std::size_t which, time_point now);
 
-  // Returns the call's id. It may have ended already.
+  // Returns the call's id. It may have ended already. Throws when there is no memory for it: then
+  // there is no such call, and never was, but that a server may execute it.
   std::uint64_t start(order&& what, time_point now);
   // Ends what was not started.
   void refuse(order&& what, call_outcome&& how);
   void cancel(std::uint64_t id);
+  // The same, of a call of whose end nobody hears: who waited could not, or there was no memory.
+  void forget(std::uint64_t id) noexcept;
   // Whether some server had it, or is there to have it.
   [[nodiscard]] bool has_server(std::uint64_t id) const noexcept;
   // The caller of a call with several results takes so many more.
@@ -145,6 +148,8 @@ class call_book {
   };
 
   [[nodiscard]] static link_set bit(std::size_t which) noexcept { return link_set{1} << which; }
+  [[nodiscard]] call& take_place(order&& what);
+  void free_place(call& which) noexcept;
   [[nodiscard]] call* find(std::uint64_t id) noexcept;
   [[nodiscard]] bool is_open(std::uint64_t id) const noexcept;
   [[nodiscard]] std::size_t open_calls() const noexcept { return calls_.size() - free_.size(); }

@@ -48,24 +48,29 @@ class call_deadlines {
     return std::min(line_.empty() ? time_point::max() : line_.front().first,
                     heap_.empty() ? time_point::max() : heap_.front().first);
   }
-  // One whose time has come, the earliest first.
-  [[nodiscard]] std::optional<std::uint64_t> take_due(time_point now) {
+  // The earliest, if its time has come.
+  [[nodiscard]] std::optional<std::uint64_t> due(time_point now) const noexcept {
     if (earliest() > now || size() == 0) {
       return std::nullopt;
     }
-    if (heap_.empty() || (!line_.empty() && line_.front() <= heap_.front())) {
-      const std::uint64_t id = line_.front().second;
+    return is_line_first() ? line_.front().second : heap_.front().second;
+  }
+  // Lets it go. Requires: there is one.
+  void pop() noexcept {
+    if (is_line_first()) {
       line_.pop_front();
-      return id;
+    } else {
+      std::pop_heap(heap_.begin(), heap_.end(), std::greater<>{});
+      heap_.pop_back();
     }
-    const std::uint64_t id = heap_.front().second;
-    std::pop_heap(heap_.begin(), heap_.end(), std::greater<>{});
-    heap_.pop_back();
-    return id;
   }
   [[nodiscard]] std::size_t size() const noexcept { return line_.size() + heap_.size(); }
 
  private:
+  [[nodiscard]] bool is_line_first() const noexcept {
+    return heap_.empty() || (!line_.empty() && line_.front() <= heap_.front());
+  }
+
   using entry = std::pair<time_point, std::uint64_t>;
 
   std::deque<entry> line_;  // the earliest first

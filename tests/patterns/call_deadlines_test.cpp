@@ -19,7 +19,7 @@ using time_point = call_deadlines::time_point;
 TEST_CASE("no deadline is due when there is none") {
   call_deadlines deadlines;
   CHECK(deadlines.earliest() == time_point::max());
-  CHECK_FALSE(deadlines.take_due(time_point::max()));
+  CHECK_FALSE(deadlines.due(time_point::max()));
 }
 
 TEST_CASE("deadlines come due in order, in whatever order they were added") {
@@ -41,7 +41,8 @@ TEST_CASE("deadlines come due in order, in whatever order they were added") {
         open.erase(std::next(open.begin(), static_cast<long>(random() % open.size())));
       }
       time_point before{};
-      while (const auto due = deadlines.take_due(now)) {
+      while (const auto due = deadlines.due(now)) {
+        deadlines.pop();
         const auto late = open.find(*due);
         if (late != open.end()) {
           REQUIRE(late->second <= now);
@@ -68,7 +69,8 @@ TEST_CASE("calls that have ended take no room beside one that lasts") {
       REQUIRE(deadlines.size() <= 66);
     }
     std::optional<std::uint64_t> last;
-    while (const auto due = deadlines.take_due(time_point{2h})) {
+    while (const auto due = deadlines.due(time_point{2h})) {
+      deadlines.pop();
       last = due == 1U ? due : last;
     }
     CHECK(last == 1U);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //
-// Tasks for which there is no memory at the moment.
+// Tasks and calls for which there is no memory at the moment.
 #include <parley/pipeline.hpp>
+#include <parley/request_reply.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -11,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "call_book.hpp"
+#include "call_header.hpp"
 #include "support/catch.hpp"
 #include "support/connected.hpp"
 #include "support/temporary_directory.hpp"
@@ -24,6 +27,7 @@ using support::patience;
 namespace {
 
 thread_local std::size_t too_much = SIZE_MAX;
+thread_local std::size_t pieces_left = SIZE_MAX;
 
 // This thread gets no piece of so many bytes.
 struct no_memory_for {
@@ -33,8 +37,20 @@ struct no_memory_for {
   no_memory_for& operator=(const no_memory_for&) = delete;
 };
 
+// This thread gets so many pieces, and no more.
+struct memory_for {
+  explicit memory_for(std::size_t pieces) noexcept { pieces_left = pieces; }
+  ~memory_for() { pieces_left = SIZE_MAX; }
+  memory_for(const memory_for&) = delete;
+  memory_for& operator=(const memory_for&) = delete;
+};
+
 void* allocate(std::size_t size) noexcept {
-  return size < too_much ? std::malloc(size > 0 ? size : 1) : nullptr;
+  if (size >= too_much || pieces_left == 0) {
+    return nullptr;
+  }
+  pieces_left -= pieces_left != SIZE_MAX ? 1 : 0;
+  return std::malloc(size > 0 ? size : 1);
 }
 
 }  // namespace
@@ -229,4 +245,173 @@ TEST_CASE("a task that is done is so, though there is no memory for its note") {
   CHECK(tasks.wait_until_done(patience));
   CHECK(tasks.statistics().done == 3);
   CHECK(told > 0);
+}
+
+// Calls.
+
+namespace {
+
+const call_book::time_point start{1h};
+
+// A book that takes one call at a time, its servers, and the ends of its calls.
+struct small_book : call_book::outbox, call_book::seat {
+  explicit small_book(std::size_t servers)
+      : book{*this, {.choice = server_choice::all_at_once, .limit = 1}}, servers_{servers} {
+    for (std::size_t link = 0; link < servers; ++link) {
+      book.add_link(false);
+      book.set_ready(link, true, start);
+      hear(link, {.what = call_header::kind::pong, .flags = call_header::bundles, .id = 1});
+    }
+  }
+  void hear(std::size_t link, call_header header, const frame& payload = {}) {
+    header.link = 100 + link;
+    message incoming{pack_header(header)};
+    if (!payload.empty()) {
+      incoming.push_back(frame{});
+      incoming.push_back(payload);
+    }
+    book.receive(link, std::move(incoming), start);
+  }
+  bool send(std::size_t, message&& outgoing) override {
+    sent.push_back(std::move(outgoing));
+    return true;
+  }
+  void take_end(call_outcome&&) override { ++ends; }
+  void take_item(message&&) override {}
+  void tell_ends() {
+    for (call_book::ended& each : book.take_ended()) {
+      each.when_done(std::move(each.how));
+    }
+  }
+  std::uint64_t in_flight() const {
+    std::uint64_t all = 0;
+    for (std::size_t link = 0; link < servers_; ++link) {
+      all += book.link(link).in_flight;
+    }
+    return all;
+  }
+
+  call_book book;
+  std::vector<message> sent;
+  int ends = 0;
+
+ private:
+  const std::size_t servers_;
+};
+
+// What becomes of a call that is started.
+struct fate {
+  const char* name;
+  std::size_t servers = 2;
+  bool is_held = false;
+  bool is_attended = false;
+  bool wants_reply = true;
+  bool waits = true;
+  std::chrono::milliseconds timeout{1000};
+};
+
+}  // namespace
+
+TEST_CASE("a call for which there is no memory was never started") {
+  for (const fate& each :
+       {fate{"sent"}, fate{"held", 2, true}, fate{"waits in line", 0},
+        fate{"attended", 2, false, true}, fate{"a notification", 2, false, false, false},
+        fate{"finds no server", 0, false, false, true, false},
+        fate{"late", 2, false, false, true, true, 0ms}}) {
+    bool is_started = false;
+    for (std::size_t pieces = 0; !is_started; ++pieces) {
+      INFO(each.name << ", memory for " << pieces << " pieces");
+      REQUIRE(pieces < 100);
+      small_book at{each.servers};
+      const auto order = [&] {
+        call_book::order what{.payload = message{frame{"question"}},
+                              .deadline = start + each.timeout,
+                              .wait_for_server = each.waits,
+                              .wants_reply = each.wants_reply};
+        if (each.is_attended) {
+          what.waiting = &at;
+        } else {
+          what.when_done = [&at](call_outcome&&) { ++at.ends; };
+        }
+        return what;
+      };
+      if (each.is_held) {
+        at.book.hold();
+      }
+      std::uint64_t id = 0;
+      {
+        call_book::order first = order();
+        const memory_for some{pieces};
+        try {
+          id = at.book.start(std::move(first), start);
+          is_started = true;
+        } catch (const std::bad_alloc&) {
+          // Once more, when there is some.
+        }
+      }
+      if (!is_started) {
+        CHECK(at.book.unattended() == 0);
+        CHECK_FALSE(at.book.has_ended());
+        CHECK(at.in_flight() == 0);
+        CHECK(at.book.statistics().no_server + at.book.statistics().timed_out == 0);
+        id = at.book.start(order(), start);
+        CHECK(at.book.statistics().overloaded == 0);
+      }
+      at.book.flush();
+      for (std::size_t link = 0; link < each.servers; ++link) {
+        at.hear(link, {.what = call_header::kind::reply, .id = id}, frame{"answer"});
+      }
+      at.book.tick(start + each.timeout);
+      at.tell_ends();
+      CHECK(at.ends == 1);
+      CHECK(at.book.unattended() == 0);
+      CHECK(at.in_flight() == 0);
+    }
+  }
+}
+
+TEST_CASE("a call for whose end there is no memory ends when there is some") {
+  bool has_ended = false;
+  for (std::size_t pieces = 0; !has_ended; ++pieces) {
+    INFO("memory for " << pieces << " pieces");
+    REQUIRE(pieces < 100);
+    small_book at{2};
+    at.book.start({.payload = message{frame{"question"}},
+                   .deadline = start + 1s,
+                   .when_done = [&at](call_outcome&&) { ++at.ends; }},
+                  start);
+    at.sent.shrink_to_fit();
+    {
+      const memory_for some{pieces};
+      try {
+        at.book.tick(start + 1s);
+        has_ended = true;
+      } catch (const std::bad_alloc&) {
+        // It is still due.
+      }
+    }
+    at.book.tick(start + 1s);
+    at.tell_ends();
+    CHECK(at.ends == 1);
+    CHECK(at.book.unattended() == 0);
+    CHECK(at.in_flight() == 0);
+  }
+}
+
+TEST_CASE("calls are let go without any memory") {
+  small_book at{1};
+  std::vector<std::uint64_t> started;
+  for (int count = 0; count < 100; ++count) {
+    started.push_back(at.book.start(
+        {.payload = message{frame{"question"}}, .deadline = start + 1s, .waiting = &at}, start));
+  }
+  CHECK(at.in_flight() == 100);
+  {
+    const memory_for none{0};
+    for (const std::uint64_t id : started) {
+      at.book.forget(id);
+    }
+  }
+  CHECK(at.in_flight() == 0);
+  CHECK(at.ends == 0);
 }
