@@ -476,7 +476,7 @@ void call_book::go_on_without(call& which, std::size_t link, time_point now) {
   if (which.out != 0) {
     return;  // others work on it
   }
-  if (!which.what.idempotent || which.what.credit > 0) {
+  if (!may_go_again(which)) {
     return end(which, {call_end::server_lost});
   }
   ++counts_.moved;
@@ -601,11 +601,12 @@ void call_book::settle(std::size_t link, const call_header& header, call_outcome
       }
       leave(*found, link);
       found->refused |= bit(link);
+      found->lost |= (header.flags & call_header::cut_short) != 0;
       found->retry_after = std::max(found->retry_after, std::chrono::milliseconds{header.amount});
       if (found->out != 0) {
         return;  // others work on it
       }
-      if ((found->lost && !found->what.idempotent) || !place(*found, now)) {
+      if ((found->lost && !may_go_again(*found)) || !place(*found, now)) {
         return end(*found, found->lost
                                ? call_outcome{call_end::server_lost}
                                : call_outcome{call_end::overloaded, {}, found->retry_after});

@@ -153,6 +153,10 @@ class call_book {
   [[nodiscard]] call* find(std::uint64_t id) noexcept;
   [[nodiscard]] bool is_open(std::uint64_t id) const noexcept;
   [[nodiscard]] std::size_t open_calls() const noexcept { return calls_.size() - free_.size(); }
+  // After a server may have executed it.
+  [[nodiscard]] static bool may_go_again(const call& which) noexcept {
+    return which.what.idempotent && which.what.credit == 0;
+  }
   [[nodiscard]] bool place(call& which, time_point now);
   [[nodiscard]] static call_header header_to(const server_link& to, const call& which,
                                              time_point now) noexcept;

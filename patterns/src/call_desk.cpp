@@ -141,13 +141,13 @@ void call_desk::take_control(const message& address, const call_header& header, 
       return;
     case kind::ask:
       if (found != nullptr) {
-        join(*found->value, address);  // where the caller can be reached now
+        join(*found->value, address, out);  // where the caller can be reached now
         return;
       }
       if (const message* const known = recall(header.id, now)) {
         open_call asked;
         asked.header = header;
-        out.push_back(reply(address, asked, *known));
+        out.push_back(repeat(address, asked, *known));
       } else {
         out.push_back(control(address, {.what = kind::unknown, .id = header.id}));
       }
@@ -162,6 +162,10 @@ void call_desk::take_control(const message& address, const call_header& header, 
     case kind::cancel:
       if (found != nullptr && !found->value->is_dropped) {
         open_call& which = *found->value;
+        const std::size_t way = way_of(which, address);
+        if (way <= which.others.size() && way != which.last_way) {
+          return;  // overtaken: it came again since, by another way
+        }
         ++counts_.cancelled;
         drop(which, stops);
         if (!which.has_begun || (which.header->flags & call_header::idempotent) == 0) {
@@ -192,13 +196,17 @@ void call_desk::take_call(call&& made, const std::optional<call_header>& header,
     if ((header->flags & call_header::idempotent) != 0) {
       if (const message* const known = recall(header->id, now)) {
         ++counts_.remembered;
-        out.push_back(reply(made->address, *made, *known));
+        out.push_back(repeat(made->address, *made, *known));
         return;
       }
     }
     if (const auto* const found = known_.find(header->id)) {
       ++counts_.remembered;
-      join(*found->value, made->address);
+      open_call& before = *found->value;
+      if (!before.has_begun) {  // else its handler may have looked at the time
+        before.deadline = std::max(before.deadline, made->deadline);
+      }
+      join(before, made->address, out);
       return;
     }
   }
@@ -221,20 +229,39 @@ void call_desk::take_call(call&& made, const std::optional<call_header>& header,
   ++open_;
 }
 
+// Its number, as last_way has it; one more than there are: by none of them.
+std::size_t call_desk::way_of(const open_call& which, const message& address) noexcept {
+  if (which.address == address) {
+    return 0;
+  }
+  const auto at = std::find(which.others.begin(), which.others.end(), address);
+  return static_cast<std::size_t>(at - which.others.begin()) + 1;
+}
+
 // Somebody asks, maybe again, for a call that is open.
-void call_desk::join(open_call& which, const message& address) {
+void call_desk::join(open_call& which, const message& address, std::vector<message>& out) {
+  // What a stream has sent by another way may be lost.
+  if (which.is_cut_short || (which.is_streamed() && which.address != address)) {
+    out.push_back(cut_short(address, which.header->id));
+    return;
+  }
   which.is_dropped = false;
-  if (which.address != address && which.others.size() < most_others &&
-      std::find(which.others.begin(), which.others.end(), address) == which.others.end()) {
+  const std::size_t way = way_of(which, address);
+  if (way > which.others.size()) {
+    if (which.others.size() == most_others) {
+      return;
+    }
     which.others.push_back(address);
   }
+  which.last_way = way;
 }
 
 // Nobody waits for it any more.
 void call_desk::drop(open_call& which, std::vector<std::stop_source>& stops) {
-  which.is_dropped = true;
-  which.tell_change();
   stops.push_back(which.stop);
+  which.is_dropped = true;
+  which.is_cut_short |= which.stop.stop_possible() || (which.is_streamed() && which.has_begun);
+  which.tell_change();
 }
 
 void call_desk::refuse(const open_call& which, std::vector<message>& out) {
@@ -331,21 +358,41 @@ void call_desk::answer(open_call& which, const message& payload, time_point now,
              at != nullptr && at->value.get() == &which) {
     known_.erase(at);  // unless it was cancelled, and another has that id now
   }
-  if (!payload.empty() && which.header && (which.header->flags & call_header::idempotent) != 0) {
-    remember(which.header->id, payload, now);
+  which.is_cut_short |= which.told_deadline && which.deadline <= now;
+  if (which.header && (which.header->flags & call_header::idempotent) != 0) {
+    // The last words of a stream are nothing without the results before them.
+    const bool is_whole = !which.is_cut_short && !which.is_streamed();
+    remember(which.header->id, is_whole ? payload : message{}, now);
   }
   if (!payload.empty() && !which.is_dropped) {
-    if ((holds || holds_replies()) && which.may_bundle(payload)) {
-      hold(which.address, which, payload.front(), out);
+    if (which.is_cut_short) {
+      tell_cut_short(which, out);
     } else {
-      out.push_back(reply(which.address, which, payload));
-    }
-    for (const message& each : which.others) {
-      out.push_back(reply(each, which, payload));
+      if ((holds || holds_replies()) && which.may_bundle(payload)) {
+        hold(which.address, which, payload.front(), out);
+      } else {
+        out.push_back(reply(which.address, which, payload));
+      }
+      for (const message& each : which.others) {
+        out.push_back(reply(each, which, payload));
+      }
     }
   }
   if (!holds) {
     release_replies(out);
+  }
+}
+
+// To all that wait for it.
+void call_desk::tell_cut_short(const open_call& which, std::vector<message>& out) {
+  if (!which.header) {  // a plain peer would wait for ever
+    out.push_back(reply(which.address, which,
+                        pack_error(which.id, "closed", "the server was closed meanwhile")));
+    return;
+  }
+  out.push_back(cut_short(which.address, which.header->id));
+  for (const message& each : which.others) {
+    out.push_back(cut_short(each, which.header->id));
   }
 }
 
@@ -409,6 +456,16 @@ void call_desk::undelivered(message&& outgoing, std::vector<std::stop_source>& s
 
 // Watching.
 
+void call_desk::make_stop(const call& which, time_point now) {
+  which->stop = std::stop_source{};
+  if (!which->is_dropped && !is_closed_ && which->deadline > now) {
+    watch(which, now);
+    return;
+  }
+  which->stop.request_stop();  // nobody has registered anything yet: it calls nobody
+  which->is_cut_short = true;
+}
+
 void call_desk::watch(const call& which, time_point now) {
   const bool can_end = which->deadline != time_point::max() || which->is_streamed();
   if (!can_end || which->is_answered || std::exchange(which->is_watched, true)) {
@@ -451,13 +508,11 @@ call_desk::time_point call_desk::next_look() const noexcept {
 }
 
 void call_desk::close(std::vector<std::stop_source>& stops) {
-  known_.for_each([&](const call& each) {
-    stops.push_back(each->stop);
-    each->is_dropped = true;
-    each->tell_change();
-  });
+  is_closed_ = true;
+  known_.for_each([&](const call& each) { drop(*each, stops); });
   for (const call& each : nameless_) {
     stops.push_back(each->stop);
+    each->is_cut_short |= each->stop.stop_possible();
   }
   known_.clear();
   open_ -= line_.size();
@@ -482,13 +537,22 @@ message call_desk::reply(const message& address, const open_call& to,
   return outgoing;
 }
 
+// To who asks again.
+message call_desk::repeat(const message& address, const open_call& to, const message& known) const {
+  return known.empty() ? cut_short(address, to.header->id) : reply(address, to, known);
+}
+
 call_header call_desk::reply_header(std::uint64_t link, std::uint64_t id) const noexcept {
   return {
       .what = kind::reply, .flags = call_header::bundles, .id = id, .link = link, .load = load()};
 }
 
+message call_desk::cut_short(const message& address, std::uint64_t id) const {
+  return control(address, {.what = kind::refused, .flags = call_header::cut_short, .id = id});
+}
+
 message call_desk::control(const message& address, call_header header) const {
-  header.flags = call_header::bundles;
+  header.flags |= call_header::bundles;
   header.link = link_of(address);
   header.load = load();
   message outgoing{address};

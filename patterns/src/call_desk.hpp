@@ -6,6 +6,11 @@
 // Calls wait in line, so many of them; more are refused. What comes too late or is not wanted any
 // more leaves the line unseen, at the latest when its place is needed. Replies to idempotent calls
 // are remembered for a while: who asks again gets the same reply. One thread at a time.
+//
+// A handler that was asked to stop, or has looked at the deadline and is late, may leave but a part
+// of the result: the call is cut short. Nobody gets what it leaves, and who asks for the call
+// again, now or later, hears that it was cut short. Others could not know, and their results are as
+// good as any.
 #pragma once
 
 #include <parley/body_pool.hpp>
@@ -16,6 +21,7 @@
 #include "call_header.hpp"
 #include "id_table.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -47,14 +53,17 @@ struct open_call {
   std::optional<call_header> header;
   bool has_delimiter = false;
   std::vector<message> others;  // where it was asked for again
+  std::size_t last_way = 0;     // where it was asked for last: 0: address, 1...: one of the others
   time_point deadline = time_point::max();
   time_point begun{};
   bool has_begun = false;
-  bool is_dropped = false;  // nobody waits for the reply
+  bool is_dropped = false;    // nobody waits for the reply
+  bool is_cut_short = false;  // the reply may be but a part of it
   bool is_answered = false;
   bool is_watched = false;
   bool runs = false;                        // its handler has not returned; who runs it says so
   std::stop_source stop{std::nostopstate};  // made when somebody asks for it
+  std::atomic<bool> told_deadline{false};   // its handler has looked
 
   // Streams.
   std::uint32_t credit = 0;
@@ -116,6 +125,9 @@ class call_desk {
   // That could not be delivered: streams to a client that is gone are asked to stop.
   void undelivered(message&& outgoing, std::vector<std::stop_source>& stops);
 
+  // Makes the call's stop source, which fires at once when nobody waits for it. Requires: there is
+  // none.
+  void make_stop(const call& which, time_point now);
   // Somebody wants to hear when nobody waits for this call any more. So look has it asked to stop
   // when its deadline passes, and drops its reply, which may be but part of one; the client of a
   // stream, which has none, it calls up every now and then. Calls that nobody watches cost nothing.
@@ -132,7 +144,7 @@ class call_desk {
  private:
   struct memory {
     time_point until;
-    message payload;
+    message payload;  // empty: it was cut short
   };
 
   // Replies that wait for others to the same client.
@@ -161,15 +173,20 @@ class call_desk {
                  std::vector<message>& out);
   void hold(const message& address, const open_call& to, const frame& payload,
             std::vector<message>& out);
-  static void join(open_call& which, const message& address);
-  void drop(open_call& which, std::vector<std::stop_source>& stops);
+  [[nodiscard]] static std::size_t way_of(const open_call& which, const message& address) noexcept;
+  void join(open_call& which, const message& address, std::vector<message>& out);
+  static void drop(open_call& which, std::vector<std::stop_source>& stops);
+  void tell_cut_short(const open_call& which, std::vector<message>& out);
   [[nodiscard]] bool is_over(const open_call& which, time_point now);
   void sweep(time_point now);
   void refuse(const open_call& which, std::vector<message>& out);
   [[nodiscard]] message reply(const message& address, const open_call& to,
                               const message& payload) const;
   [[nodiscard]] call_header reply_header(std::uint64_t link, std::uint64_t id) const noexcept;
+  [[nodiscard]] message repeat(const message& address, const open_call& to,
+                               const message& known) const;
   [[nodiscard]] message control(const message& address, call_header header) const;
+  [[nodiscard]] message cut_short(const message& address, std::uint64_t id) const;
   [[nodiscard]] std::uint64_t link_of(const message& address) const noexcept;
   [[nodiscard]] std::uint32_t load() const noexcept;
   void remember(std::uint64_t id, const message& payload, time_point now);
@@ -185,6 +202,7 @@ class call_desk {
 
   std::deque<call> line_;
   time_point next_sweep_{};
+  bool is_closed_ = false;
   id_table<call> known_;                    // open ones that have a header
   std::vector<call> nameless_;              // begun, and without a header
   std::size_t open_ = 0;                    // taken, and not answered

@@ -40,6 +40,8 @@ struct call_header {
   static constexpr std::uint8_t streamed = 0x02;       // items are welcome, `amount` to begin with
   static constexpr std::uint8_t absolute_time = 0x04;  // `time` is by the server's clock
   static constexpr std::uint8_t carries = 0x08;        // the payload follows in the same frame
+  // Refused: not overloaded, but begun before, and asked to stop. Its result is not known.
+  static constexpr std::uint8_t cut_short = 0x01;
   // Any message: who sends it takes bundles (call_bundle.hpp).
   static constexpr std::uint8_t bundles = 0x10;
   // The client does not know yet whether the server is one of ours, and asks for a pong at once.

@@ -331,12 +331,16 @@ std::optional<frame> server::end_of_items(const call_context& to) {
   return packed.take();
 }
 
-call_context::clock::time_point call_context::deadline() const noexcept { return call_->deadline; }
+call_context::clock::time_point call_context::deadline() const noexcept {
+  call_->told_deadline = true;
+  return call_->deadline;
+}
 
 call_context::clock::duration call_context::time_left() const noexcept {
-  return call_->deadline == clock::time_point::max()
+  const clock::time_point until = deadline();
+  return until == clock::time_point::max()
              ? clock::duration::max()
-             : std::max(call_->deadline - clock::now(), clock::duration::zero());
+             : std::max(until - clock::now(), clock::duration::zero());
 }
 
 std::stop_token call_context::stop_token() const {

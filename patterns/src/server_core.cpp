@@ -243,8 +243,8 @@ void server_core::send(std::vector<message>& out) {
   }
 }
 
-void server_core::watch(const call& which) {
-  desk_.watch(which, clock::now());
+// Somebody looks in time at what was begun to be watched.
+void server_core::look_in_time() {
   if (!receives_) {
     call_others();
   } else if (desk_.next_look() < receiver_looks_) {
@@ -275,7 +275,8 @@ bool server_core::send_item(const call& which, frame&& item) {
       which->is_given_up = true;
       return false;
     }
-    watch(which);
+    desk_.watch(which, clock::now());
+    look_in_time();
     if (!receives_) {
       receive(lock, deadline);  // the credit, perhaps
       call_others();
@@ -287,6 +288,7 @@ bool server_core::send_item(const call& which, frame&& item) {
     }
   }
   if (!is_wanted()) {
+    which->is_given_up = true;
     return false;
   }
   --which->credit;
@@ -305,12 +307,8 @@ bool server_core::send_item(const call& which, frame&& item) {
 std::stop_token server_core::stop_token(const call& which) {
   const std::lock_guard lock{mutex_};
   if (!which->stop.stop_possible()) {
-    which->stop = std::stop_source{};
-    if (which->is_dropped || closing_ || which->deadline <= clock::now()) {
-      which->stop.request_stop();  // nobody has registered anything yet: it calls nobody
-    } else {
-      watch(which);
-    }
+    desk_.make_stop(which, clock::now());
+    look_in_time();
   }
   return which->stop.get_token();
 }

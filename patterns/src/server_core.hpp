@@ -52,7 +52,7 @@ class server_core : public std::enable_shared_from_this<server_core> {
   void work();
   time_point run(std::unique_lock<std::mutex>& lock, const call& next);
   void call_others() noexcept;
-  void watch(const call& which);
+  void look_in_time();
   void receive(std::unique_lock<std::mutex>& lock, time_point deadline);
   void send(std::vector<message>& out);
   [[nodiscard]] bool send_held(std::unique_lock<std::mutex>& lock);

@@ -50,9 +50,10 @@ class office : call_book::outbox, call_book::seat {
     settle();
     return id;
   }
-  std::uint64_t stream(std::uint32_t credit) {
+  std::uint64_t stream(std::uint32_t credit, bool idempotent = false) {
     return book.start({.payload = message{frame{"question"}},
                        .deadline = time_point::max(),
+                       .idempotent = idempotent,
                        .credit = credit,
                        .waiting = this},
                       now);
@@ -269,6 +270,28 @@ TEST_CASE("when a server is lost, idempotent calls go on and others end, server 
   at.set_ready(0, true);  // or wait for the next that comes
   at.reply(0, again);
   CHECK(at.take_end() == call_end::replied);
+}
+
+TEST_CASE("a call that was cut short at a server goes to another one, if it may, or is lost") {
+  office at{2, {.choice = server_choice::in_turn}};
+  const auto cut_short = [&](std::size_t link, std::uint64_t id) {
+    at.hear(link, {.what = kind::refused, .flags = call_header::cut_short, .id = id});
+  };
+  const auto again = at.call({.idempotent = true});
+  cut_short(0, again);
+  CHECK(at.take_sent(1) == said{{kind::request, again}});
+  cut_short(1, again);
+  CHECK(at.take_end() == call_end::server_lost);
+  const auto once = at.call();
+  cut_short(0, once);
+  CHECK(at.take_end() == call_end::server_lost);
+  static_cast<void>(at.take_sent(0));
+  // Some of its results may have come already.
+  const auto stream = at.stream(2, true);
+  at.hear(0, {.what = kind::item, .id = stream}, frame{"one"});
+  cut_short(0, stream);
+  CHECK(at.take_end() == call_end::server_lost);
+  CHECK(at.take_sent(1).empty());
 }
 
 TEST_CASE("a call that was lost once may have been executed, and does not end overloaded") {

@@ -58,8 +58,7 @@ class counter {
   call_desk::call watched() {
     const auto runs = desk.next(now);
     REQUIRE(runs != nullptr);
-    runs->stop = std::stop_source{};
-    desk.watch(runs, now);
+    desk.make_stop(runs, now);
     return runs;
   }
   // Looks, and asks to stop what is to be asked.
@@ -79,6 +78,18 @@ class counter {
     message said = std::move(out.front());
     out.clear();
     return said;
+  }
+  // That a call, which somebody asked for, was cut short.
+  void check_cut_short(std::uint64_t id, const char* to = "client") {
+    const message said = take_said();
+    CHECK(said.size() == 2);
+    CHECK(said[0] == to);
+    const auto header = parse_header(said[1].view());
+    REQUIRE(header.has_value());
+    CHECK(header->what == kind::refused);
+    CHECK((header->flags & call_header::cut_short) != 0);
+    CHECK(header->id == id);
+    CHECK(header->amount == 0);
   }
   call_header take_header() {
     const auto header = parse_header(take_said()[1].view());
@@ -446,6 +457,171 @@ TEST_CASE("an idempotent call that was cancelled before it began may come again"
   CHECK(at.out.size() == 1);
 }
 
+TEST_CASE("what a handler leaves that was asked to stop is given to nobody who asks again") {
+  counter at;
+  at.request(7, idempotent);
+  const auto runs = at.watched();
+  at.control(kind::cancel, 7);
+  at.request(7, idempotent, 0, "while it ends");
+  at.check_cut_short(7, "while it ends");
+  at.control(kind::ask, 7);
+  at.check_cut_short(7);
+  at.answer(runs, "a part");
+  CHECK(at.out.empty());
+  at.request(7, idempotent);
+  at.check_cut_short(7);
+  at.control(kind::ask, 7);
+  at.check_cut_short(7);
+  CHECK(at.desk.next(at.now) == nullptr);
+  CHECK(at.desk.statistics().open == 0);
+  at.now += server_options{}.remembered_for;
+  at.request(7, idempotent);
+  CHECK(at.work() == 1);
+}
+
+TEST_CASE("a handler that was not asked to stop leaves all of it, though its caller had left") {
+  counter at;
+  at.request(7, idempotent);
+  at.request(8, idempotent);
+  const auto unaware = at.desk.next(at.now);
+  const auto back_in_time = at.desk.next(at.now);
+  at.control(kind::cancel, 7);
+  at.control(kind::cancel, 8);
+  at.request(8, idempotent);
+  at.desk.make_stop(back_in_time, at.now);
+  CHECK_FALSE(back_in_time->stop.stop_requested());
+  at.answer(unaware);
+  CHECK(at.out.empty());
+  at.answer(back_in_time);
+  CHECK(at.take_said()[3] == "answer");
+  at.request(7, idempotent);
+  CHECK(at.take_said()[3] == "answer");
+}
+
+TEST_CASE("a handler that asks for its stop token too late is asked to stop at once") {
+  counter at;
+  at.request(7, idempotent);
+  at.request(8, idempotent, 1000);
+  const auto cancelled = at.desk.next(at.now);
+  const auto late = at.desk.next(at.now);
+  at.control(kind::cancel, 7);
+  at.now += 1ms;
+  for (const auto& each : {cancelled, late}) {
+    at.desk.make_stop(each, at.now);
+    CHECK(each->stop.stop_requested());
+  }
+  at.request(7, idempotent);
+  at.check_cut_short(7);
+  at.answer(cancelled, "a part");
+  CHECK(at.out.empty());
+  at.answer(late, "a part");
+  at.check_cut_short(8);  // of this one nobody said that it waits no more
+}
+
+TEST_CASE("what comes after the deadline is given to nobody if the handler knew, else to all") {
+  for (const bool knows : {false, true}) {
+    for (const bool is_watched : {false, true}) {
+      counter at;
+      at.request(7, idempotent, 1000);
+      const auto runs = is_watched ? at.watched() : at.desk.next(at.now);
+      runs->told_deadline = knows;
+      at.now += 1ms;
+      at.look();
+      at.answer(runs);
+      at.out.clear();
+      at.request(7, idempotent);
+      if (knows || is_watched) {
+        at.check_cut_short(7);
+      } else {
+        CHECK(at.take_said()[3] == "answer");
+      }
+    }
+  }
+}
+
+TEST_CASE("a call that waits is asked for again with a later deadline, and has that") {
+  counter at;
+  at.request(7, idempotent, 1000);
+  at.request(7, idempotent, 3000);
+  at.request(7, idempotent, 2000);
+  at.now += 2ms;
+  CHECK(at.work() == 1);
+}
+
+TEST_CASE("a call whose handler had no memory for a reply was executed all the same") {
+  counter at;
+  at.request(7, idempotent);
+  at.desk.answer(*at.desk.next(at.now), {}, at.now, at.out);
+  CHECK(at.out.empty());
+  at.request(7, idempotent);
+  at.check_cut_short(7);
+  CHECK(at.work() == 0);
+}
+
+TEST_CASE("a cancel that was overtaken by another connection's request stops nothing") {
+  counter at;
+  at.request(7, idempotent, 0, "stalled");
+  const auto runs = at.watched();
+  at.request(7, idempotent, 0, "other");
+  at.control(kind::cancel, 7, "stalled");
+  at.stop();
+  CHECK_FALSE(runs->stop.stop_requested());
+  at.request(7, idempotent, 0, "stalled");
+  at.control(kind::cancel, 7, "other");
+  at.stop();
+  CHECK_FALSE(runs->stop.stop_requested());
+  at.control(kind::cancel, 7, "stalled");
+  at.stop();
+  CHECK(runs->stop.stop_requested());
+  at.request(8, idempotent);
+  const auto next = at.watched();
+  at.control(kind::cancel, 8, "by a connection that is new");
+  at.stop();
+  CHECK(next->stop.stop_requested());
+}
+
+TEST_CASE("a stream that was dropped is not taken up again by who asks for it") {
+  counter at;
+  for (const std::uint8_t flags : {std::uint8_t{0}, idempotent}) {
+    at.request(7, call_header::streamed | flags, 1000, "doomed", 1);
+    const auto runs = at.desk.next(at.now);
+    REQUIRE(runs != nullptr);
+    at.desk.watch(runs, at.now);
+    at.now += 500ms;
+    at.look();
+    at.desk.undelivered(at.take_said(), at.stops);
+    CHECK(runs->is_dropped);
+    for (const char* const from : {"doomed", "other"}) {
+      at.control(kind::ask, 7, from);
+      at.check_cut_short(7, from);
+      at.request(7, call_header::streamed | flags, 1000, from, 1);
+      at.check_cut_short(7, from);
+    }
+    CHECK(runs->is_dropped);
+    at.answer(runs, "the end");
+    CHECK(at.out.empty());
+  }
+  at.control(kind::ask, 7, "doomed");
+  at.check_cut_short(7, "doomed");
+}
+
+TEST_CASE("the end of a stream goes only where its results went") {
+  counter at;
+  for (const std::uint8_t flags : {std::uint8_t{0}, idempotent}) {
+    at.request(7, call_header::streamed | flags, 1000, "client", 1);
+    const auto runs = at.desk.next(at.now);
+    REQUIRE(runs != nullptr);
+    at.control(kind::ask, 7, "other");
+    at.check_cut_short(7, "other");
+    at.control(kind::ask, 7);  // it is the same connection: nothing is lost
+    CHECK(at.out.empty());
+    at.answer(runs, "the end");
+    CHECK(at.take_said()[0] == "client");
+  }
+  at.control(kind::ask, 7, "other");
+  at.check_cut_short(7, "other");  // not the remembered end
+}
+
 TEST_CASE("replies are remembered so long, so many, and so many bytes") {
   const auto knows = [](counter& at, std::uint64_t id) {
     at.out.clear();
@@ -590,6 +766,24 @@ TEST_CASE("closing drops what waits and asks the rest to stop") {
   at.answer(first);
   at.answer(plain);
   CHECK(at.desk.statistics().open == 0);
+}
+
+TEST_CASE("a plain peer hears that the server closes, rather than a part of its result") {
+  for (const bool is_watched : {false, true}) {
+    counter at;
+    at.take(message{frame{"req"}, frame{}, frame{"a"}});
+    const auto runs = is_watched ? at.watched() : at.desk.next(at.now);
+    at.desk.close(at.stops);
+    at.stop();
+    at.answer(runs);
+    const message said = at.take_said();
+    REQUIRE(said.size() == 3);
+    if (is_watched) {
+      CHECK(said[2].view().find("closed") != std::string_view::npos);
+    } else {
+      CHECK(said[2] == "answer");
+    }
+  }
 }
 
 TEST_CASE("hostile messages leave nothing behind, and hurt nobody else") {

@@ -80,6 +80,7 @@ class world {
   std::string wrong;
   std::map<call_end, int> ends;
   int bundles = 0;  // of clients
+  int parts = 0;    // of results: the handler was asked to stop, or knew that it was late
 
  private:
   struct customer;
@@ -240,6 +241,7 @@ class world {
     check(over.ends == 1, "no call ends twice");
     check(last_tick_ <= over.deadline, "no call ends after its deadline, if somebody ticks");
     if (how.how == call_end::replied) {
+      check(how.reply != message{frame{"part of " + name}}, "nobody gets but a part");
       check(how.reply == message{frame{"to " + name}}, "nobody gets another's reply");
       check(!over.executions.empty(), "what was not executed is not replied to");
     }
@@ -322,11 +324,25 @@ class world {
       return;
     }
     std::vector<message> out;
+    at.desk->look(now_, out, stops_);
+    for (std::stop_source& each : std::exchange(stops_, {})) {
+      each.request_stop();
+    }
     while (!at.running.empty() && below(3) == 0) {
       const std::size_t which = below(at.running.size());
-      const std::string name = name_of(*at.running[which]);
-      at.desk->answer(*at.running[which], message{frame{"to " + name}}, now_, out);
+      const call_desk::call done = at.running[which];
+      const bool is_late = done->told_deadline && done->deadline <= now_;
+      const bool stops = done->stop.stop_requested() || is_late;
+      parts += stops ? 1 : 0;
+      at.desk->answer(*done, message{frame{(stops ? "part of " : "to ") + name_of(*done)}}, now_,
+                      out);
       at.running.erase(at.running.begin() + static_cast<std::ptrdiff_t>(which));
+    }
+    for (const call_desk::call& each : at.running) {
+      if (below(4) == 0 && !each->stop.stop_possible()) {
+        at.desk->make_stop(each, now_);
+      }
+      each->told_deadline = each->told_deadline || below(8) == 0;
     }
     while (at.running.size() < 2) {
       const auto next = at.desk->next(now_);
@@ -390,6 +406,7 @@ TEST_CASE("in any world each call ends once, in time, with its own reply, as it 
   const unsigned last = wanted != nullptr ? first : 300;
   std::map<call_end, int> ends;
   int bundles = 0;
+  int parts = 0;
   for (unsigned seed = first; seed <= last; ++seed) {
     world one{seed};
     one.run(400);
@@ -399,6 +416,7 @@ TEST_CASE("in any world each call ends once, in time, with its own reply, as it 
       ends[how] += count;
     }
     bundles += one.bundles;
+    parts += one.parts;
   }
   if (wanted == nullptr) {
     // All ways to end but closed have been seen.
@@ -408,5 +426,6 @@ TEST_CASE("in any world each call ends once, in time, with its own reply, as it 
       CHECK(ends[how] > 0);
     }
     CHECK(bundles > 0);
+    CHECK(parts > 0);
   }
 }

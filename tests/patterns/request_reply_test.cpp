@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "call_header.hpp"
+#include "support/await.hpp"
 #include "support/catch.hpp"
 #include "support/connected.hpp"
 
@@ -23,6 +24,7 @@ using namespace std::chrono_literals;
 using parley::detail::call_header;
 using parley::detail::pack_header;
 using parley::detail::parse_header;
+using support::await;
 using support::patience;
 
 namespace {
@@ -537,6 +539,85 @@ TEST_CASE("a stop token cancels a call here and at the server") {
   // One that was cancelled before it began.
   CHECK_THROWS_AS(caller.call<void>({.stop = stop.get_token()}, "wait"), cancelled);
   CHECK(caller.statistics().cancelled == 2);
+}
+
+TEST_CASE("what a handler leaves that was asked to stop is no result, however it gives it") {
+  using kind = call_header::kind;
+  context owner;
+  std::counting_semaphore<> begun{0};
+  std::counting_semaphore<> stopped{0};
+  std::counting_semaphore<> proceed{0};
+  const auto wait = [&](const call_context& about) {
+    std::promise<void> asked;
+    const std::stop_callback on_stop{about.stop_token(), [&] { asked.set_value(); }};
+    begun.release();
+    asked.get_future().wait_for(patience);
+    stopped.release();
+    static_cast<void>(proceed.try_acquire_for(patience));
+  };
+  server patient{owner};
+  patient.handle("result", [&](const call_context& about) {
+    wait(about);
+    return 1;
+  });
+  patient.handle("error", [&](const call_context& about) {
+    wait(about);
+    throw remote_error{"stopped", "by its caller"};
+  });
+  patient.handle("reply", [&](const reply<int>& to) {
+    wait(to.context());
+    to.send(1);
+  });
+  patient.handle("results", [&](results<int>& out) {
+    static_cast<void>(out.send(1));
+    wait(out.context());
+    static_cast<void>(out.send(2));
+  });
+  patient.handle("stream", [&](results<int>& out) {
+    begun.release();
+    while (out.send(1)) {
+    }
+    stopped.release();
+    static_cast<void>(proceed.try_acquire_for(patience));
+  });
+  // By hand: a client of ours asks again only when servers are lost at the worst moment.
+  parley::socket client{owner, socket_kind::dealer};
+  client.connect(patient.bind("tcp://127.0.0.1:0"));
+  const auto next = [&] {
+    const auto said = client.receive_for(patience);
+    REQUIRE(said.has_value());
+    const auto header = parse_header(said->front().view());
+    REQUIRE(header.has_value());
+    return *header;
+  };
+  std::uint64_t id = 0;
+  for (const std::string method : {"result", "error", "reply", "results", "stream"}) {
+    INFO(method);
+    const bool streams = method == "stream";
+    const std::uint8_t flags =
+        call_header::idempotent | (streams ? call_header::streamed : std::uint8_t{0});
+    const message request{
+        pack_header(
+            {.flags = flags, .id = ++id, .time = 3'600'000'000, .amount = streams ? 1U : 0U}),
+        frame{}, encode(std::tuple{0, 1, method, std::tuple<>{}})};
+    client.send(message{request});
+    REQUIRE(begun.try_acquire_for(patience));
+    if (streams) {
+      CHECK(next().what == kind::item);
+    }
+    client.send(message{pack_header({.what = kind::cancel, .id = id})});
+    REQUIRE(stopped.try_acquire_for(patience));
+    client.send(message{request});
+    const auto while_it_ends = next();
+    CHECK(while_it_ends.what == kind::refused);
+    CHECK((while_it_ends.flags & call_header::cut_short) != 0);
+    proceed.release();
+    REQUIRE(await([&] { return patient.statistics().open == 0; }));
+    client.send(message{pack_header({.what = kind::ask, .id = id})});
+    const auto from_memory = next();
+    CHECK(from_memory.what == kind::refused);
+    CHECK((from_memory.flags & call_header::cut_short) != 0);
+  }
 }
 
 TEST_CASE("a call that nobody waits for any more never reaches its handler") {
