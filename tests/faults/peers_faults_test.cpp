@@ -188,9 +188,10 @@ class voice {
     }
     line_.send(std::move(whole));
   }
-  void greet(std::uint16_t port = 1) {
+  void greet(std::uint16_t port = 1, std::map<std::string, std::string> headers = {}) {
     last_ = 0;
     zre_message hello{.what = said::hello};
+    hello.headers = std::move(headers);
     hello.endpoint = "tcp://127.0.0.1:" + std::to_string(port);
     hello.name = "stranger";
     say(hello);
@@ -370,6 +371,34 @@ TEST_CASE("a peer that never reads holds up who talks to it, for so long, and no
     CHECK(carol.find(deaf.id).has_value());
     CHECK(carol.whisper(lan.bob.node.id(), "still here"));
   });
+}
+
+TEST_CASE("a letter to a peer that takes nothing leaves when it does") {
+  neighbourhood lan;
+  const stranger eve{lan.port.number()};
+  auto options = quick(lan.port.number(), "carol");
+  options.limit_bytes = 1 << 20;
+  options.max_wait = 100ms;
+  options.evasive = 1h;
+  options.expired = 2h;
+  peers carol{lan.owner, options};
+  REQUIRE(lan.ada.node.wait_for_peers(2, patience));
+  socket_options few;
+  few.receive_limit = 1;
+  parley::socket mailbox{lan.owner, socket_kind::router, few};
+  const endpoint where = mailbox.bind("tcp://127.0.0.1:*");
+  voice deaf{lan.owner, endpoint{lan.ada.node.find(carol.id())->address}};
+  deaf.greet(where.port(), {{"X-PARLEY", "1"}, {"X-PARLEY-IDENTITY", "deaf"}});
+  REQUIRE(await([&] { return carol.find(deaf.id).has_value(); }));
+  while (carol.whisper(deaf.id, std::string(100'000, 'x'))) {
+  }
+  carol.send_letter("deaf", "at last");
+  bool has_come = false;
+  while (!has_come) {
+    const auto said = mailbox.receive_for(patience);
+    REQUIRE(said.has_value());
+    has_come = said->size() == 4 && (*said)[2].view() == "at last";
+  }
 }
 
 TEST_CASE("a peer that floods another loses its own messages, not those of others") {
