@@ -18,6 +18,7 @@
 
 #include <atomic>
 #include <cassert>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -141,10 +142,18 @@ class open_pack {
   }
   static void await_end(std::uint32_t& end) noexcept {
     constexpr int looks = 100;
+    constexpr int yields = 10;
     const std::atomic_ref known{end};
     // Acquire: as in close.
     for (int count = 0; known.load(std::memory_order_acquire) == 0; ++count) {
-      count < looks ? cpu_relax() : std::this_thread::yield();
+      if (count < looks) {
+        cpu_relax();
+      } else if (count < looks + yields) {
+        std::this_thread::yield();
+      } else {
+        // Who writes may have a lower priority than we have.
+        std::this_thread::sleep_for(std::chrono::microseconds{50});
+      }
     }
   }
 

@@ -191,9 +191,9 @@ void source_core::leave(task_draft&& draft) {
     return;
   }
   close_pack();
+  drafts_.push_back(std::move(draft));
   ++draft_count_;
   draft_bytes_ += bytes;
-  drafts_.push_back(std::move(draft));
 }
 
 // The thread, if it sleeps. Unlocks.

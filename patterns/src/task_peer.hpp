@@ -54,15 +54,22 @@ struct task_peer {
 
   [[nodiscard]] bool has_words() const noexcept { return !ready.empty() || !out.empty(); }
   void cut() {
+    // Whatever there is no memory for, before anything changes.
     message cut;
     cut.reserve(1 + bodies.size());
-    cut.push_back(out.take());
+    ready.emplace_back();
+    try {
+      cut.push_back(out.take());
+    } catch (...) {
+      ready.pop_back();
+      throw;
+    }
     for (frame& each : bodies) {
       cut.push_back(std::move(each));
     }
     bodies.clear();
     body_bytes = 0;
-    ready.emplace_back(std::move(cut), std::exchange(out_owed, 0));
+    ready.back() = {std::move(cut), std::exchange(out_owed, 0)};
   }
   // What credit it is to have, if so much is to wait here, and threads were idle for so long in
   // all. True: it is to be told.

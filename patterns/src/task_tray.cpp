@@ -478,6 +478,7 @@ void task_tray::call_in(time_point now) {
   served_run& served = hatch_.served();
   task_peer& from = *run->from;
   const task_set known_before = served.known();
+  from.out.reserve_ranges(most_in_run / 2);  // whatever there is no memory for, before it changes
   count_taken(*run, hatch_.call_in(), now);
   if (run->left == 0) {
     spare(*run);
@@ -710,7 +711,11 @@ void task_tray::owe(task_peer& to, time_point told, std::size_t answers) noexcep
   to.owed += answers;
   to.out_owed += answers;
   if (to.out.size() + to.body_bytes >= most_together) {
-    to.cut();
+    try {
+      to.cut();
+    } catch (const std::bad_alloc&) {
+      // It is cut when it leaves.
+    }
   }
   if (waiting_count_ == 0 || 2 * to.owed >= to.said_credit) {
     press(to);
@@ -776,7 +781,23 @@ void task_tray::tick(time_point now, std::vector<std::stop_source>& stops) {
   if (now < next_tick_) {
     return;
   }
-  next_tick_ = time_point::max();
+  try {
+    next_tick_ = time_point::max();
+    look(now);
+  } catch (...) {
+    next_tick_ = now;  // when there is memory
+    throw;
+  }
+  for (std::stop_source& each : stops_) {
+    stops.push_back(std::move(each));
+  }
+  stops_.clear();
+  if (next_tick_ == time_point::min()) {
+    next_tick_ = now;  // of those just asked; and of whatever else is due
+  }
+}
+
+void task_tray::look(time_point now) {
   if (first_answer_ != time_point::max()) {
     if (now >= first_answer_ + gathering) {
       press_all();
@@ -797,13 +818,6 @@ void task_tray::tick(time_point now, std::vector<std::stop_source>& stops) {
   drop_expired(now);
   for (const auto& [which, each] : peers_) {
     look_after(*each, now);
-  }
-  for (std::stop_source& each : stops_) {
-    stops.push_back(std::move(each));
-  }
-  stops_.clear();
-  if (next_tick_ == time_point::min()) {
-    next_tick_ = now;  // of those just asked; and of whatever else is due
   }
 }
 

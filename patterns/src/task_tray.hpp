@@ -175,6 +175,7 @@ class task_tray {
   void press_all() noexcept;
   void introduce(task_peer& to);
 
+  void look(time_point now);
   void tell_begun(time_point now);
   void end_leases(time_point now);
   void drop_expired(time_point now);

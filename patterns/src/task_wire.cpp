@@ -57,6 +57,14 @@ void task_writer::add_range(const done_tickets& range) {
   last_count_ = range.count;
 }
 
+void task_writer::reserve_ranges(std::size_t count) {
+  // They may begin a frame, and two runs.
+  const std::size_t size = head.size() + 2 * wire::done_head + count * wire::done_range;
+  if (capacity_ - size_ < size) {
+    grow(size);
+  }
+}
+
 void task_writer::grow(std::size_t size) {
   const std::size_t capacity = std::max({std::size_t{256}, 2 * capacity_, size_ + size});
   std::unique_ptr<char[]> grown{new char[capacity]};

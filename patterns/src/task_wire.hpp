@@ -123,6 +123,8 @@ class task_writer {
     add_range({ticket, 1});
   }
   void add_range(const done_tickets& range);
+  // So many that follow, one behind the other, need no memory any more.
+  void reserve_ranges(std::size_t count);
 
   // Then it is empty.
   [[nodiscard]] frame take();

@@ -149,6 +149,9 @@ task worker_core::wait_until(time_point deadline) {
         waker_.wake();
       }
       if (journal_ && next->id.source != 0) {
+        if (!self) {
+          self = shared_from_this();  // the task may be the last that has it
+        }
         lock.unlock();
         task taken{*next};
         if (is_to_be_done(taken)) {
@@ -416,6 +419,7 @@ void worker_core::remember() noexcept {
 void worker_core::write_done(const std::vector<answer_to_write>& done) noexcept {
   try {
     std::vector<task_id> ids;
+    ids.reserve(done.size());
     for (const answer_to_write& each : done) {
       ids.push_back(each.of->id);
     }
@@ -470,8 +474,12 @@ void worker_core::work() noexcept {
   close();
   {
     const std::unique_lock lock = lock_soon(mutex_);
-    tray_.leave(clock::now());
-    tray_.tick(clock::now(), stops_);
+    try {
+      tray_.leave(clock::now());
+      tray_.tick(clock::now(), stops_);
+    } catch (const std::bad_alloc&) {
+      // Its sources take it all back when the links are gone.
+    }
     has_ended_ = true;
   }
   writes_.notify_all();

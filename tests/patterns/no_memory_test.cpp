@@ -132,6 +132,34 @@ TEST_CASE("a served task may be claimed again after there was no memory for it")
   CHECK(at.done(at.claim(at.one)));
 }
 
+TEST_CASE("a served run is called in as a whole, when there is memory for its answers") {
+  tray_at_work at{with_credit(100)};
+  at.join();
+  at.learn();
+  const task_ticket first = at.send_run(64);
+  std::vector<served_task> taken;
+  for (int count = 0; count < 64; ++count) {
+    taken.push_back(at.serve());
+    REQUIRE(taken.back().run != nullptr);
+  }
+  for (std::size_t index = 0; index < 64; index += 2) {
+    CHECK(at.done(taken[index]));
+  }
+  at.now += 1ms;
+  {
+    const memory_for none{0};
+    CHECK_THROWS_AS(at.tray.tick(at.now, at.stops), std::bad_alloc);
+  }
+  at.tray.tick(at.now, at.stops);
+  CHECK(at.said().find("done(" + std::to_string(first + 62) + ")") != std::string::npos);
+  for (std::size_t index = 1; index < 64; index += 2) {
+    CHECK_FALSE(at.done(taken[index]));
+  }
+  at.pass(1ms);
+  CHECK(at.said().find("done(" + std::to_string(first + 63) + ")") != std::string::npos);
+  CHECK(at.books().done == 1 + 64);
+}
+
 TEST_CASE("a task for whose body a worker has no memory goes to a worker again") {
   context owner;
   source tasks{owner, {.attempts = 3, .retry_delay = 1ms}};
@@ -176,6 +204,25 @@ TEST_CASE("a task for whose body a worker has no memory goes to a worker again")
   }
   CHECK(tasks.wait_until_done(patience));
   CHECK(tasks.statistics().failed == 0);
+}
+
+TEST_CASE("a task for which there was no memory takes no place of another") {
+  bool is_pushed = false;
+  for (std::size_t pieces = 0; !is_pushed; ++pieces) {
+    INFO("memory for " << pieces << " pieces");
+    REQUIRE(pieces < 100);
+    context owner;
+    source tasks{owner, {.limit = 1}};
+    {
+      const memory_for some{pieces};
+      try {
+        is_pushed = tasks.try_push("body", {.priority = 1}).has_value();
+      } catch (const std::bad_alloc&) {
+        // It was never pushed.
+      }
+    }
+    CHECK(tasks.try_push("another", {.priority = 1}).has_value() != is_pushed);
+  }
 }
 
 TEST_CASE("a served task that fails while there is no memory goes to a worker again") {
