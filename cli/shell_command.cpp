@@ -148,6 +148,7 @@ class process {
     std::array<std::string, 3> words{"sh", "-c", line};
     std::array<char*, 4> arguments{words[0].data(), words[1].data(), words[2].data(), nullptr};
     std::vector<char*> variables;
+    variables.reserve(environment.size());
     for (const std::string& each : environment) {
       variables.push_back(const_cast<char*>(each.c_str()));  // posix_spawn only reads them
     }

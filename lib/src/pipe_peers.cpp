@@ -152,7 +152,8 @@ pipe_peer* pipe_peers::pop_of_many(message& into) {
         lively_next_ = 0;
       }
       pipe_peer& next = *lively_[lively_next_];
-      if (next.in->try_pop_n([&](auto&& each) { std::move(each).unpack_into(into); }, 1) != 0) {
+      if (next.in->try_pop_n(
+              [&](auto&& each) { std::forward<decltype(each)>(each).unpack_into(into); }, 1) != 0) {
         ++lively_next_;
         --lively_pops_;
         counters_.received(into);

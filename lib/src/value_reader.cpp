@@ -93,7 +93,8 @@ outcome value_reader::claim(std::size_t count, std::size_t depth) noexcept {
 }
 
 void* value_reader::memory(std::size_t size) {
-  static_assert(sizeof(msgpack::object) % alignof(msgpack::object) == 0);
+  constexpr std::size_t aligned = alignof(msgpack::object);
+  static_assert(sizeof(msgpack::object) % aligned == 0);
   if (size <= small_.size()) {
     void* const taken = small_.data();
     small_ = small_.subspan(size);

@@ -220,7 +220,7 @@ void call_desk::take_call(call&& made, const std::optional<call_header>& header,
   line_.push_back(made);
   if (header) {
     try {
-      known_.insert(header->id, std::move(made));
+      known_.insert(header->id, made);
     } catch (...) {  // no memory: as if it had not come
       line_.pop_back();
       throw;

@@ -174,7 +174,7 @@ endpoint call_room::bind(const endpoint& where) {
   return unless_shut_down([&] {
     number_taken number{book_, true};
     auto made = make(false);
-    const endpoint bound = made->bind(where);
+    endpoint bound = made->bind(where);
     add(std::move(made), number.use());
     return bound;
   });

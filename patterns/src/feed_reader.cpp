@@ -195,7 +195,7 @@ feed_reader::link_ptr feed_reader::join(const feed_entry& joined, std::uint64_t 
   if (of->current != nullptr) {
     retire(*of->current);
   }
-  const auto made = std::make_shared<link>();
+  auto made = std::make_shared<link>();
   made->id = id;
   made->of = of;
   made->asked_at = now - patience;

@@ -348,12 +348,13 @@ bool native_side::call(std::uint64_t number, std::string_view service, std::stri
 
 // ---- all of it ----
 
-native_side::native_side(context& owner, boost::asio::io_context& io, curve_security curve_out,
-                         curve_security curve_in, error_handler on_error)
+native_side::native_side(context& owner, boost::asio::io_context& io,
+                         const curve_security& curve_out, const curve_security& curve_in,
+                         error_handler on_error)
     : context_{owner},
       io_{io},
-      curve_out_{std::move(curve_out)},
-      curve_in_{std::move(curve_in)},
+      curve_out_{curve_out},
+      curve_in_{curve_in},
       on_error_{std::move(on_error)},
       replies_{0},
       retry_{io},

@@ -41,8 +41,8 @@ class native_side final : public native {
  public:
   using error_handler = std::function<void(std::string_view)>;
 
-  native_side(context& owner, boost::asio::io_context& io, curve_security curve_out,
-              curve_security curve_in, error_handler on_error);
+  native_side(context& owner, boost::asio::io_context& io, const curve_security& curve_out,
+              const curve_security& curve_in, error_handler on_error);
   ~native_side();
 
   // Requires: before anything else.
