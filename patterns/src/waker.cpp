@@ -7,7 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <chrono>
 #include <cstdint>
 
 namespace parley::detail {
@@ -36,7 +36,9 @@ void waker::rest(const std::vector<int>& fds, time_point until) {
   using clock = std::chrono::steady_clock;
   timespec limit{};
   if (until != time_point::max()) {
-    const auto left = std::max(until - clock::now(), clock::duration::zero());
+    const auto now = clock::now();
+    // What is long past has no distance from now that a duration could hold.
+    const auto left = until > now ? until - now : clock::duration::zero();
     const auto seconds = std::chrono::floor<std::chrono::seconds>(left);
     limit = {static_cast<time_t>(seconds.count()), static_cast<long>((left - seconds).count())};
   }
