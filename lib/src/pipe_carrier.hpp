@@ -73,6 +73,21 @@ class pipe_carrier {
   [[nodiscard]] bool can_send();
   [[nodiscard]] bool can_receive();
 
+  // The shortest way, for kinds that deal their messages out, or take them in turn, and do nothing
+  // else with them. False: not done, the words above must.
+  [[nodiscard]] bool can_send_at_once() const noexcept { return deals_; }
+  [[nodiscard, gnu::always_inline]] bool send_at_once(message& outgoing) noexcept {
+    return !mailbox_->has_news() && peers_.put_to_only(outgoing);
+  }
+  // xsub receives to pass on subscriptions, too.
+  [[nodiscard]] bool can_receive_at_once() const noexcept {
+    return takes_all_ && kind_ != socket_kind::xsub;
+  }
+  // Requires: into is as a message() is.
+  [[nodiscard, gnu::always_inline]] bool receive_at_once(message& into) noexcept {
+    return !mailbox_->has_news() && !fetched_ && peers_.pop_of_only(into);
+  }
+
   // For sockets with libzmq beside: which of the two a message belongs to.
   [[nodiscard]] bool knows(std::string_view routing_id);  // router: a peer of ours
   [[nodiscard]] std::size_t targets() const noexcept { return peers_.size(); }

@@ -31,7 +31,9 @@ pipe_peer& pipe_peers::add(std::uint64_t connection, link_side side) {
   made->connection = connection;
   made->side = side;
   const std::lock_guard lock{mutex_};
-  return *peers_.emplace_back(std::move(made));
+  peers_.emplace_back(std::move(made));
+  find_only();
+  return *peers_.back();
 }
 
 void pipe_peers::join(pipe_peer& who, pipe_mailbox::arrival& news) {
@@ -42,6 +44,13 @@ void pipe_peers::join(pipe_peer& who, pipe_mailbox::arrival& news) {
     who.in = &who.link->in(who.side);
     who.out = &who.link->out(who.side);
   }
+  find_only();
+}
+
+void pipe_peers::find_only() noexcept {
+  const bool is_alone = peers_.size() == 1;
+  only_in_ = is_alone ? peers_.front()->in : nullptr;
+  only_out_ = is_alone ? peers_.front()->out : nullptr;
 }
 
 void pipe_peers::lose_gone() {
@@ -82,6 +91,7 @@ std::unique_ptr<pipe_peer> pipe_peers::take_out(std::size_t index) {
   const std::lock_guard lock{mutex_};
   std::unique_ptr<pipe_peer> lost = std::move(peers_[index]);
   peers_.erase(peers_.begin() + static_cast<std::ptrdiff_t>(index));
+  find_only();
   return lost;
 }
 
@@ -97,6 +107,7 @@ void pipe_peers::close_out(pipe_peer& who) {
     counters_.dropped_gone.add(who.out->approx_size());  // exact: nobody pops, we do not push
   }
   who.out = nullptr;
+  find_only();
 }
 
 void pipe_peers::part(std::uint64_t connection) {

@@ -15,6 +15,7 @@
 #include "pipe_peer.hpp"
 #include "socket_counters.hpp"
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -66,6 +67,11 @@ class pipe_peers {
   [[nodiscard, gnu::always_inline]] pipe_peer* pop(message& into);
   // False: refused, and outgoing is unchanged.
   [[nodiscard, gnu::always_inline]] bool put(pipe_peer& to, message& outgoing);
+  // The shortest way there is, which most messages go: to or from the only peer, while what is
+  // known of its pipe will do. False: go the long way; the message is as it was.
+  [[nodiscard, gnu::always_inline]] bool put_to_only(message& outgoing) noexcept;
+  // Requires: into is as a message() is.
+  [[nodiscard, gnu::always_inline]] bool pop_of_only(message& into) noexcept;
   void put_or_drop(pipe_peer& to, message&& outgoing);
   // To the next peer in turn that has room.
   [[nodiscard, gnu::always_inline]] bool put_to_next(message& outgoing);
@@ -82,6 +88,7 @@ class pipe_peers {
 
   [[nodiscard, gnu::noinline]] pipe_peer* pop_of_many(message& into);
   [[nodiscard]] bool find_lively();
+  void find_only() noexcept;  // after each change
   std::unique_ptr<pipe_peer> take_out(std::size_t index);
   void close_out(pipe_peer& who);  // nobody reads it any more
 
@@ -95,6 +102,10 @@ class pipe_peers {
   std::vector<std::unique_ptr<pipe_peer>> parting_;  // left by us, and still read; likewise
   std::size_t read_next_ = 0;                        // fair queueing
   std::size_t send_next_ = 0;                        // load balancing
+
+  // Of the only peer; null: it has none, or there are others.
+  spsc_pipe<message>* only_in_ = nullptr;
+  spsc_pipe<message>* only_out_ = nullptr;
 
   // With more than a few peers, those that had something when all were looked at last. The others
   // are looked at again after as many messages as there are peers, or when these have no more.
@@ -128,6 +139,31 @@ inline pipe_peer* pipe_peers::pop(message& into) {
     ++tried;
   }
   return nullptr;
+}
+
+inline bool pipe_peers::put_to_only(message& outgoing) noexcept {
+  assert(!outgoing.empty());
+  spsc_pipe<message>* const out = only_out_;
+  if (out == nullptr || !out->sees_room() || !packed_message::is_short(outgoing)) {
+    return false;
+  }
+  counters_.sent(outgoing.bytes());
+  send_next_ = 1;
+  out->push_one(std::move(outgoing));
+  return true;
+}
+
+inline bool pipe_peers::pop_of_only(message& into) noexcept {
+  spsc_pipe<message>* const in = only_in_;
+  if (in == nullptr || !in->sees_item()) {
+    return false;
+  }
+  in->pop_one([&](packed_message && next) __attribute__((always_inline)) {
+    std::move(next).unpack_into_empty(into);
+    counters_.received(into);
+    read_next_ = 1;
+  });
+  return true;
 }
 
 inline bool pipe_peers::put(pipe_peer& to, message& outgoing) {

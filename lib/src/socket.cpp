@@ -58,17 +58,28 @@ void socket::disconnect(const endpoint& where) { state_->enter()->disconnect(whe
 void socket::subscribe(std::string_view prefix) { state_->enter()->subscribe(prefix); }
 void socket::unsubscribe(std::string_view prefix) { state_->enter()->unsubscribe(prefix); }
 
-bool socket::try_send(message&& outgoing) { return state_->enter()->try_send(outgoing); }
-
-bool socket::send_for(message&& outgoing, duration limit) {
-  return state_->enter()->send_until(outgoing, detail::deadline_after(limit));
+bool socket::try_send(message&& outgoing) {
+  const auto inside = state_->enter();
+  return inside->send_at_once(outgoing) || inside->try_send(outgoing);
 }
 
-void socket::send(message&& outgoing) { state_->enter()->send(outgoing); }
+bool socket::send_for(message&& outgoing, duration limit) {
+  const auto inside = state_->enter();
+  return inside->send_at_once(outgoing) ||
+         inside->send_until(outgoing, detail::deadline_after(limit));
+}
+
+void socket::send(message&& outgoing) {
+  const auto inside = state_->enter();
+  if (!inside->send_at_once(outgoing)) {
+    inside->send(outgoing);
+  }
+}
 
 std::optional<message> socket::try_receive() {
   std::optional<message> incoming{std::in_place};
-  if (!state_->enter()->try_receive(*incoming)) {
+  const auto inside = state_->enter();
+  if (!inside->receive_at_once(*incoming) && !inside->try_receive(*incoming)) {
     incoming.reset();
   }
   return incoming;
@@ -76,7 +87,9 @@ std::optional<message> socket::try_receive() {
 
 std::optional<message> socket::receive_for(duration limit) {
   std::optional<message> incoming{std::in_place};
-  if (!state_->enter()->receive_until(*incoming, detail::deadline_after(limit))) {
+  const auto inside = state_->enter();
+  if (!inside->receive_at_once(*incoming) &&
+      !inside->receive_until(*incoming, detail::deadline_after(limit))) {
     incoming.reset();
   }
   return incoming;
@@ -84,7 +97,10 @@ std::optional<message> socket::receive_for(duration limit) {
 
 message socket::receive() {
   message incoming;
-  state_->enter()->receive(incoming);
+  const auto inside = state_->enter();
+  if (!inside->receive_at_once(incoming)) {
+    inside->receive(incoming);
+  }
   return incoming;
 }
 

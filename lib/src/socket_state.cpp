@@ -71,6 +71,7 @@ close_result socket::state::close_until(time_point deadline) {
     left.unsent += pipes_->close_until(deadline);
     const std::lock_guard lock{making_pipes_};
     pipes_.reset();
+    find_shortest_way();
   }
   left.uncounted = left.uncounted && !departing->wait();
   return left;
@@ -84,8 +85,10 @@ detail::zmq_carrier& socket::state::with_zmq() {
     if (pipes_ && !pipes_->has_endpoints()) {
       const std::lock_guard lock{making_pipes_};
       pipes_.reset();  // it stood in while there was no endpoint of any kind
+      find_shortest_way();
     }
     zmq_.emplace(context_, kind_, options_, counters_);
+    find_shortest_way();
     subscriptions_.for_each([this](const std::string& prefix, std::size_t count) {
       for (; count > 0; --count) {
         zmq_->subscribe(prefix);
@@ -113,6 +116,7 @@ detail::pipe_carrier& socket::state::with_pipes() {
       const std::lock_guard lock{making_pipes_};
       pipes_ = std::make_unique<detail::pipe_carrier>(context_.pipes(), kind_, options_, counters_);
     }
+    find_shortest_way();
     subscriptions_.for_each([this](const std::string& prefix, std::size_t count) {
       for (; count > 0; --count) {
         pipes_->subscribe(prefix);
@@ -127,6 +131,12 @@ detail::pipe_carrier& socket::state::with_pipes() {
     }
   }
   return *pipes_;
+}
+
+void socket::state::find_shortest_way() noexcept {
+  const bool only_pipes = pipes_ && !zmq_;
+  sends_at_once_ = only_pipes && !budget_ && pipes_->can_send_at_once() ? pipes_.get() : nullptr;
+  receives_at_once_ = only_pipes && pipes_->can_receive_at_once() ? pipes_.get() : nullptr;
 }
 
 void socket::state::watch(int fd) const {

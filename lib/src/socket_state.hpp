@@ -66,6 +66,16 @@ class socket::state {
   void subscribe(std::string_view prefix);
   void unsubscribe(std::string_view prefix);
 
+  // What most messages need and no more, inlined and before anything else: one peer over a pipe,
+  // where there is room, or a message. False: not done, one of the words below must.
+  [[nodiscard, gnu::always_inline]] bool send_at_once(message& outgoing) noexcept {
+    return sends_at_once_ != nullptr && sends_at_once_->send_at_once(outgoing);
+  }
+  // Requires: into is as a message() is.
+  [[nodiscard, gnu::always_inline]] bool receive_at_once(message& into) noexcept {
+    return receives_at_once_ != nullptr && receives_at_once_->receive_at_once(into);
+  }
+
   [[nodiscard]] bool try_send(message& outgoing);
   [[nodiscard]] bool send_until(message& outgoing, time_point deadline);
   void send(message& outgoing);
@@ -92,6 +102,7 @@ class socket::state {
  private:
   detail::zmq_carrier& with_zmq();
   detail::pipe_carrier& with_pipes();
+  void find_shortest_way() noexcept;  // after each change of the carriers
   [[nodiscard]] bool has_both() const noexcept { return zmq_ && pipes_; }
   [[noreturn]] void report_misuse() const noexcept;
   void check_home() const { context_.home().check("use a socket"); }
@@ -133,6 +144,9 @@ class socket::state {
   std::optional<detail::zmq_carrier> zmq_;
   mutable std::mutex making_pipes_;  // held while pipes_ changes and while another thread looks
   std::unique_ptr<detail::pipe_carrier> pipes_;
+  // pipes_, or null where the other carrier or a limit in bytes must be looked at first.
+  detail::pipe_carrier* sends_at_once_ = nullptr;
+  detail::pipe_carrier* receives_at_once_ = nullptr;
 
   bool zmq_is_asked_ = false;  // req: the reply comes by libzmq; rep: it goes by libzmq
   std::size_t turn_ = 0;       // with both carriers: whose it is to be tried first

@@ -276,6 +276,84 @@ TEST_CASE("shutting the context down ends waits over pipes, in both directions")
   CHECK(code_of([&] { static_cast<void>(late.receive()); }) == errc::closed);
 }
 
+TEST_CASE("who joins a socket that has one peer gets every second turn") {
+  context owner;
+  socket pull{owner, socket_kind::pull};
+  socket push{owner, socket_kind::push};
+  push.connect(pull.bind("pipe://joined"));
+  for (int count = 0; count < 8; ++count) {
+    push.send(message("first"));
+  }
+  CHECK(next(pull) == "first");
+
+  socket second{owner, socket_kind::push};
+  second.connect("pipe://joined");
+  for (int count = 0; count < 3; ++count) {
+    second.send(message("second"));
+  }
+  std::string heard;
+  for (int count = 0; count < 6; ++count) {
+    heard += next(pull).front();
+  }
+  CHECK(heard == "sfsfsf");
+
+  socket other{owner, socket_kind::pull};
+  push.connect(other.bind("pipe://joined too"));
+  for (int count = 0; count < 6; ++count) {
+    push.send(message("dealt"));
+  }
+  for (int count = 0; count < 3; ++count) {
+    CHECK(next(other) == "dealt");
+  }
+  CHECK_FALSE(other.try_receive());
+}
+
+TEST_CASE("a message that was looked for is received first, and libzmq's have their turn") {
+  context owner;
+  socket pull{owner, socket_kind::pull};
+  socket near{owner, socket_kind::push};
+  near.connect(pull.bind("pipe://looked"));
+  for (int count = 0; count < 8; ++count) {
+    near.send(message(std::to_string(count)));
+  }
+  CHECK(pull.can_receive());
+  CHECK(next(pull) == "0");
+  CHECK(next(pull) == "1");
+
+  socket far{owner, socket_kind::push};
+  far.connect(pull.bind("inproc://looked"));
+  far.send(message("far"));
+  far.send(message("far"));
+  std::multiset<std::string> heard;
+  for (int count = 0; count < 4; ++count) {
+    heard.insert(next(pull));
+  }
+  CHECK(heard == std::multiset<std::string>{"2", "3", "far", "far"});
+}
+
+TEST_CASE("an xsub passes on what found no room while it has messages to receive") {
+  context owner;
+  socket xpub{owner, socket_kind::xpub, limits(4)};
+  socket xsub{owner, socket_kind::xsub, limits(4)};
+  xsub.connect(xpub.bind("pipe://crowded"));
+  xsub.subscribe("");
+  CHECK(next(xpub) == std::string{'\1'});
+  for (int count = 0; count < 8; ++count) {
+    xpub.send(message("news"));
+  }
+  for (int count = 0; count < 12; ++count) {  // 8 find room
+    xsub.subscribe(std::to_string(count));
+  }
+  int told = 0;
+  for (int count = 0; count < 8; ++count) {
+    CHECK(next(xsub) == "news");
+    while (xpub.try_receive()) {
+      ++told;
+    }
+  }
+  CHECK(told == 12);
+}
+
 TEST_CASE("of many links, one that was idle is heard though others never stop") {
   context owner;
   socket pull{owner, socket_kind::pull};

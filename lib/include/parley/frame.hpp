@@ -130,21 +130,24 @@ class frame {
   static constexpr std::size_t longest_pack = inline_capacity;
   static constexpr std::uint8_t packed_share = inline_capacity + 1;
 
-  // Leaves the frame as good as destroyed. Returns the end.
-  [[gnu::always_inline]] std::byte* pack(std::byte* to, std::uint8_t& length) noexcept {
-    if (is_inline()) {
-      length = static_cast<std::uint8_t>(size_);
-      return to + copy_run(to, inline_, size_);
+  // Leaves the frame as good as destroyed. The octet goes to bits shift and up of head. Returns the
+  // end.
+  [[gnu::always_inline]] std::byte* pack(std::byte* to, std::uint64_t& head, int shift) noexcept {
+    const std::size_t size = size_;
+    if (size <= inline_capacity) [[likely]] {
+      head |= std::uint64_t{size} << shift;
+      return to + copy_run(to, inline_, size);
     }
-    length = packed_share;
+    head |= std::uint64_t{packed_share} << shift;
     std::memcpy(to, &size_, sizeof size_);
     std::memcpy(to + sizeof size_, &shared_, sizeof shared_);
     return to + sizeof size_ + sizeof shared_;
   }
-  // Moves from behind it.
+  // lengths: the octet is its lowest. Moves from behind it.
   struct packed {};
-  [[gnu::always_inline]] frame(packed, std::uint8_t length, const std::byte*& from) noexcept {
-    if (length != packed_share) {
+  [[gnu::always_inline]] frame(packed, std::uint64_t lengths, const std::byte*& from) noexcept {
+    const std::size_t length = lengths & 0xff;
+    if (length != packed_share) [[likely]] {
       size_ = length;
       from += copy_run(inline_, from, length);
       return;

@@ -69,6 +69,9 @@ class message {
   [[nodiscard]] std::size_t size() const noexcept { return size_; }  // frames
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
   [[nodiscard]] std::size_t bytes() const noexcept {
+    if (size_ == 1) [[likely]] {
+      return frames()->size();
+    }
     std::size_t sum = 0;
     for (const frame& each : *this) {
       sum += each.size();
@@ -181,41 +184,54 @@ class message {
 
   // Writes it to where there is room for longest_pack bytes, and is empty then. Returns the end.
   [[gnu::always_inline]] std::byte* pack(std::byte* to) noexcept {
-    std::array<std::uint8_t, pack_head> head{};
+    if (!is_inline()) [[unlikely]] {
+      return pack_heap(to);
+    }
     std::byte* end = to + pack_head;
-    if (is_inline()) {
-      head[0] = static_cast<std::uint8_t>(size_);
-      if (size_ > 0) end = frames()[0].pack(end, head[1]);
-      if (size_ > 1) end = frames()[1].pack(end, head[2]);
-    } else {
-      head[0] = packed_elsewhere;
-      const block whole{size_, capacity_, heap_};
-      std::memcpy(end, &whole, sizeof whole);
-      end += sizeof whole;
-      capacity_ = inline_frames;
+    std::uint64_t head = size_;  // above it the frames' octets
+    frame* const first = reinterpret_cast<frame*>(inline_);
+    if (size_ > 0) [[likely]] {
+      end = first[0].pack(end, head, 8);
+      if (size_ > 1) end = first[1].pack(end, head, 16);
     }
     size_ = 0;
-    std::memcpy(to, head.data(), pack_head);
+    std::memcpy(to, &head, pack_head);
     return end;
   }
-  // Becomes what was packed at from, and moves from behind it.
-  [[gnu::always_inline]] void unpack(const std::byte*& from) noexcept {
-    reset();
-    std::array<std::uint8_t, pack_head> head;
-    std::memcpy(head.data(), from, pack_head);
-    from += pack_head;
-    if (head[0] == packed_elsewhere) {
-      block whole;
-      std::memcpy(&whole, from, sizeof whole);
-      from += sizeof whole;
-      size_ = whole.size;
-      capacity_ = whole.capacity;
-      heap_ = whole.frames;
-      return;
+  // Becomes what was packed at from. Returns the end of it. Requires: as message() is.
+  [[gnu::always_inline]] const std::byte* unpack(const std::byte* from) noexcept {
+    std::uint64_t head;
+    std::memcpy(&head, from, pack_head);
+    const std::size_t count = head & 0xff;
+    if (count == packed_elsewhere) [[unlikely]] {
+      return unpack_heap(from);
     }
-    size_ = head[0];
-    if (size_ > 0) ::new (static_cast<void*>(frames())) frame(frame::packed{}, head[1], from);
-    if (size_ > 1) ::new (static_cast<void*>(frames() + 1)) frame(frame::packed{}, head[2], from);
+    from += pack_head;
+    size_ = count;
+    frame* const first = reinterpret_cast<frame*>(inline_);
+    if (count > 0) [[likely]] {
+      ::new (static_cast<void*>(first)) frame(frame::packed{}, head >> 8, from);
+      if (count > 1) ::new (static_cast<void*>(first + 1)) frame(frame::packed{}, head >> 16, from);
+    }
+    return from;
+  }
+  // The same of more frames than live in the object: not inlined, as they are rare.
+  [[gnu::noinline]] std::byte* pack_heap(std::byte* to) noexcept {
+    const std::uint64_t head = packed_elsewhere;
+    const block whole{size_, capacity_, heap_};
+    std::memcpy(to, &head, pack_head);
+    std::memcpy(to + pack_head, &whole, sizeof whole);
+    size_ = 0;
+    capacity_ = inline_frames;
+    return to + pack_head + sizeof whole;
+  }
+  [[gnu::noinline]] const std::byte* unpack_heap(const std::byte* from) noexcept {
+    block whole;
+    std::memcpy(&whole, from + pack_head, sizeof whole);
+    size_ = whole.size;
+    capacity_ = whole.capacity;
+    heap_ = whole.frames;
+    return from + pack_head + sizeof whole;
   }
   struct block {
     std::size_t size;

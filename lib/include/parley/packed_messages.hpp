@@ -39,17 +39,23 @@ class packed_message {
   packed_message(const packed_message&) = delete;
   packed_message& operator=(const packed_message&) = delete;
 
+  // Few enough frames for a record to hold them: no call is needed to make it.
+  [[nodiscard]] static bool is_short(const message& from) noexcept { return from.is_inline(); }
+
   // NOLINTNEXTLINE(google-explicit-constructor): it is a message, in another form.
   [[gnu::always_inline]] operator message() && noexcept {
     message whole;
-    std::move(*this).unpack_into(whole);
+    std::move(*this).unpack_into_empty(whole);
     return whole;
   }
   [[gnu::always_inline]] void unpack_into(message& into) && noexcept {
-    if (std::exchange(taken_, true)) {
-      into.clear();
-    } else {
-      into.unpack(at_);
+    into.reset();
+    std::move(*this).unpack_into_empty(into);
+  }
+  // Requires: into is as a message() is.
+  [[gnu::always_inline]] void unpack_into_empty(message& into) && noexcept {
+    if (!std::exchange(taken_, true)) {
+      at_ = into.unpack(at_);
     }
   }
 
@@ -70,8 +76,11 @@ class pipe_cells<message> {
 
   // Writer. Leaves from empty.
   [[gnu::always_inline]] void make(std::uint64_t, message&& from) noexcept {
-    made_at_ = place_after(from.pack(made_at_));
-    if (made_at_ == first_) [[unlikely]] {
+    std::byte* const end = from.pack(made_at_);
+    if (end <= last_start_) [[likely]] {
+      made_at_ = end;
+    } else {
+      made_at_ = first_;
       claimed_ = first_;
     }
   }
@@ -79,9 +88,12 @@ class pipe_cells<message> {
   void make(std::uint64_t at, U&& from) {
     make(at, message(std::forward<U>(from)));  // not {}: a list of frames
   }
+  [[gnu::always_inline]] bool wants_lines(std::uint64_t) const noexcept {
+    return made_at_ >= claimed_;
+  }
   [[gnu::always_inline]] void claim(std::uint64_t, std::uint64_t room) noexcept {
     constexpr std::uint64_t enough = (claimed_bytes + cache_line) / longest + 1;
-    if (made_at_ < claimed_ || room < enough) return;
+    if (room < enough) return;
     const std::size_t begun = reinterpret_cast<std::uintptr_t>(made_at_) % cache_line;
     std::byte* const from = begun == 0 ? made_at_ : made_at_ + (cache_line - begun);
     std::byte* const end = last_start_ + longest;
@@ -94,19 +106,15 @@ class pipe_cells<message> {
   [[gnu::always_inline]] void take(std::uint64_t, Take&& take) {
     struct step {
       pipe_cells& cells;
-      ~step() { cells.taken_at_ = cells.place_after(cells.taken_at_); }
-    } step{*this};
-    take(packed_message{taken_at_});
+      const std::byte* at;
+      ~step() { cells.taken_at_ = at > cells.last_start_ ? cells.first_ : at; }
+    } step{*this, taken_at_};
+    take(packed_message{step.at});
   }
 
  private:
   static constexpr std::size_t longest = message::longest_pack;
   static constexpr std::align_val_t alignment{cache_line};
-
-  template<class Byte>
-  [[nodiscard]] Byte* place_after(Byte* end) const noexcept {
-    return end > last_start_ ? first_ : end;
-  }
 
   std::byte* const first_;
   std::byte* const last_start_;  // a record begins here at the latest

@@ -48,15 +48,16 @@ class pipe_cells {
   [[gnu::always_inline]] void make(std::uint64_t at, U&& from) {
     ::new (static_cast<void*>(slots_ + (at & mask_))) T(std::forward<U>(from));
   }
-  // The next one will be number at, and there is room for this many.
-  [[gnu::always_inline]] void claim(std::uint64_t at, std::uint64_t room) noexcept {
+  // The next one will be number at: whether it is time to ask for lines.
+  [[gnu::always_inline]] bool wants_lines(std::uint64_t at) const noexcept {
     // Of larger items not all lines may be written: messages of 1 KiB came to 0.7 times as many.
-    if constexpr (sizeof(T) <= cache_line) {
-      constexpr std::size_t run = std::bit_ceil(claimed_bytes / sizeof(T));
-      if (at % run != 0 || room < run) return;
-      T* const first = slots_ + (at & mask_);
-      claim_lines(first, first + run);
-    }
+    return sizeof(T) <= cache_line && at % run == 0;
+  }
+  // Requires: wants_lines(at). There is room for this many.
+  [[gnu::always_inline]] void claim(std::uint64_t at, std::uint64_t room) noexcept {
+    if (room < run) return;
+    T* const first = slots_ + (at & mask_);
+    claim_lines(first, first + run);
   }
 
   // Reader. Calls take(T&&) for item number at, the one after that of the last time, and destroys
@@ -73,6 +74,8 @@ class pipe_cells {
  private:
   // Whole cache lines, so that a pipe's slots share none with a stranger.
   static constexpr std::align_val_t alignment{std::max(alignof(T), cache_line)};
+  static constexpr std::size_t run =
+      std::max<std::size_t>(1, std::bit_ceil(claimed_bytes / sizeof(T)));
 
   T* const slots_;
   const std::size_t mask_;

@@ -46,6 +46,8 @@ enum class push_result {
 };
 
 namespace detail {
+class pipe_peers;
+
 template<class U, class T>
 concept makes = std::is_constructible_v<T, U&&>;
 }  // namespace detail
@@ -132,7 +134,8 @@ class spsc_pipe {
 
  private:
   template<class>
-  friend class mpsc_pipe;  // finds an item in one of its lanes, then pops it there
+  friend class mpsc_pipe;           // finds an item in one of its lanes, then pops it there
+  friend class detail::pipe_peers;  // a socket's shortest way: while sees_room, sees_item
 
   using index = std::uint64_t;
 
@@ -141,6 +144,10 @@ class spsc_pipe {
   // The same for the reader.
   [[nodiscard]] index own_read() const noexcept { return read_.load(std::memory_order_relaxed); }
 
+  // Open, and room for one, without a look at read_.
+  [[nodiscard, gnu::always_inline]] bool sees_room() const noexcept {
+    return own_write() - seen_read_ <= mask_ && !closed_.load(std::memory_order_relaxed);
+  }
   [[nodiscard, gnu::always_inline]] std::size_t room_for(std::size_t wanted) noexcept;
   [[nodiscard, gnu::always_inline]] push_result
   find_room() noexcept;  // pushed: there is room for one
@@ -150,11 +157,18 @@ class spsc_pipe {
   [[gnu::always_inline]] void push_one(U&& item);
   void publish(index write) noexcept;
 
+  // An item, without a look at write_.
+  [[nodiscard, gnu::always_inline]] bool sees_item() const noexcept {
+    return seen_write_ != own_read();
+  }
   [[nodiscard, gnu::always_inline]] std::size_t items_for(std::size_t wanted) noexcept;
   void look_at_write() noexcept;
   [[nodiscard, gnu::noinline]] bool wait_for_item(detail::steady_point deadline,
                                                   const std::stop_token& stop);
   [[gnu::always_inline]] void pop_into(std::optional<T>& next) noexcept;
+  // Requires: there is an item, and take does not throw.
+  template<class Take>
+  [[gnu::always_inline]] void pop_one(Take&& take) noexcept;
   void give_back(index read) noexcept;
 
   // Written when the pipe is made and when it is closed.
@@ -257,10 +271,11 @@ bool spsc_pipe<T>::writable() const noexcept {
 // At most wanted free slots; looks at read_ only when those seen before do not suffice.
 template<class T>
 inline std::size_t spsc_pipe<T>::room_for(std::size_t wanted) noexcept {
-  auto room = static_cast<std::size_t>(capacity() - (own_write() - seen_read_));
+  const index write = own_write();
+  auto room = static_cast<std::size_t>(capacity() - (write - seen_read_));
   if (room < wanted) {
     seen_read_ = read_.load(std::memory_order_acquire);  // the reader is done with slots before it
-    room = static_cast<std::size_t>(capacity() - (own_write() - seen_read_));
+    room = static_cast<std::size_t>(capacity() - (write - seen_read_));
   }
   return std::min(room, wanted);
 }
@@ -284,10 +299,12 @@ push_result spsc_pipe<T>::wait_for_room(detail::steady_point deadline,
 template<class T>
 template<class U>
 inline void spsc_pipe<T>::push_one(U&& item) {
-  cells_.make(own_write(), std::forward<U>(item));
-  publish(own_write() + 1);
+  const index write = own_write();
+  cells_.make(write, std::forward<U>(item));
+  write_.store(write + 1, std::memory_order_release);  // as in publish
   // For the next ones: this one waits for nothing.
-  cells_.claim(own_write(), seen_read_ + capacity() - own_write());
+  if (cells_.wants_lines(write + 1)) cells_.claim(write + 1, seen_read_ + mask_ - write);
+  read_bell_->ring();
 }
 
 template<class T>
@@ -359,10 +376,11 @@ bool spsc_pipe<T>::drained() const noexcept {
 // At most wanted items; looks at write_ only when those seen before do not suffice.
 template<class T>
 inline std::size_t spsc_pipe<T>::items_for(std::size_t wanted) noexcept {
-  auto items = static_cast<std::size_t>(seen_write_ - own_read());
+  const index read = own_read();
+  auto items = static_cast<std::size_t>(seen_write_ - read);
   if (items < wanted) {
     look_at_write();
-    items = static_cast<std::size_t>(seen_write_ - own_read());
+    items = static_cast<std::size_t>(seen_write_ - read);
   }
   return std::min(items, wanted);
 }
@@ -403,11 +421,16 @@ bool spsc_pipe<T>::wait_for_item(detail::steady_point deadline, const std::stop_
 
 template<class T>
 inline void spsc_pipe<T>::pop_into(std::optional<T>& next) noexcept {
-  cells_.take(
-      own_read(), [&](auto&& item) __attribute__((always_inline)) {
-        next.emplace(std::forward<decltype(item)>(item));
-      });
-  give_back(own_read() + 1);
+  pop_one([&](auto&& item)
+              __attribute__((always_inline)) { next.emplace(std::forward<decltype(item)>(item)); });
+}
+
+template<class T>
+template<class Take>
+inline void spsc_pipe<T>::pop_one(Take&& take) noexcept {
+  const index read = own_read();
+  cells_.take(read, take);
+  give_back(read + 1);
 }
 
 template<class T>
