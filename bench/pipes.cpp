@@ -59,8 +59,7 @@ double throughput(std::uint64_t count, Put put, Take take) {
 
 enum class reading {
   by_pop,
-  // As much as there is: what a reader does that has nothing else to do. It spares small items the
-  // std::optional, which g++ 12 copies by way of memory.
+  // As much as there is: what a reader does that has nothing else to do.
   by_pop_n,
 };
 

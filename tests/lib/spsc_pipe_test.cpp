@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
+#include <cstdint>
 #include <memory>
 #include <parley/error.hpp>
 #include <string>
@@ -513,4 +515,40 @@ TEST_CASE("no descriptor left is an error, and the pipe still works without slee
   pipe.push(1);
   CHECK(pipe.pop() == 1);
   CHECK_FALSE(pipe.pop_for(1ms));  // sleeps again
+}
+
+namespace {
+
+// Cannot be made without a value, and is copied as its bytes.
+template<class Word>
+struct ticket {
+  explicit ticket(Word value) : number{value} {}
+  Word number;
+};
+
+template<class Word>
+void check_word() {
+  spsc_pipe<ticket<Word>> pipe{4};
+  CHECK_FALSE(pipe.try_pop());
+  const auto first = static_cast<Word>(0xf1f2f3f4f5f6f7f8);
+  const auto second = static_cast<Word>(0x0102030405060708);
+  for (const Word each : {first, second, first}) {
+    REQUIRE(pipe.try_push(ticket<Word>{each}) == push_result::pushed);
+  }
+  pipe.close();
+  CHECK(pipe.try_pop()->number == first);
+  CHECK(pipe.pop()->number == second);
+  CHECK(pipe.pop_for(std::chrono::seconds{1})->number == first);
+  CHECK_FALSE(pipe.try_pop());
+  CHECK_FALSE(pipe.pop());
+  CHECK_FALSE(pipe.pop_for(std::chrono::seconds{1}));
+}
+
+}  // namespace
+
+TEST_CASE("items as long as a word come out as they went in, then nothing") {
+  check_word<std::uint8_t>();
+  check_word<std::uint16_t>();
+  check_word<std::uint32_t>();
+  check_word<std::uint64_t>();
 }
