@@ -103,6 +103,7 @@ void pipe_peers::lose(pipe_peer& who) {
 
 void pipe_peers::close_out(pipe_peer& who) {
   const std::lock_guard lock{mutex_};
+  static_cast<void>(who.out->closed());  // acquire: that it is gone was said before
   if (who.link->gone(other(who.side))) {
     counters_.dropped_gone.add(who.out->approx_size());  // exact: nobody pops, we do not push
   }

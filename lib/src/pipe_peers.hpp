@@ -192,13 +192,21 @@ inline bool pipe_peers::put(pipe_peer& to, message& outgoing) {
 }
 
 inline bool pipe_peers::put_to_next(message& outgoing) {
-  for (std::size_t tried = 0; tried < peers_.size(); ++tried) {
+  for (std::size_t tried = 0; tried < peers_.size();) {
     if (send_next_ >= peers_.size()) {
       send_next_ = 0;
     }
-    if (put(*peers_[send_next_++], outgoing)) {
+    pipe_peer& next = *peers_[send_next_];
+    if (put(next, outgoing)) {
+      ++send_next_;
       return true;
     }
+    if (next.out == nullptr && next.in != nullptr && next.in->drained()) {
+      lose(send_next_);
+      continue;
+    }
+    ++send_next_;
+    ++tried;
   }
   return false;
 }

@@ -308,6 +308,28 @@ TEST_CASE("who joins a socket that has one peer gets every second turn") {
   CHECK_FALSE(other.try_receive());
 }
 
+TEST_CASE("who is left of two receivers gets all, and the other is forgotten") {
+  context owner;
+  socket push{owner, socket_kind::push};
+  const endpoint where = push.bind("pipe://left");
+  socket stays{owner, socket_kind::pull};
+  stays.connect(where);
+  {
+    socket goes{owner, socket_kind::pull};
+    goes.connect(where);
+    push.send(message("one"));
+    push.send(message("two"));
+    CHECK(next(goes) == "two");
+  }
+  for (const char* each : {"three", "four"}) {
+    push.send(message(each));
+  }
+  CHECK(push.statistics().peers == 1);
+  for (const char* each : {"one", "three", "four"}) {
+    CHECK(next(stays) == each);
+  }
+}
+
 TEST_CASE("a message that was looked for is received first, and libzmq's have their turn") {
   context owner;
   socket pull{owner, socket_kind::pull};
