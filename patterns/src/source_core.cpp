@@ -123,6 +123,19 @@ bool source_core::has_room(std::size_t bytes) {
          is_closing_ || options_.when_full == full_policy::drop_oldest;
 }
 
+// Where the oldest gives way, it does so when the desk takes what was pushed. If so much gathers
+// that the source's thread does not keep up, who pushes does its part.
+void source_core::keep_up(std::unique_lock<std::mutex>& lock) {
+  if (options_.when_full != full_policy::drop_oldest ||
+      (draft_count_ < options_.limit && draft_bytes_ < options_.limit_bytes)) [[likely]] {
+    return;
+  }
+  lock.unlock();
+  static_cast<void>(take_drafts(clock::now()));
+  waker_.wake();  // there is something to send, and another time to look
+  lock = lock_soon(drafts_mutex_);
+}
+
 // Until there is some. False: none came. Throws closed.
 template<class HasRoom>
 bool source_core::wait_for_room(std::unique_lock<std::mutex>& lock, time_point deadline,
@@ -229,6 +242,7 @@ std::optional<task_id> source_core::push(frame&& body, const task_options& how, 
 
 std::optional<task_id> source_core::push(std::string_view body, time_point deadline) {
   std::unique_lock lock = lock_soon(drafts_mutex_);
+  keep_up(lock);
   std::uint64_t number = 0;
   const bool has_some = wait_for_room(lock, deadline, [&] {
     number = open_.try_add(body);  // somebody else may have opened one
@@ -258,6 +272,7 @@ std::optional<task_id> source_core::push(task_draft&& draft, time_point deadline
     draft.pushed = clock::now();
   }
   std::unique_lock lock = lock_soon(drafts_mutex_);
+  keep_up(lock);
   if (!wait_for_room(lock, deadline, [&] { return has_room(bytes); })) {
     return std::nullopt;
   }
@@ -429,7 +444,9 @@ void source_core::serve() {
   for (;;) {
     const time_point now = clock::now();
     bool has_done = receive(now);
-    has_done = take_drafts(now) || has_done;
+    const std::size_t taken = take_drafts(now);
+    nap_.count(taken);
+    has_done = taken > 0 || has_done;
     has_done = send(now) || has_done;
     settle();
     if (!end) {
@@ -475,18 +492,19 @@ bool source_core::receive(time_point now) {
   return !came_.empty();
 }
 
-// True: there were some.
-bool source_core::take_drafts(time_point now) {
+// Returns how many there were.
+std::size_t source_core::take_drafts(time_point now) {
   // Held all the while: who looks in finds each task either here or there.
   const std::lock_guard desk_lock{mutex_};
+  std::size_t count = 0;
   {
     const std::unique_lock lock = lock_soon(drafts_mutex_);
     if (drafts_.empty()) {
-      return false;
+      return 0;
     }
     close_pack();
     drafts_.swap(taken_);
-    nap_.count(draft_count_);
+    count = draft_count_;
     held_ += std::exchange(draft_count_, 0);
     held_bytes_ += std::exchange(draft_bytes_, 0);
   }
@@ -494,7 +512,7 @@ bool source_core::take_drafts(time_point now) {
     desk_.add(std::move(each), now);
   }
   taken_.clear();
-  return true;
+  return count;
 }
 
 // True: something was sent.

@@ -114,7 +114,8 @@ class source_core {
   void work() noexcept;
   void serve();
   [[nodiscard]] bool receive(time_point now);
-  [[nodiscard]] bool take_drafts(time_point now);
+  [[nodiscard]] std::size_t take_drafts(time_point now);
+  void keep_up(std::unique_lock<std::mutex>& lock);
   [[nodiscard]] bool send(time_point now);
   void settle();
   void tell_marks(std::size_t held);

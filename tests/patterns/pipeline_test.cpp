@@ -354,3 +354,32 @@ TEST_CASE("many threads push, many receive, no task is lost or doubled") {
   CHECK(received == count);
   CHECK(std::all_of(seen.begin(), seen.end(), [](const auto& times) { return times == 1; }));
 }
+
+TEST_CASE("where the oldest gives way no more than the limit is kept, however fast tasks come") {
+  context owner;
+  constexpr std::size_t limit = 100;
+  source tasks{owner, {.limit = limit, .when_full = full_policy::drop_oldest}};
+  std::vector<std::thread> pushing;
+  std::atomic<std::size_t> most = 0;
+  constexpr int rounds = 200;
+  for (int thread = 0; thread < 2; ++thread) {
+    pushing.emplace_back([&] {
+      for (int round = 0; round < rounds; ++round) {
+        for (int count = 0; count < 1000; ++count) {
+          tasks.push("usual");
+        }
+        tasks.push("urgent", {.priority = 1});
+        most = std::max<std::size_t>(most, tasks.statistics().waiting);
+      }
+    });
+  }
+  for (std::thread& each : pushing) {
+    each.join();
+  }
+  // What the desk has, as much again that was just pushed, and the packs that were open.
+  CHECK(most <= 2 * limit + 4 * 64);
+  const auto all = tasks.statistics();
+  CHECK(all.accepted == 2 * rounds * 1001);
+  CHECK(all.accepted == all.dropped + all.waiting);
+  tasks.close();
+}
