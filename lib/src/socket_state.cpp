@@ -66,6 +66,7 @@ close_result socket::state::close_until(time_point deadline) {
     departing.emplace(context_.libzmq(), zmq_->native(), has_sent ? deadline : time_point::min());
     left.uncounted = has_sent;
     zmq_.reset();
+    find_shortest_way();
   }
   if (pipes_) {
     left.unsent += pipes_->close_until(deadline);
@@ -134,9 +135,12 @@ detail::pipe_carrier& socket::state::with_pipes() {
 }
 
 void socket::state::find_shortest_way() noexcept {
-  const bool only_pipes = pipes_ && !zmq_;
-  sends_at_once_ = only_pipes && !budget_ && pipes_->can_send_at_once() ? pipes_.get() : nullptr;
-  receives_at_once_ = only_pipes && pipes_->can_receive_at_once() ? pipes_.get() : nullptr;
+  detail::pipe_carrier* const pipes = zmq_ ? nullptr : pipes_.get();
+  detail::zmq_carrier* const zmq = zmq_ && !pipes_ ? &*zmq_ : nullptr;
+  sends_by_pipe_ = pipes != nullptr && !budget_ && pipes->can_send_at_once() ? pipes : nullptr;
+  receives_by_pipe_ = pipes != nullptr && pipes->can_receive_at_once() ? pipes : nullptr;
+  sends_by_zmq_ = zmq != nullptr && !budget_ && zmq->can_send_at_once() ? zmq : nullptr;
+  receives_by_zmq_ = zmq != nullptr && zmq->can_receive_at_once() ? zmq : nullptr;
 }
 
 void socket::state::watch(int fd) const {

@@ -67,13 +67,20 @@ class socket::state {
   void unsubscribe(std::string_view prefix);
 
   // What most messages need and no more, inlined and before anything else: one peer over a pipe,
-  // where there is room, or a message. False: not done, one of the words below must.
-  [[nodiscard, gnu::always_inline]] bool send_at_once(message& outgoing) noexcept {
-    return sends_at_once_ != nullptr && sends_at_once_->send_at_once(outgoing);
+  // where there is room, or a message; or one frame of few bytes by libzmq, which waits for them if
+  // it may (wait: ZMQ_DONTWAIT, or 0). False: not done, one of the words below must.
+  [[nodiscard, gnu::always_inline]] bool send_at_once(message& outgoing, int wait) {
+    if (sends_by_zmq_ != nullptr) {
+      return sends_by_zmq_->send_at_once(outgoing, wait);
+    }
+    return sends_by_pipe_ != nullptr && sends_by_pipe_->send_at_once(outgoing);
   }
   // Requires: into is as a message() is.
-  [[nodiscard, gnu::always_inline]] bool receive_at_once(message& into) noexcept {
-    return receives_at_once_ != nullptr && receives_at_once_->receive_at_once(into);
+  [[nodiscard, gnu::always_inline]] bool receive_at_once(message& into, int wait) {
+    if (receives_by_zmq_ != nullptr) {
+      return receives_by_zmq_->receive_at_once(into, wait);
+    }
+    return receives_by_pipe_ != nullptr && receives_by_pipe_->receive_at_once(into);
   }
 
   [[nodiscard]] bool try_send(message& outgoing);
@@ -144,9 +151,11 @@ class socket::state {
   std::optional<detail::zmq_carrier> zmq_;
   mutable std::mutex making_pipes_;  // held while pipes_ changes and while another thread looks
   std::unique_ptr<detail::pipe_carrier> pipes_;
-  // pipes_, or null where the other carrier or a limit in bytes must be looked at first.
-  detail::pipe_carrier* sends_at_once_ = nullptr;
-  detail::pipe_carrier* receives_at_once_ = nullptr;
+  // The only carrier, or null where a limit in bytes, or its kind, must be looked at first.
+  detail::pipe_carrier* sends_by_pipe_ = nullptr;
+  detail::pipe_carrier* receives_by_pipe_ = nullptr;
+  detail::zmq_carrier* sends_by_zmq_ = nullptr;
+  detail::zmq_carrier* receives_by_zmq_ = nullptr;
 
   bool zmq_is_asked_ = false;  // req: the reply comes by libzmq; rep: it goes by libzmq
   std::size_t turn_ = 0;       // with both carriers: whose it is to be tried first

@@ -6,12 +6,10 @@
 #include "batch_keeper.hpp"
 #include "subscription_message.hpp"
 #include "zmq_error.hpp"
-#include "zmq_part.hpp"
 
 #include <poll.h>
 
 #include <algorithm>
-#include <cassert>
 #include <limits>
 #include <string>
 #include <utility>
@@ -329,6 +327,25 @@ void zmq_carrier::unsubscribe(std::string_view prefix) {
   });
 }
 
+bool zmq_carrier::can_send_at_once() const noexcept {
+  switch (kind_) {
+    case socket_kind::pair:
+    case socket_kind::push:
+    case socket_kind::pub:
+    case socket_kind::xpub:
+    case socket_kind::dealer:
+      return !batch_;
+    default:
+      return false;
+  }
+}
+
+// Req and rep note whom they asked; a publisher of private topics looks at each subscription.
+bool zmq_carrier::can_receive_at_once() const noexcept {
+  return !batch_ && kind_ != socket_kind::req && kind_ != socket_kind::rep &&
+         !(kind_ == socket_kind::xpub && options_.private_topics);
+}
+
 bool zmq_carrier::send(message& outgoing, int wait) {
   assert(!outgoing.empty());
   const int failure =
@@ -384,16 +401,35 @@ bool zmq_carrier::receive(message& incoming, int wait) {
     if (!is_batch(incoming)) {
       return true;
     }
-    frame batch = std::move(*incoming.begin());
-    incoming.clear();
-    if (unpacked_.open(std::move(batch))) {
-      counters_.batches_received.add(1);
-    } else {
-      counters_.dropped_unwanted.add(1);
-    }
+    open_batch(incoming);
   }
   unpacked_.next(incoming);
   return true;
+}
+
+bool zmq_carrier::end_receive(message& incoming, bool more) {
+  if (more) {
+    static_cast<void>(receive_parts(incoming, 0));
+  }
+  if (is_batch(incoming)) {
+    open_batch(incoming);
+    if (!unpacked_.has_more()) {
+      return false;
+    }
+    unpacked_.next(incoming);
+  }
+  counters_.received(incoming);
+  return true;
+}
+
+void zmq_carrier::open_batch(message& incoming) {
+  frame batch = std::move(*incoming.begin());
+  incoming.clear();
+  if (unpacked_.open(std::move(batch))) {
+    counters_.batches_received.add(1);
+  } else {
+    counters_.dropped_unwanted.add(1);
+  }
 }
 
 // A frame that its sender, as it said when the connection was made, labels as a batch.

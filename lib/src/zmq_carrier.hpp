@@ -12,7 +12,9 @@
 #include "batch_reader.hpp"
 #include "batch_sender.hpp"
 #include "socket_counters.hpp"
+#include "zmq_part.hpp"
 
+#include <cassert>
 #include <chrono>
 #include <memory>
 #include <mutex>
@@ -54,6 +56,38 @@ class zmq_carrier {
   [[nodiscard]] bool receive_once(message& incoming) { return receive(incoming, 0); }
   [[nodiscard]] bool receive_until(message& incoming, time_point deadline);
 
+  // The shortest way, counted: one frame of few bytes, by a kind that asks nothing else of it.
+  // False: not done, and the words above say why. Wait: ZMQ_DONTWAIT, or 0.
+  [[nodiscard]] bool can_send_at_once() const noexcept;
+  [[nodiscard, gnu::always_inline]] bool send_at_once(message& outgoing, int wait) {
+    assert(!outgoing.empty());
+    const std::size_t bytes = outgoing.front().size();
+    if (outgoing.size() > 1 || bytes > cheaper_copied ||
+        !send_copy(native_.handle(), outgoing.front(), wait)) {
+      return false;
+    }
+    counters_.sent(bytes);
+    outgoing.clear();
+    return true;
+  }
+  [[nodiscard]] bool can_receive_at_once() const noexcept;
+  // Requires: incoming is as a message() is.
+  [[nodiscard, gnu::always_inline]] bool receive_at_once(message& incoming, int wait) {
+    zmq_msg_t& part = *part_.handle();
+    if (unpacked_.has_more() || zmq_msg_recv(&part, native_.handle(), wait) < 0) {
+      return false;
+    }
+    const bool more = zmq_msg_more(&part) != 0;  // before a large body is moved out of it
+    take_part(part, incoming);
+    const frame& first = incoming.front();
+    if (more || looks_like_batch(first.data(), first.size())) [[unlikely]] {
+      return end_receive(incoming, more);
+    }
+    counters_.messages_received.add(1);
+    counters_.bytes_received.add(first.size());
+    return true;
+  }
+
   [[nodiscard]] bool can_receive() { return unpacked_.has_more() || is_ready(ZMQ_POLLIN); }
   [[nodiscard]] bool can_send() { return is_ready(ZMQ_POLLOUT); }
   // While it lives, can_receive and can_send answer as of when it was made.
@@ -82,7 +116,10 @@ class zmq_carrier {
   [[nodiscard]] bool send(message& outgoing, int wait);
   [[nodiscard]] bool receive(message& incoming, int wait);
   [[nodiscard]] bool receive_parts(message& incoming, int wait);
+  // The rest of a message whose first part is there. False: it was a malformed batch.
+  [[nodiscard, gnu::noinline]] bool end_receive(message& incoming, bool more);
   [[nodiscard]] bool is_batch(const message& incoming);
+  void open_batch(message& incoming);
   void apply_subscription(const message& incoming);
   void prepare(const endpoint& where);
   void prepare_for_connections();

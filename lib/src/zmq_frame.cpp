@@ -10,36 +10,8 @@
 #include <new>
 #include <utility>
 
-#if defined(__SANITIZE_THREAD__)
-#define PARLEY_THREAD_SANITIZER
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define PARLEY_THREAD_SANITIZER
-#endif
-#endif
-#ifdef PARLEY_THREAD_SANITIZER
-#include <sanitizer/tsan_interface.h>
-#endif
-
 namespace parley {
 namespace {
-
-// libzmq's own synchronisation passes a body from thread to thread. The thread sanitizer cannot see
-// it, since libzmq is not built with it; so it is told here, body by body.
-void given_to_zmq([[maybe_unused]] const void* body) {
-#ifdef PARLEY_THREAD_SANITIZER
-  __tsan_release(const_cast<void*>(body));
-#endif
-}
-void taken_from_zmq([[maybe_unused]] const void* body) {
-#ifdef PARLEY_THREAD_SANITIZER
-  __tsan_acquire(const_cast<void*>(body));
-#endif
-}
-
-// Bytes. Up to this many are copied for libzmq: a share costs two allocations, one of them freed by
-// another thread, and a copy of some KiB costs less than that.
-constexpr std::size_t cheaper_copied = 4096;
 
 // A body that lives in a message of libzmq.
 struct zmq_body : frame::body {
@@ -64,16 +36,16 @@ void detail::make_part(zmq_msg_t& part, const frame& source) {
     }
     void* const bytes = zmq_msg_data(&part);
     std::memcpy(bytes, source.data(), source.size());
-    given_to_zmq(bytes);
+    detail::given_to_zmq(bytes);
     return;
   }
-  given_to_zmq(source.data());
+  detail::given_to_zmq(source.data());
   frame::body* const owner = source.add_share();
   // libzmq takes a pointer to mutable bytes but never writes to a message that it sends.
   const int made = zmq_msg_init_data(
       &part, const_cast<std::byte*>(source.data()), source.size(),
       [](void* bytes, void* shared) {
-        taken_from_zmq(bytes);
+        detail::taken_from_zmq(bytes);
         frame::drop_share(static_cast<frame::body*>(shared));
       },
       owner);
@@ -83,14 +55,7 @@ void detail::make_part(zmq_msg_t& part, const frame& source) {
   }
 }
 
-void detail::take_part(zmq_msg_t& part, message& into) {
-  const void* const bytes = zmq_msg_data(&part);
-  const std::size_t size = zmq_msg_size(&part);
-  taken_from_zmq(bytes);
-  if (size <= frame::inline_capacity) {
-    into.emplace_back(bytes, size);
-    return;
-  }
+void detail::take_large_part(zmq_msg_t& part, std::size_t size, message& into) {
   auto* const owner = ::new (body_pool::take(sizeof(zmq_body))) zmq_body{part};
   into.push_back(frame::adopt(owner, zmq_msg_data(&owner->content), size));
 }

@@ -11,7 +11,13 @@
 #include <cerrno>
 #include <cstddef>
 
+#include "zmq_handover.hpp"
+
 namespace parley::detail {
+
+// Bytes. Up to this many are copied for libzmq: a share costs two allocations, one of them freed by
+// another thread, and a copy of some KiB costs less than that.
+inline constexpr std::size_t cheaper_copied = 4096;
 
 // Makes a part that holds source's bytes. The caller sends it or closes it. Throws bad_alloc.
 void make_part(zmq_msg_t& part, const frame& source);
@@ -35,8 +41,34 @@ void make_part(zmq_msg_t& part, const frame& source);
   return 0;
 }
 
+// Sends one frame's bytes by one call of libzmq's, which copies them. False: it did not, and errno
+// says why.
+[[nodiscard]] inline bool send_copy(void* socket, const frame& source, int wait) {
+  if constexpr (handover_is_told) {
+    zmq_msg_t part;
+    make_part(part, source);
+    const bool sent = zmq_msg_send(&part, socket, wait) >= 0;
+    if (!sent) {
+      zmq_msg_close(&part);
+    }
+    return sent;
+  } else {
+    return zmq_send(socket, source.data(), source.size(), wait) >= 0;
+  }
+}
+
 // Appends a frame of part's bytes, which may be received into again, or closed.
-void take_part(zmq_msg_t& part, message& into);
+void take_large_part(zmq_msg_t& part, std::size_t size, message& into);
+inline void take_part(zmq_msg_t& part, message& into) {
+  const void* const bytes = zmq_msg_data(&part);
+  const std::size_t size = zmq_msg_size(&part);
+  taken_from_zmq(bytes);
+  if (size <= frame::inline_capacity) [[likely]] {
+    into.emplace_back(bytes, size);
+  } else {
+    take_large_part(part, size, into);
+  }
+}
 // What the sender of a part said of itself when the connection was made; null: nothing of that
 // name. Taken is the frame that take_part made of it.
 [[nodiscard]] const char* property_of(zmq_msg_t& part, const frame& taken, const char* name);
