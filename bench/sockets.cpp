@@ -147,17 +147,25 @@ std::vector<bench_case> sockets() {
   std::vector<bench_case> cases;
   const std::vector<std::pair<std::string, std::string>> carriers{{"tcp", "tcp://127.0.0.1:*"},
                                                                   {"ipc", "ipc://*"}};
-  const std::vector<std::pair<std::string, std::size_t>> sizes{
-      {"16 B", 16}, {"64 B", 64}, {"1 KiB", 1024}, {"64 KiB", 65536}, {"1 MiB", 1048576}};
+  struct length {
+    std::string name;
+    std::size_t bytes;
+    double over_tcp, over_ipc;  // targets: the largest are the kernel's work, and no worse at all
+  };
+  const std::vector<length> lengths{{"16 B", 16, 0.97, 0.97},
+                                    {"64 B", 64, 0.97, 0.97},
+                                    {"1 KiB", 1024, 0.97, 0.97},
+                                    {"64 KiB", 65536, 1, 1.5},
+                                    {"1 MiB", 1048576, 1, 1}};
   for (const auto& [carrier, where] : carriers) {
-    for (const auto& [name, size] : sizes) {
+    for (const auto& [name, size, over_tcp, over_ipc] : lengths) {
       cases.push_back(
           {"push-pull " + carrier + " " + name,
            "M/s",
            better::more,
            [where = where, size = size] { return ours_push_pull(where, size); },
            {{"raw libzmq", [where = where, size = size] { return raw_push_pull(where, size); },
-             0.97}}});
+             carrier == "tcp" ? over_tcp : over_ipc}}});
     }
   }
   const batching batch{.bytes = 32768};
