@@ -338,9 +338,8 @@ bool pipe_carrier::send_ready() const noexcept {
   if (kind_ == socket_kind::router) {
     return routes_.may_take_again();
   }
-  return std::any_of(peers_.begin(), peers_.end(), [this](const auto& each) {
-    return each->out != nullptr ? each->out->writable() : peers_.has_room(*each);
-  });
+  return std::any_of(peers_.begin(), peers_.end(),
+                     [this](const auto& each) { return peers_.has_room(*each); });
 }
 
 bool pipe_carrier::try_send(message& outgoing) {

@@ -215,14 +215,23 @@ bool pipe_peers::has_room(const pipe_peer& who) const {
 }
 
 pipe_peer* pipe_peers::next_with_room() {
-  for (std::size_t tried = 0; tried < peers_.size(); ++tried) {
+  for (std::size_t tried = 0; tried < peers_.size();) {
     if (send_next_ >= peers_.size()) {
       send_next_ = 0;
     }
-    if (has_room(*peers_[send_next_])) {
-      return peers_[send_next_].get();
+    pipe_peer& next = *peers_[send_next_];
+    if (has_room(next)) {
+      return &next;
+    }
+    if (next.out != nullptr && next.out->closed()) {
+      close_out(next);
+    }
+    if (is_over(next)) {
+      lose(send_next_);
+      continue;
     }
     ++send_next_;
+    ++tried;
   }
   return nullptr;
 }

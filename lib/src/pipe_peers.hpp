@@ -75,8 +75,10 @@ class pipe_peers {
   void put_or_drop(pipe_peer& to, message&& outgoing);
   // To the next peer in turn that has room.
   [[nodiscard, gnu::always_inline]] bool put_to_next(message& outgoing);
+  // Who has left has none: a wait for room waits for another peer.
   [[nodiscard]] bool has_room(const pipe_peer& who) const;
-  // Leaves the turn at the one it returns. Null: nobody.
+  // Leaves the turn at the one it returns, and lets go of who has left and has been read. Null:
+  // nobody.
   [[nodiscard]] pipe_peer* next_with_room();
   void pass_turn() noexcept { ++send_next_; }
 
@@ -89,6 +91,10 @@ class pipe_peers {
   [[nodiscard, gnu::noinline]] pipe_peer* pop_of_many(message& into);
   [[nodiscard]] bool find_lively();
   void find_only() noexcept;  // after each change
+  // It takes nothing any more, and there is nothing more of it.
+  [[nodiscard]] static bool is_over(const pipe_peer& who) noexcept {
+    return who.out == nullptr && who.in != nullptr && who.in->drained();
+  }
   std::unique_ptr<pipe_peer> take_out(std::size_t index);
   void close_out(pipe_peer& who);  // nobody reads it any more
 
@@ -201,7 +207,7 @@ inline bool pipe_peers::put_to_next(message& outgoing) {
       ++send_next_;
       return true;
     }
-    if (next.out == nullptr && next.in != nullptr && next.in->drained()) {
+    if (is_over(next)) {
       lose(send_next_);
       continue;
     }
