@@ -25,13 +25,19 @@ pipe_carrier::pipe_carrier(std::shared_ptr<pipe_registry> registry, socket_kind 
   registry_->enter(mailbox_);
 }
 
-pipe_carrier::~pipe_carrier() {
-  registry_->leave(mailbox_);
-  for (const auto& each : mailbox_->take().arrivals) {
-    if (each.link) {
-      each.link->leave(each.side);
+pipe_carrier::~pipe_carrier() { leave(); }
+
+bool pipe_carrier::leave() noexcept {
+  if (!std::exchange(has_left_, true)) {
+    registry_->leave(mailbox_);
+    for (const auto& each : mailbox_->take().arrivals) {
+      if (each.link) {
+        each.link->leave(each.side);
+      }
     }
+    fetched_.reset();
   }
+  return peers_.leave();
 }
 
 std::size_t pipe_carrier::close_until(time_point deadline) noexcept {
@@ -144,6 +150,7 @@ void pipe_carrier::admit(pipe_mailbox::arrival& news) {
   }
   if (kind_ == socket_kind::sub || kind_ == socket_kind::xsub) {
     counters_.messages_sent.add(who->out->pushed());  // subscriptions that were there before
+    counters_.bytes_sent.add(news.subscription_bytes);
   }
   if (kind_ == socket_kind::router && !routes_.add(*who)) {
     who->link->leave(who->side);

@@ -58,6 +58,9 @@ class pipe_carrier {
   // Waits until nothing is left that waits for a bind. Throws away the rest, and says how many.
   // Requires: nothing else is called afterwards.
   [[nodiscard]] std::size_t close_until(time_point deadline) noexcept;
+  // Takes back binds and connects, and leaves all peers. True: somebody may still read what was
+  // sent, and add_to goes on to tell of it; it is all that may be called afterwards.
+  bool leave() noexcept;
 
   void subscribe(std::string_view prefix);
   void unsubscribe(std::string_view prefix);
@@ -151,6 +154,7 @@ class pipe_carrier {
   const socket_options& options_;
   socket_counters& counters_;
   bool watched_ = false;
+  bool has_left_ = false;
   std::optional<message> fetched_;  // received by can_receive
 
   std::vector<std::string> bound_;

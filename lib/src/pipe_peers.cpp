@@ -95,11 +95,13 @@ std::unique_ptr<pipe_peer> pipe_peers::take_out(std::size_t index) {
   return lost;
 }
 
-void pipe_peers::lose(pipe_peer& who) {
+std::size_t pipe_peers::place_of(const pipe_peer& who) const {
   const auto at = std::find_if(peers_.begin(), peers_.end(),
                                [&](const auto& each) { return each.get() == &who; });
-  lose(static_cast<std::size_t>(at - peers_.begin()));
+  return static_cast<std::size_t>(at - peers_.begin());
 }
+
+void pipe_peers::lose(pipe_peer& who) { lose(place_of(who)); }
 
 void pipe_peers::close_out(pipe_peer& who) {
   const std::lock_guard lock{mutex_};
@@ -117,18 +119,42 @@ void pipe_peers::part(std::uint64_t connection) {
       ++index;
       continue;
     }
-    auto who = take_out(index);
-    const std::lock_guard lock{mutex_};
-    if (who->room) {
-      const std::lock_guard waiting{who->room->mutex};
-      counters_.dropped_gone.add(who->room->messages.size());
-    } else if (who->link) {
-      who->link->leave(who->side);
-      if (who->out != nullptr) {
-        parting_.push_back(std::move(who));
-      }
+    part_at(index);
+  }
+}
+
+void pipe_peers::part(pipe_peer& who) { part_at(place_of(who)); }
+
+void pipe_peers::part_at(std::size_t index) {
+  auto who = take_out(index);
+  const std::lock_guard lock{mutex_};
+  if (who->room) {
+    const std::lock_guard waiting{who->room->mutex};
+    counters_.dropped_gone.add(who->room->messages.size());
+  } else if (who->link) {
+    who->link->leave(who->side);
+    if (who->out != nullptr) {
+      parting_.push_back(std::move(who));
     }
   }
+}
+
+bool pipe_peers::leave() noexcept {
+  const std::lock_guard lock{mutex_};
+  for (const auto& each : peers_) {
+    if (const auto room = std::exchange(each->room, nullptr)) {
+      const std::lock_guard waiting{room->mutex};
+      each->link = room->link;  // joined, and we have not heard of it yet; null: still waiting
+      each->out = each->link ? &each->link->out(each->side) : nullptr;
+    }
+    if (each->link) {
+      each->link->leave(each->side);
+    }
+  }
+  std::erase_if(peers_, [](const auto& each) {
+    return each->out == nullptr || each->out->approx_size() == 0;
+  });
+  return !peers_.empty() || !parting_.empty();
 }
 
 std::size_t pipe_peers::waiting_for_bind() const {

@@ -56,6 +56,10 @@ class pipe_peers {
   void lose(pipe_peer& who);
   // We leave; what we sent is still read.
   void part(std::uint64_t connection);
+  void part(pipe_peer& who);
+  // We leave all. True: somebody may still read what we sent, and the figures go on.
+  // Requires: nothing but add_to is called afterwards.
+  bool leave() noexcept;
   // Messages that wait for a bind.
   [[nodiscard]] std::size_t waiting_for_bind() const;
   // Throws them away, and says how many.
@@ -95,7 +99,9 @@ class pipe_peers {
   [[nodiscard]] static bool is_over(const pipe_peer& who) noexcept {
     return who.out == nullptr && who.in != nullptr && who.in->drained();
   }
+  [[nodiscard]] std::size_t place_of(const pipe_peer& who) const;
   std::unique_ptr<pipe_peer> take_out(std::size_t index);
+  void part_at(std::size_t index);
   void close_out(pipe_peer& who);  // nobody reads it any more
 
   const socket_options& options_;

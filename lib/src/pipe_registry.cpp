@@ -183,15 +183,18 @@ void pipe_registry::join(const mailbox& bound, connection& with) {
   }
   with.room->messages.clear();
   with.room->link = link;
+  std::uint64_t subscription_bytes = 0;
   if (subscribes(with.who->kind)) {
     with.who->subscriptions.for_each([&](const std::string& prefix, std::size_t) {
-      static_cast<void>(up.try_push(subscription_message(subscribe_byte, prefix)));
+      message each = subscription_message(subscribe_byte, prefix);
+      subscription_bytes += each.bytes();
+      static_cast<void>(up.try_push(std::move(each)));
     });
   }
   if (with.closed) {
     link->leave(link_side::connected);
   } else {
-    with.who->post({with.id, link_side::connected, link, nullptr});
+    with.who->post({with.id, link_side::connected, link, nullptr, subscription_bytes});
   }
   bound->post({0, link_side::bound, link, nullptr});
   waiting.unlock();

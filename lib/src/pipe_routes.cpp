@@ -28,8 +28,7 @@ bool pipe_routes::add(pipe_peer& who) {
     }
     routes_.erase(taken);
     if (stays) {
-      before.link->leave(before.side);
-      peers_.lose(before);
+      peers_.part(before);
     }
   }
   routes_.emplace(who.routing_id, &who);

@@ -70,7 +70,11 @@ close_result socket::state::close_until(time_point deadline) {
   }
   if (pipes_) {
     left.unsent += pipes_->close_until(deadline);
+    const bool is_unread = pipes_->leave();
     const std::lock_guard lock{making_pipes_};
+    if (is_unread) {
+      left_pipes_ = std::move(pipes_);
+    }
     pipes_.reset();
     find_shortest_way();
   }
@@ -595,8 +599,10 @@ socket_statistics socket::state::statistics() const {
   figures.dropped_gone = counters_.dropped_gone.value();
   figures.dropped_unwanted = counters_.dropped_unwanted.value();
   const std::lock_guard lock{making_pipes_};
-  if (pipes_) {
-    pipes_->add_to(figures);
+  for (const auto* each : {&pipes_, &left_pipes_}) {
+    if (*each) {
+      (*each)->add_to(figures);
+    }
   }
   return figures;
 }

@@ -151,6 +151,8 @@ class socket::state {
   std::optional<detail::zmq_carrier> zmq_;
   mutable std::mutex making_pipes_;  // held while pipes_ changes and while another thread looks
   std::unique_ptr<detail::pipe_carrier> pipes_;
+  // When closed, if somebody may still read what was sent; with the mutex held, likewise.
+  std::unique_ptr<detail::pipe_carrier> left_pipes_;
   // The only carrier, or null where a limit in bytes, or its kind, must be looked at first.
   detail::pipe_carrier* sends_by_pipe_ = nullptr;
   detail::pipe_carrier* receives_by_pipe_ = nullptr;
