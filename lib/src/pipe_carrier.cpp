@@ -133,8 +133,11 @@ void pipe_carrier::admit(pipe_mailbox::arrival& news) {
                      [&](const auto& each) { return each.second == news.connection; });
     // An exclusive pair has one peer; who comes second is turned away.
     const bool second = kind_ == socket_kind::pair &&
-                        std::any_of(peers_.begin(), peers_.end(), [](const auto& each) {
-                          return each->out != nullptr || each->room;
+                        std::any_of(peers_.begin(), peers_.end(), [&](const auto& each) {
+                          // Whose name was given up may not have closed our link yet.
+                          const bool same =
+                              news.connection != 0 && each->connection == news.connection;
+                          return !same && (each->out != nullptr || each->room);
                         });
     if (taken_back || second) {
       if (news.link) {

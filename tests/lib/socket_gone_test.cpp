@@ -11,12 +11,14 @@
 #include <poll.h>
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "pipe_carrier.hpp"
 #include "support/catch.hpp"
 #include "support/child.hpp"
 #include "support/connected.hpp"
@@ -217,4 +219,30 @@ TEST_CASE("a proxy passes on the answer of a worker that leaves at once, and goe
     }
     middle.stop();
   }));
+}
+
+// Who goes takes back its name first, and closes its links after: news of the one may be read
+// before the other is seen.
+TEST_CASE("a pair whose peer is about to go keeps what is sent for the next") {
+  const auto names = std::make_shared<detail::pipe_registry>();
+  const auto going = std::make_shared<detail::pipe_mailbox>(socket_kind::pair, socket_options{});
+  names->enter(going);
+  REQUIRE(names->bind("next", going));
+  detail::socket_counters counters;
+  detail::pipe_carrier pair{names, socket_kind::pair, {}, counters};
+  pair.connect("next");
+  const auto link = going->take().arrivals.front().link;
+  names->leave(going);
+  message none;
+  CHECK_FALSE(pair.try_receive(none));
+  link->leave(detail::link_side::bound);
+  message kept("kept");
+  REQUIRE(pair.try_send(kept));
+  CHECK(pair.targets() == 1);
+
+  detail::pipe_carrier next{names, socket_kind::pair, {}, counters};
+  next.bind("next");
+  message received;
+  REQUIRE(next.receive_until(received, std::chrono::steady_clock::now() + patience));
+  CHECK(received == message("kept"));
 }
