@@ -570,6 +570,7 @@ bool socket::state::both_wait(bool for_reading, time_point deadline) {
     }
     limit = static_cast<int>(std::min<std::int64_t>(left.count(), 86'400'000));
   }
+  be_watched();  // who rested at the socket has ended that
   // Not can_x alone: what the other side has, and this is not the time for, must fall silent too.
   const socket_readiness now = ready();
   if (for_reading ? now.receive : now.send) {

@@ -5,6 +5,7 @@
 #include <parley/error.hpp>
 #include <parley/poller.hpp>
 #include <parley/socket.hpp>
+#include <parley/socket_rest.hpp>
 
 #include <poll.h>
 #include <signal.h>
@@ -25,8 +26,10 @@
 #include <zmq.hpp>
 
 #include "support/catch.hpp"
+#include "support/child.hpp"
 #include "support/connected.hpp"
 #include "support/error_code.hpp"
+#include "support/sanitizers.hpp"
 
 using namespace parley;
 using namespace std::chrono_literals;
@@ -665,6 +668,36 @@ TEST_CASE("who waits for a reply sleeps, whatever the other carrier has meanwhil
   CHECK(next(rep) == "question");
   rep.send(message("answer"));
   CHECK(next(req) == "answer");
+}
+
+TEST_CASE("who waits at both carriers is woken, also after somebody rested at the socket") {
+  if (!support::may_fork) {
+    return;
+  }
+  support::child may_hang{[](const support::child::line&) {
+    context owner;
+    socket pull{owner, socket_kind::pull};
+    socket push{owner, socket_kind::push};
+    push.connect(pull.bind("pipe://rested"));
+    pull.bind("tcp://127.0.0.1:*");
+    std::atomic<int> asked{0};
+    std::jthread sender{[&](const std::stop_token& stop) {
+      for (int sent = 0; !stop.stop_requested();) {
+        std::this_thread::yield();  // most times the other one is asleep then
+        if (asked.load() > sent) {
+          push.send(message("x"));
+          ++sent;
+        }
+      }
+    }};
+    for (int round = 0; round < 300; ++round) {
+      static_cast<void>(detail::socket_rest::begin(pull));
+      detail::socket_rest::end(pull);
+      ++asked;
+      static_cast<void>(pull.receive());
+    }
+  }};
+  CHECK(may_hang.finish() == 0);
 }
 
 TEST_CASE("the descriptor of a socket stays, and fires for both carriers") {
