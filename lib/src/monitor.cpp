@@ -113,10 +113,10 @@ monitor::monitor(context& owner, socket& watched)
     : watched_{watched.native().handle()},
       events_{owner, socket_kind::pair, {.receive_limit = 1'000'000}} {
   const std::string name = detail::fresh_inproc_name("monitor");
+  events_.connect(name);  // first: if it fails, libzmq reports to nobody
   if (::zmq_socket_monitor(watched_, name.c_str(), ZMQ_EVENT_ALL) != 0) {
     detail::throw_zmq_error(::zmq_errno(), "monitor socket");
   }
-  events_.connect(name);
 }
 
 // Before events_ goes: libzmq waits for ever when it reports to a reader that is gone.

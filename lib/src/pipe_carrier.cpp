@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <exception>
 #include <utility>
 
 namespace parley::detail {
@@ -50,8 +51,8 @@ std::size_t pipe_carrier::close_until(time_point deadline) noexcept {
         break;
       }
     }
-  } catch (const error&) {
-    // The context was shut down, or there is nothing to sleep on: the time is up.
+  } catch (const std::exception&) {
+    // The context was shut down, or there is nothing to sleep on, or no memory: the time is up.
   }
   return peers_.clear_rooms();
 }
@@ -113,6 +114,17 @@ void pipe_carrier::disconnect(const std::string& name) {
 
 void pipe_carrier::take_news() {
   auto news = mailbox_->take();
+  // What there is no memory for is news again.
+  struct at_end {
+    pipe_mailbox& from;
+    std::vector<pipe_mailbox::arrival>& arrivals;
+    ~at_end() {
+      std::erase_if(arrivals, [](const auto& each) { return !each.link && !each.room; });
+      if (!arrivals.empty()) {
+        from.put_back(std::move(arrivals));
+      }
+    }
+  } const keep_rest{*mailbox_, news.arrivals};
   if (news.is_shut_down) {
     fail(errc::closed, "use");
   }
@@ -143,6 +155,8 @@ void pipe_carrier::admit(pipe_mailbox::arrival& news) {
       if (news.link) {
         news.link->leave(news.side);
       }
+      news.link = nullptr;
+      news.room = nullptr;
       return;
     }
     who = &peers_.add(news.connection, news.side);
@@ -439,8 +453,13 @@ void pipe_carrier::watch() {
     return;
   }
   watched_ = true;
-  static_cast<void>(can_receive());
-  static_cast<void>(can_send());
+  try {
+    static_cast<void>(can_receive());
+    static_cast<void>(can_send());
+  } catch (...) {
+    unwatch();
+    throw;
+  }
 }
 
 void pipe_carrier::unwatch() noexcept {

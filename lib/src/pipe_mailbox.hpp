@@ -3,7 +3,8 @@
 // What other threads may touch of a socket that uses pipe://: its bells, and where they put the
 // links that they have joined it to.
 //
-// Owner: take. Anyone: the rest. Each piece of news rings both bells, so no wait sleeps through it.
+// Owner: take, put_back. Anyone: the rest. Each piece of news rings both bells, so no wait sleeps
+// through it.
 #pragma once
 
 #include <parley/message.hpp>
@@ -17,8 +18,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <iterator>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <string>
 #include <utility>
@@ -93,6 +96,22 @@ class pipe_mailbox {
     const std::lock_guard lock{mutex_};
     has_news_.store(is_shut_down_, std::memory_order_relaxed);
     return {std::exchange(inbox_, {}), is_shut_down_};
+  }
+  // What was taken and not used: for the next take.
+  void put_back(std::vector<arrival> rest) noexcept {
+    const std::lock_guard lock{mutex_};
+    try {
+      rest.insert(rest.end(), std::make_move_iterator(inbox_.begin()),
+                  std::make_move_iterator(inbox_.end()));
+      inbox_ = std::move(rest);
+      has_news_.store(true, std::memory_order_relaxed);  // as in post
+    } catch (const std::bad_alloc&) {
+      for (const arrival& each : rest) {
+        if (each.link) {
+          each.link->leave(each.side);  // nobody will
+        }
+      }
+    }
   }
 
  private:

@@ -92,21 +92,31 @@ detail::zmq_carrier& socket::state::with_zmq() {
       pipes_.reset();  // it stood in while there was no endpoint of any kind
       find_shortest_way();
     }
-    zmq_.emplace(context_, kind_, options_, counters_);
-    find_shortest_way();
-    subscriptions_.for_each([this](const std::string& prefix, std::size_t count) {
-      for (; count > 0; --count) {
-        zmq_->subscribe(prefix);
-      }
-    });
-    if (pipes_) {
-      be_watched();
-    }
-    if (events_fd_ != -1) {
-      watch_zmq();
+    try {
+      make_zmq();
+    } catch (...) {
+      zmq_.reset();  // all of it, or nothing
+      find_shortest_way();
+      throw;
     }
   }
   return *zmq_;
+}
+
+void socket::state::make_zmq() {
+  zmq_.emplace(context_, kind_, options_, counters_);
+  find_shortest_way();
+  subscriptions_.for_each([this](const std::string& prefix, std::size_t count) {
+    for (; count > 0; --count) {
+      zmq_->subscribe(prefix);
+    }
+  });
+  if (events_fd_ != -1) {
+    watch_zmq(events_fd_);
+  }
+  if (pipes_) {
+    be_watched();
+  }
 }
 
 zmq::socket_t& socket::state::shared() {
@@ -117,23 +127,23 @@ zmq::socket_t& socket::state::shared() {
 detail::pipe_carrier& socket::state::with_pipes() {
   if (!pipes_) {
     check_open();
-    {
-      const std::lock_guard lock{making_pipes_};
-      pipes_ = std::make_unique<detail::pipe_carrier>(context_.pipes(), kind_, options_, counters_);
-    }
-    find_shortest_way();
-    subscriptions_.for_each([this](const std::string& prefix, std::size_t count) {
+    auto made =
+        std::make_unique<detail::pipe_carrier>(context_.pipes(), kind_, options_, counters_);
+    subscriptions_.for_each([&](const std::string& prefix, std::size_t count) {
       for (; count > 0; --count) {
-        pipes_->subscribe(prefix);
+        made->subscribe(prefix);
       }
     });
     if (zmq_ || is_watched_) {
-      be_watched();
+      made->watch();
+      is_watched_ = true;
     }
     if (events_fd_ != -1) {
-      watch(pipes_->read_bell().fd());
-      watch(pipes_->write_bell().fd());
+      watch(events_fd_, *made);
     }
+    const std::lock_guard lock{making_pipes_};
+    pipes_ = std::move(made);
+    find_shortest_way();
   }
   return *pipes_;
 }
@@ -147,50 +157,60 @@ void socket::state::find_shortest_way() noexcept {
   receives_by_zmq_ = zmq != nullptr && zmq->can_receive_at_once() ? zmq : nullptr;
 }
 
-void socket::state::watch(int fd) const {
+void socket::state::watch(int set, int fd) {
   epoll_event readable{};
   readable.events = EPOLLIN;
   readable.data.fd = fd;
-  if (::epoll_ctl(events_fd_, EPOLL_CTL_ADD, fd, &readable) != 0 && errno != EEXIST) {
+  if (::epoll_ctl(set, EPOLL_CTL_ADD, fd, &readable) != 0 && errno != EEXIST) {
     throw error{errc::out_of_resources, "epoll of a socket"};
   }
 }
 
-void socket::state::watch_zmq() {
+void socket::state::watch(int set, detail::pipe_carrier& pipes) {
+  watch(set, pipes.read_bell().fd());
+  watch(set, pipes.write_bell().fd());
+}
+
+void socket::state::watch_zmq(int set) {
   std::vector<int> fds;
   zmq_->add_fds(fds);
   for (const int fd : fds) {
-    watch(fd);
+    watch(set, fd);
   }
 }
 
 int socket::state::fd() {
   check_open();
   if (events_fd_ == -1) {
-    events_fd_ = ::epoll_create1(EPOLL_CLOEXEC);
-    if (events_fd_ == -1) {
+    be_watched();
+    const int set = ::epoll_create1(EPOLL_CLOEXEC);
+    if (set == -1) {
       throw error{errc::out_of_resources, "epoll of a socket"};
     }
-    if (zmq_) {
-      watch_zmq();
+    try {
+      if (zmq_) {
+        watch_zmq(set);
+      }
+      if (pipes_) {
+        watch(set, *pipes_);
+      }
+      if (budget_) {
+        watch(set, budget_->bell().fd());
+      }
+    } catch (...) {
+      ::close(set);
+      throw;
     }
-    be_watched();
-    if (pipes_) {
-      watch(pipes_->read_bell().fd());
-      watch(pipes_->write_bell().fd());
-    }
-    if (budget_) {
-      watch(budget_->bell().fd());
-    }
+    events_fd_ = set;  // last: all of it, or nothing
   }
   return events_fd_;
 }
 
 void socket::state::be_watched() {
-  is_watched_ = true;
   if (pipes_) {
     pipes_->watch();
   }
+  is_watched_ = true;
 }
 
 void socket::state::be_unwatched() noexcept {

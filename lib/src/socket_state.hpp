@@ -114,8 +114,10 @@ class socket::state {
   [[noreturn]] void report_misuse() const noexcept;
   void check_home() const { context_.home().check("use a socket"); }
   void check_open() const;
-  void watch(int fd) const;
-  void watch_zmq();
+  void make_zmq();
+  static void watch(int set, int fd);
+  static void watch(int set, detail::pipe_carrier& pipes);
+  void watch_zmq(int set);
 
   // Within the limit in bytes, or not limited.
   template<class Send>
