@@ -83,6 +83,8 @@ int modelled_close(int) { return 0; }
 #define private public  // for settle below
 #include <parley/pipe/mpsc_pipe.hpp>
 #include <parley/pipe/spsc_pipe.hpp>
+// The library's packed cells, of messages that the model knows.
+#include <parley/message.hpp>
 #define syscall modelled_syscall
 #define eventfd modelled_eventfd
 #define poll modelled_poll
@@ -108,6 +110,7 @@ using model::item;
 using model::machine;
 using parley::push_result;
 using pipe_of_items = parley::spsc_pipe<item>;
+using pipe_of_messages = parley::spsc_pipe<parley::message>;
 using many_pipe = parley::mpsc_pipe<item>;
 
 constexpr parley::wait_strategy sleepy{.mode = parley::wait_mode::sleep};
@@ -129,7 +132,10 @@ struct stage {
     }
     settle_writer(writer, count);
   }
-  void see(const item& each) { got.push_back(each.number()); }
+  template<class Item>
+  void see(const Item& each) {
+    got.push_back(each.number());
+  }
   void pop(int most = 100) {
     while (most-- > 0) {
       settle_reader(most);
@@ -143,12 +149,17 @@ struct stage {
   void settle_writer(const pipe_of_items& writer, int at) {
     machine::get().settle({number(at), writer.seen_read_, number(writer.write_bell_->fd_)});
   }
+  void settle_writer(const pipe_of_messages& writer, int at) {
+    const auto& cells = writer.cells_;
+    machine::get().settle({number(at), writer.seen_read_, number(writer.write_bell_->fd_),
+                           static_cast<std::uint64_t>(cells.claimed_ - cells.first_)});
+  }
   void settle_writer(const many_pipe::writer& writer, int at) { settle_writer(*writer.lane_, at); }
   void settle_reader(int at) {
     std::uint64_t seen = 0;
     for (const int each : got)
       seen = 32 * seen + number(each) + 1;
-    if constexpr (std::is_same_v<Pipe, pipe_of_items>) {
+    if constexpr (!std::is_same_v<Pipe, many_pipe>) {
       machine::get().settle({number(at), seen, pipe.seen_write_, number(pipe.read_bell_->fd_)});
     } else {
       for (const auto& each : pipe.lanes_) {
@@ -159,13 +170,14 @@ struct stage {
     }
   }
   static std::uint64_t number(int value) { return static_cast<std::uint64_t>(value); }
-  void check_delivered_in_order() {
+  void check_delivered_in_order(int first = 0) {
     for (std::size_t i = 0; i < got.size(); ++i) {
-      check(got[i] == static_cast<int>(i), "an item is lost, doubled or out of order");
+      check(got[i] == first + static_cast<int>(i), "an item is lost, doubled or out of order");
     }
   }
   void check_all_accounted_for() {
-    check(accepted == pipe.pushed() && got.size() == pipe.popped(), "the counters are wrong");
+    check(before + accepted == pipe.pushed() && before + got.size() == pipe.popped(),
+          "the counters are wrong");
     check(got.size() <= accepted, "an item came from nowhere");
   }
   void check_all_delivered(std::size_t count) {
@@ -176,6 +188,7 @@ struct stage {
   Pipe pipe;
   std::stop_source stop;
   std::vector<int> got;
+  std::size_t before = 0;  // came through before the threads
   std::size_t accepted = 0;
 };
 
@@ -184,19 +197,35 @@ auto set_stage(std::size_t capacity) {
   return std::make_shared<stage<Pipe>>(capacity);
 }
 
-machine::scene writer_closes(std::size_t capacity, int count) {
-  const auto at = set_stage<pipe_of_items>(capacity);
+template<class Pipe>
+machine::scene writer_closes_at(const std::shared_ptr<stage<Pipe>>& at, int count, int first) {
   return {{[=] {
-             at->push(at->pipe, count);
+             at->push(at->pipe, count, first);
              at->pipe.close();
            },
            [=] { at->pop(); }},
           [=] {
             at->check_all_delivered(static_cast<std::size_t>(count));
-            at->check_delivered_in_order();
+            at->check_delivered_in_order(first);
             at->check_all_accounted_for();
             check(at->pipe.drained(), "not drained");
           }};
+}
+
+machine::scene writer_closes(std::size_t capacity, int count) {
+  return writer_closes_at(set_stage<pipe_of_items>(capacity), count, 0);
+}
+
+// Of different lengths, numbered from 1. So many came through before: the next begin in the middle
+// of the pipe's memory.
+machine::scene messages(std::size_t capacity, int count, int before) {
+  const auto at = set_stage<pipe_of_messages>(capacity);
+  for (int i = 1; i <= before; ++i) {
+    ++at->before;
+    check(at->pipe.try_push(i) == push_result::pushed && at->pipe.try_pop()->number() == i,
+          "a message does not come through");
+  }
+  return writer_closes_at(at, count, before + 1);
 }
 
 // The last push and the last pop must do without the rings of a close.
@@ -365,6 +394,8 @@ int main(int argc, char** argv) {
   const std::pair<const char*, std::function<machine::scene()>> scenes[] = {
       {"the writer closes, capacity 1", [] { return writer_closes(1, 2); }},
       {"the writer closes, capacity 2", [] { return writer_closes(2, 3); }},
+      {"messages, capacity 1", [] { return messages(1, 4, 0); }},
+      {"messages, capacity 4", [] { return messages(4, 5, 3); }},
       {"nobody closes", [] { return nobody_closes(1, 2); }},
       {"the reader closes", [] { return reader_closes(1, 3); }},
       {"another thread closes", [] { return another_closes(1, 2); }},
