@@ -23,11 +23,18 @@ class slot_heap {
   [[nodiscard]] slot first() const noexcept { return nodes_.front().which; }
   [[nodiscard]] key first_key() const noexcept { return nodes_.front().at; }
 
-  // Requires: it is not in here.
-  void add(slot which, key at) {
+  // The next one that is added needs no memory, if it is that slot.
+  void make_room(slot which) {
     if (which >= places_.size()) {
       places_.resize(which + std::size_t{1}, nowhere);
     }
+    if (nodes_.size() == nodes_.capacity()) {
+      nodes_.reserve(2 * nodes_.size() + 8);
+    }
+  }
+  // Requires: it is not in here.
+  void add(slot which, key at) {
+    make_room(which);
     assert(places_[which] == nowhere);
     nodes_.push_back({at, which});
     rise(nodes_.size() - 1);

@@ -367,7 +367,7 @@ source_statistics source_core::statistics() const {
   const std::lock_guard lock{mutex_};
   source_statistics known = desk_.statistics();
   const std::lock_guard drafts_lock{drafts_mutex_};
-  const std::size_t drafts = draft_count_ + open_.count();
+  const std::size_t drafts = draft_count_ + open_.count() + left_over().tasks;
   known.accepted += drafts;
   known.waiting += drafts;
   known.refused = refused_;
@@ -380,7 +380,7 @@ bool source_core::wait_until_done(time_point deadline) const {
   ++waiting_;
   const bool is_done = changed_.wait_until(lock, deadline, [this] {
     const std::lock_guard drafts_lock{drafts_mutex_};
-    return is_closed_ || (drafts_.empty() && desk_.held() == 0);
+    return is_closed_ || (drafts_.empty() && taken_.empty() && desk_.held() == 0);
   });
   --waiting_;
   check_open();
@@ -430,12 +430,16 @@ void source_core::work() noexcept {
     close_pack();
   }
   room_.notify_all();
-  {
-    const std::lock_guard lock{mutex_};
-    is_closed_ = true;
-    desk_.close();
+  try {
+    {
+      const std::lock_guard lock{mutex_};
+      is_closed_ = true;
+      desk_.close();
+    }
+    settle();
+  } catch (const std::bad_alloc&) {
+    // Some do not hear how their tasks ended.
   }
-  settle();
   changed_.notify_all();
 }
 
@@ -457,7 +461,7 @@ void source_core::serve() {
     }
     if (end) {
       const std::scoped_lock both{mutex_, drafts_mutex_};
-      if (now >= *end || (drafts_.empty() && desk_.held() == 0)) {
+      if (now >= *end || (drafts_.empty() && taken_.empty() && desk_.held() == 0)) {
         return;
       }
     }
@@ -496,23 +500,46 @@ bool source_core::receive(time_point now) {
 std::size_t source_core::take_drafts(time_point now) {
   // Held all the while: who looks in finds each task either here or there.
   const std::lock_guard desk_lock{mutex_};
-  std::size_t count = 0;
+  std::size_t count = left_over().tasks;
+  add_taken(now);
   {
     const std::unique_lock lock = lock_soon(drafts_mutex_);
     if (drafts_.empty()) {
-      return 0;
+      return count;
     }
     close_pack();
     drafts_.swap(taken_);
-    count = draft_count_;
+    count += draft_count_;
     held_ += std::exchange(draft_count_, 0);
     held_bytes_ += std::exchange(draft_bytes_, 0);
   }
-  for (task_draft& each : taken_) {
-    desk_.add(std::move(each), now);
+  add_taken(now);
+  return count;
+}
+
+// What there is no memory for comes first the next time.
+void source_core::add_taken(time_point now) {
+  auto next = taken_.begin();
+  try {
+    for (; next != taken_.end(); ++next) {
+      desk_.add(std::move(*next), now);
+    }
+  } catch (...) {
+    taken_.erase(taken_.begin(), next);
+    throw;
   }
   taken_.clear();
-  return count;
+}
+
+source_core::amount source_core::left_over() const noexcept {
+  amount left;
+  for (const task_draft& each : taken_) {
+    const bool is_pack = static_cast<bool>(each.pack);
+    left.tasks += is_pack ? each.pack->count : 1;
+    left.bytes +=
+        is_pack ? each.pack->bytes.size() - wire::body_head * each.pack->count : each.body.size();
+  }
+  return left;
 }
 
 // True: something was sent.
@@ -545,8 +572,9 @@ void source_core::settle() {
     events = links_.take_events();
     workers_ = desk_.worker_count() + (links_.plain_takes() ? 1 : 0);
     const std::unique_lock drafts_lock = lock_soon(drafts_mutex_);
-    held_ = desk_.held();
-    held_bytes_ = desk_.held_bytes();
+    const amount left = left_over();
+    held_ = desk_.held() + left.tasks;
+    held_bytes_ = desk_.held_bytes() + left.bytes;
     held = held_ + draft_count_ + open_.count();
     if (without_room_ > 0) {
       room_.notify_all();
@@ -599,7 +627,7 @@ void source_core::sleep(time_point until) {
     const bool may_rest = links_.begin_rest(fds_, until, clock::now());
     until = std::min(until, desk_.next_tick());
     const std::unique_lock drafts_lock = lock_soon(drafts_mutex_);
-    sleeps_ = may_rest && drafts_.empty();
+    sleeps_ = may_rest && drafts_.empty() && taken_.empty();
     if (!sleeps_) {
       until = time_point::min();
     }

@@ -115,6 +115,12 @@ class source_core {
   void serve();
   [[nodiscard]] bool receive(time_point now);
   [[nodiscard]] std::size_t take_drafts(time_point now);
+  void add_taken(time_point now);
+  struct amount {
+    std::size_t tasks = 0;
+    std::size_t bytes = 0;
+  };
+  [[nodiscard]] amount left_over() const noexcept;
   void keep_up(std::unique_lock<std::mutex>& lock);
   [[nodiscard]] bool send(time_point now);
   void settle();
@@ -132,6 +138,8 @@ class source_core {
   mutable std::size_t waiting_ = 0;
   link_set links_;
   task_desk desk_;
+  // Drafts on their way to the desk: while that is locked, or when there was no memory for them.
+  std::vector<task_draft> taken_;
   bool is_closed_ = false;
 
   std::atomic<std::size_t> workers_{0};
@@ -157,7 +165,6 @@ class source_core {
   bool is_closing_ = false;
 
   // The thread's.
-  std::vector<task_draft> taken_;
   std::vector<link_set::news> came_;
   std::vector<int> fds_;
   flow_nap nap_;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <new>
 
 namespace parley::detail {
 namespace {
@@ -56,15 +57,35 @@ task_desk::task_desk(const source_options& options, std::uint64_t id, std::uint3
 // Tasks.
 
 void task_desk::add(task_draft&& draft, time_point now) {
-  const task_slot which = tasks_.take();
-  task_record& record = tasks_[which];
-  record.number = draft.number;
-  record.bodies =
-      draft.pack ? task_bodies{std::move(draft.pack)} : task_bodies{std::move(draft.body)};
-  if (record.count() == 1) {
-    record.bodies.stand_alone();
+  if (draft.pack && draft.pack->count == 1) {
+    task_bodies only{task_pack_ref{draft.pack}};
+    only.stand_alone();
+    draft.pack = {};
+    only.give_back(draft.body, draft.pack);
   }
-  record.attempts = draft.attempts;
+  const task_slot which = tasks_.take();
+  try {
+    enter(which, draft, now);
+  } catch (...) {
+    tasks_.give(which);
+    throw;
+  }
+  const task_record& record = tasks_[which];
+  counts_.accepted += record.count();
+  held_ += record.count();
+  held_bytes_ += record.bodies.size();
+  may_deal_ = true;
+  if (options_.when_full == full_policy::drop_oldest) {
+    try {
+      drop_oldest(now);
+    } catch (const std::bad_alloc&) {
+      // When the next one is added.
+    }
+  }
+}
+
+void task_desk::enter(task_slot which, task_draft& draft, time_point now) {
+  task_record& record = tasks_[which];
   if (draft.options != nullptr || draft.when_ended) {
     record.more = std::make_unique<task_extras>();
     task_extras& more = *record.more;
@@ -81,13 +102,21 @@ void task_desk::add(task_draft&& draft, time_point now) {
       }
     }
   }
-  counts_.accepted += record.count();
-  held_ += record.count();
-  held_bytes_ += record.bodies.size();
-  queue_.add(which, now);
-  may_deal_ = true;
-  if (options_.when_full == full_policy::drop_oldest) {
-    drop_oldest(now);
+  record.number = draft.number;
+  record.attempts = draft.attempts;
+  record.bodies =
+      draft.pack ? task_bodies{std::move(draft.pack)} : task_bodies{std::move(draft.body)};
+  try {
+    queue_.add(which, now);
+  } catch (...) {
+    record.bodies.give_back(draft.body, draft.pack);
+    if (record.more != nullptr) {
+      draft.when_ended = std::move(record.more->when_ended);
+      if (draft.options != nullptr) {
+        *draft.options = std::move(record.more->options);
+      }
+    }
+    throw;
   }
 }
 
@@ -97,9 +126,14 @@ void task_desk::drop_oldest(time_point now) {
     if (oldest == no_slot) {
       return;
     }
+    // What may fail comes first.
+    if (news_.size() == news_.capacity()) {
+      news_.reserve(2 * news_.size() + 8);
+    }
     if (tasks_[oldest].count() > 1) {
       oldest = queue_.take(oldest, 1);
     } else {
+      queue_.make_room_to_forget(oldest);
       queue_.remove(oldest);
     }
     ++counts_.dropped;

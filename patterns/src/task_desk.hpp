@@ -79,6 +79,8 @@ class task_desk {
 
   // Tasks.
 
+  // Without memory for it throws bad_alloc, and all is as it was, the draft too. Of old ones that
+  // were to give way it may hold one more then, until the next is added.
   void add(task_draft&& draft, time_point now);
   // A dead letter that the journal kept.
   void add_dead(dead_letter&& letter);
@@ -198,6 +200,7 @@ class task_desk {
   void bury(task_slot which, std::string_view why, time_point now);
   void give_back(task_slot which);
   void give_back_rest(peer& from, task_slot which);
+  void enter(task_slot which, task_draft& draft, time_point now);
   void keep_dead(dead_letter&& letter);
   void drop_oldest(time_point now);
   void end(task_slot which, task_end how, frame&& result, time_point now);

@@ -114,6 +114,11 @@ class task_bodies {
     return chosen;
   }
   void drop_front(std::uint32_t some) noexcept { begin_ += some; }
+  // Back to where it came from. Requires: it is as it was made.
+  void give_back(frame& only, task_pack_ref& all) noexcept {
+    only = std::move(only_);
+    all = std::move(pack_);
+  }
   // It does not keep the rest of its pack any more. Requires: count() == 1.
   void stand_alone() {
     if (is_packed()) {

@@ -9,27 +9,45 @@ namespace parley::detail {
 void task_queue::add(task_slot which, time_point now) {
   task_record& record = tasks_[which];
   if (knows_oldest_) {
-    ages_.add(which, static_cast<slot_heap::key>(record.number));
+    ages_.make_room(which);
   }
   if (record.more == nullptr) {
     enter_lane(which, record);
+  } else {
+    add_special(which, record, now);
+  }
+  if (knows_oldest_) {
+    ages_.add(which, static_cast<slot_heap::key>(record.number));
+  }
+}
+
+void task_queue::add_special(task_slot which, task_record& record, time_point now) {
+  task_extras& more = *record.more;
+  timers_.make_room(which);
+  task_lane* const lane = open_lane(more.options.to);
+  bool is_behind = false;
+  if (!more.options.key.empty()) {
+    try {
+      const auto [at, is_new] = keys_.try_emplace(more.options.key);
+      at->second.name = at->first;
+      more.key = &at->second;
+      is_behind = !is_new;
+    } catch (...) {
+      close_lane(lane);
+      throw;
+    }
+  }
+  // From here on nothing needs memory.
+  more.lane = lane;
+  if (is_behind) {
+    more.key->behind.push_back(tasks_, which);
+    record.where = place::behind;
+    ++behind_;
+    set_timer(which, more.deadline);
     return;
   }
-  task_extras& more = *record.more;
-  more.lane = open_lane(more.options.to);
-  if (!more.options.key.empty()) {
-    const auto [at, is_new] = keys_.try_emplace(more.options.key);
-    task_key& key = at->second;
-    key.name = at->first;
-    more.key = &key;
-    if (!is_new) {
-      key.behind.push_back(tasks_, which);
-      record.where = place::behind;
-      ++behind_;
-      set_timer(which, more.deadline);
-      return;
-    }
-    key.first = which;
+  if (more.key != nullptr) {
+    more.key->first = which;
   }
   enter(which, record, true, now);
 }
@@ -79,14 +97,14 @@ void task_queue::put_off(task_slot which, time_point until) {
 task_slot task_queue::take_some(task_slot which, std::uint32_t count) {
   const task_slot taken = tasks_.copy(which, 0, count);
   task_record& rest = tasks_[which];
-  if (rest.where == place::again) {
-    lane_of(rest).again.erase(rank(rest));
-  }
+  auto& again = lane_of(rest).again;
+  auto node = rest.where == place::again ? again.extract(rank(rest)) : decltype(spare_){};
   rest.bodies.drop_front(count);
   rest.number += count;
   ready_ -= count;
-  if (rest.where == place::again) {
-    lane_of(rest).again.emplace(rank(rest), which);
+  if (!node.empty()) {
+    node.key() = rank(rest);
+    again.insert(std::move(node));
   }
   if (knows_oldest_) {
     ages_.remove(which);
@@ -116,6 +134,20 @@ void task_queue::remove(task_slot which) noexcept {
   record.where = place::nowhere;
   timers_.remove(which);
   ages_.remove(which);
+}
+
+void task_queue::make_room_to_forget(task_slot which) {
+  const task_record& record = tasks_[which];
+  if (record.where == place::behind || record.more == nullptr || record.more->key == nullptr ||
+      record.more->key->behind.empty()) {
+    return;  // nothing comes up
+  }
+  timers_.make_room(record.more->key->behind.first);
+  if (spare_.empty()) {
+    decltype(task_lane::again) made;
+    made.emplace(0, no_slot);
+    spare_ = made.extract(made.begin());
+  }
 }
 
 void task_queue::forget(task_slot which, time_point now) {

@@ -55,7 +55,7 @@ class task_queue {
   // knows_oldest: oldest() will be asked for.
   task_queue(task_slab& tasks, bool knows_oldest) : tasks_{tasks}, knows_oldest_{knows_oldest} {}
 
-  // A new one.
+  // A new one. Without memory for it all stays as it was.
   void add(task_slot which, time_point now);
   // One that was taken; or not before its time.
   void put_back(task_slot which);
@@ -78,6 +78,8 @@ class task_queue {
   }
   // Requires: it waits, and is no run. Forget it afterwards.
   void remove(task_slot which) noexcept;
+  // To forget that one then needs no memory.
+  void make_room_to_forget(task_slot which);
   // It ends: the next one of its key comes up. Requires: it waits no more.
   void forget(task_slot which, time_point now);
 
@@ -137,7 +139,7 @@ class task_queue {
     ready_ += record.count();
   }
   void enter_again(task_slot which, task_record& record) {
-    lane_of(record).again.emplace(rank(record), which);
+    put_again(lane_of(record), rank(record), which);
     record.where = place::again;
     ready_ += record.count();
   }
@@ -157,7 +159,17 @@ class task_queue {
     record.where = place::nowhere;
     ready_ -= record.count();
   }
+  void put_again(task_lane& lane, std::uint64_t at, task_slot which) {
+    if (spare_.empty()) [[likely]] {
+      lane.again.emplace(at, which);
+      return;
+    }
+    spare_.key() = at;
+    spare_.mapped() = which;
+    lane.again.insert(std::move(spare_));
+  }
   [[nodiscard]] task_slot take_some(task_slot which, std::uint32_t count);
+  void add_special(task_slot which, task_record& record, time_point now);
   void enter(task_slot which, task_record& record, bool is_new, time_point now);
   void delay(task_slot which, task_record& record, time_point until);
   void set_timer(task_slot which, time_point at);
@@ -169,7 +181,8 @@ class task_queue {
   std::unordered_map<std::string, task_key, hash, std::equal_to<>> keys_;
   // When a task's time comes, or its deadline passes, whichever is first.
   slot_heap timers_;
-  slot_heap ages_;  // by number
+  slot_heap ages_;                               // by number
+  decltype(task_lane::again)::node_type spare_;  // empty, or for the next one that comes later
   std::size_t ready_ = 0;
   std::size_t behind_ = 0;
   std::size_t delayed_ = 0;

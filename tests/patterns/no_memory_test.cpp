@@ -4,9 +4,12 @@
 #include <parley/pipeline.hpp>
 #include <parley/request_reply.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <future>
+#include <iterator>
 #include <new>
 #include <string>
 #include <utility>
@@ -17,6 +20,7 @@
 #include "support/catch.hpp"
 #include "support/connected.hpp"
 #include "support/temporary_directory.hpp"
+#include "task_desk.hpp"
 #include "tray_at_work.hpp"
 
 using namespace parley;
@@ -222,6 +226,163 @@ TEST_CASE("a task for which there was no memory takes no place of another") {
       }
     }
     CHECK(tasks.try_push("another", {.priority = 1}).has_value() != is_pushed);
+  }
+}
+
+TEST_CASE("a task for which a desk has no memory is as it was, and so is the desk") {
+  struct wish {
+    const char* name;
+    task_options how;
+    full_policy when_full = full_policy::wait;
+    std::size_t before = 1;  // as many like it are there
+  };
+  const std::string long_key(100, 'k');
+  for (const wish& each :
+       {wish{"usual", {}}, wish{"of a key", {.key = long_key}, full_policy::wait, 0},
+        wish{"behind one of its key", {.key = long_key, .deadline = 1h}},
+        wish{"for a worker", {.to = std::string(100, 'w')}}, wish{"delayed", {.delay = 1h}},
+        wish{"makes one give way", {.priority = 1}, full_policy::drop_oldest},
+        wish{"makes the first of its key give way",
+             {.key = long_key},
+             full_policy::drop_oldest,
+             2}}) {
+    bool is_added = false;
+    for (std::size_t pieces = 0; !is_added; ++pieces) {
+      INFO(each.name << ", memory for " << pieces << " pieces");
+      REQUIRE(pieces < 100);
+      source_options options;
+      options.when_full = each.when_full;
+      options.limit = each.before + (each.when_full == full_policy::wait ? 1 : 0);
+      task_desk desk{options, 1, 1};
+      const task_desk::time_point now{1h};
+      const std::string body(1000, 'b');
+      int ended = 0;
+      const auto draft_of = [&](std::uint64_t number) {
+        task_draft draft;
+        draft.number = number;
+        draft.body = frame{body};
+        draft.options = std::make_unique<task_options>(each.how);
+        draft.pushed = now;
+        draft.when_ended = [](task_outcome&&) {};
+        return draft;
+      };
+      for (std::uint64_t number = 1; number <= each.before; ++number) {
+        desk.add(draft_of(number), now);
+      }
+      task_draft draft = draft_of(each.before + 1);
+      {
+        const memory_for some{pieces};
+        try {
+          desk.add(std::move(draft), now);
+          is_added = true;
+        } catch (const std::bad_alloc&) {
+          // Once more, when there is some.
+        }
+      }
+      if (!is_added) {
+        CHECK(desk.held() == each.before);
+        CHECK(desk.held_bytes() == each.before * body.size());
+        CHECK(desk.statistics().accepted == each.before);
+        CHECK(desk.statistics().waiting + desk.statistics().delayed == each.before);
+        CHECK(draft.body == body);
+        REQUIRE(draft.options != nullptr);
+        CHECK(*draft.options == each.how);
+        CHECK(draft.when_ended);
+        desk.add(std::move(draft), now);
+      }
+      CHECK(desk.statistics().accepted == each.before + 1);
+      if (each.when_full == full_policy::drop_oldest) {
+        desk.add(draft_of(each.before + 2), now);  // and what there was no memory for before
+        CHECK(desk.held() == each.before);
+        CHECK(desk.statistics().dropped == 2);
+        ended = 2;
+      }
+      desk.tick(now + 1h);
+      desk.opened_plain(1);
+      if (each.how.to.empty() && each.how.deadline.count() == 0) {
+        for (; desk.next_message(1, now + 1h); ++ended) {
+        }
+        CHECK(desk.held() == 0);
+      }
+      for (const task_news& told : desk.take_news()) {
+        CHECK(told.when_ended);
+        --ended;
+      }
+      CHECK((each.how.deadline.count() > 0 || ended == 0));
+    }
+  }
+}
+
+TEST_CASE("who pushes and has no memory for what has gathered leaves all of it as it was") {
+  bool is_pushed = false;
+  for (std::size_t pieces = 0; !is_pushed; ++pieces) {
+    INFO("memory for " << pieces << " pieces");
+    REQUIRE(pieces < 200);
+    context owner;
+    std::promise<void> entered;
+    std::promise<void> left;
+    auto may_leave = left.get_future();
+    bool is_held = false;
+    constexpr std::size_t limit = 6;
+    source tasks{owner,
+                 {.limit = limit,
+                  .when_full = full_policy::drop_oldest,
+                  .marks = {1},
+                  .on_mark = [&](std::size_t, bool) {  // holds the source's own thread
+                    if (!std::exchange(is_held, true)) {
+                      entered.set_value();
+                      may_leave.wait_for(patience);
+                    }
+                  }}};
+    std::vector<std::string> pushed;
+    const auto push = [&](const task_options& how) {
+      std::string body = std::to_string(pushed.size() + 1) + std::string(1000, 'b');
+      const memory_for some{pieces};
+      tasks.push(body, how);
+      pushed.push_back(std::move(body));
+    };
+    pushed.reserve(100);
+    tasks.push("0");
+    REQUIRE(entered.get_future().wait_for(patience) == std::future_status::ready);
+    const std::size_t wanted = pieces;
+    pieces = SIZE_MAX;
+    for (std::size_t count = 0; count < limit; ++count) {
+      push({.key = std::string(50, count % 2 == 0 ? 'k' : 'l')});
+    }
+    pieces = wanted;
+    try {
+      push({.priority = 1});
+      is_pushed = true;
+    } catch (const std::bad_alloc&) {
+      // It was never pushed.
+    }
+    CHECK(tasks.statistics().accepted == 1 + pushed.size());
+    if (!is_pushed) {
+      pieces = SIZE_MAX;
+      push({.priority = 1});
+      pieces = wanted;
+    }
+    left.set_value();
+    worker one{owner, tasks.bind("inproc://no-memory-to-keep-up")};
+    std::vector<std::string> received;
+    for (const auto end = std::chrono::steady_clock::now() + patience;
+         !tasks.wait_until_done(0s) && std::chrono::steady_clock::now() < end;) {
+      if (auto next = one.receive_for(5ms)) {  // the last ones may have given way
+        received.emplace_back(next->body.view());
+        next->done();
+      }
+    }
+    CHECK(tasks.wait_until_done(patience));
+    const source_statistics books = tasks.statistics();
+    CHECK(books.accepted == 1 + pushed.size());
+    CHECK(books.done == received.size());
+    CHECK(books.done + books.dropped == books.accepted);
+    CHECK(books.waiting + books.working == 0);
+    pushed.emplace_back("0");
+    for (const std::string& each : received) {
+      CHECK(std::count(pushed.begin(), pushed.end(), each) == 1);
+    }
+    CHECK(std::count(received.begin(), received.end(), *std::prev(pushed.end(), 2)) == 1);
   }
 }
 
