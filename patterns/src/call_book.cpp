@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <new>
 
 namespace parley::detail {
 namespace {
@@ -55,6 +56,12 @@ std::size_t call_book::add_link(bool several_servers) {
   }
   if (links_.size() == most_links) {
     throw error{errc::unsupported, "more than 64 endpoints of one client"};
+  }
+  if (links_.size() == links_.capacity()) {
+    const std::size_t more = std::min(2 * links_.size() + 2, most_links);
+    bundles_.reserve(more);
+    cancels_owed_.reserve(more);
+    links_.reserve(more);  // the last: all have room, or are asked again
   }
   links_.push_back(made);
   bundles_.emplace_back();
@@ -186,22 +193,22 @@ void call_book::forget(std::uint64_t id) noexcept {
   if (found == nullptr) {
     return;
   }
-  try {
-    take_back(*found);
-  } catch (...) {
-    // There is no memory for that, either; the servers hear of its deadline.
-  }
+  take_back(*found);
   free_place(*found);
   found->what.when_done = nullptr;
 }
 
 void call_book::free_place(call& which) noexcept {
-  for (link_set left = which.out; left != 0; left &= left - 1) {
-    --links_[static_cast<std::size_t>(std::countr_zero(left))].in_flight;
-  }
+  stop_counting(which);
   free_.push_back(static_cast<std::uint32_t>(which.id & place_mask));
   which.id = 0;
   which.what.payload = {};
+}
+
+void call_book::stop_counting(const call& which) noexcept {
+  for (link_set left = which.out; left != 0; left &= left - 1) {
+    --links_[static_cast<std::size_t>(std::countr_zero(left))].in_flight;
+  }
   unattended_ -= which.what.waiting == nullptr ? 1 : 0;
 }
 
@@ -219,16 +226,50 @@ void call_book::tell(seat* waiting, done&& when_done, call_outcome&& how) {
   count(which);
 }
 
-// Without memory the call stays as it is.
-void call_book::end(call& which, call_outcome&& how) {
-  if (which.what.waiting == nullptr && ended_.size() == ended_.capacity()) {
-    ended_.reserve(2 * ended_.size() + 16);
+void call_book::end(call& which, call_outcome&& how) noexcept {
+  if (which.what.waiting != nullptr || has_room_for_end()) [[likely]] {
+    free_place(which);
+    tell(which.what.waiting, std::exchange(which.what.when_done, nullptr), std::move(how));
+    return;
   }
-  free_place(which);
-  tell(which.what.waiting, std::exchange(which.what.when_done, nullptr), std::move(how));
+  stop_counting(which);
+  which.id = 0;
+  which.kept = how.how;
+  which.retry_after = how.retry_after;
+  which.what.payload = std::move(how.reply);
+  ++kept_;
+  count(how.how);
 }
 
-void call_book::end_late(call& which) {
+bool call_book::has_room_for_end() noexcept {
+  if (ended_.size() == ended_.capacity()) {
+    try {
+      ended_.reserve(2 * ended_.size() + 16);
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+  }
+  return true;
+}
+
+std::optional<call_book::ended> call_book::take_kept() noexcept {
+  for (std::size_t place = 0; kept_ > 0 && place < calls_.size(); ++place) {
+    call& each = calls_[place];
+    if (each.kept) {
+      --kept_;
+      std::optional<ended> taken;
+      taken.emplace(
+          std::exchange(each.what.when_done, nullptr),
+          call_outcome{*each.kept, std::exchange(each.what.payload, {}), each.retry_after});
+      each.kept.reset();
+      free_.push_back(static_cast<std::uint32_t>(place));
+      return taken;
+    }
+  }
+  return std::nullopt;
+}
+
+void call_book::end_late(call& which) noexcept {
   take_back(which);
   end(which, {has_server(which) ? call_end::timed_out : call_end::no_server});
 }
@@ -241,19 +282,24 @@ bool call_book::has_server(std::uint64_t id) const noexcept {
   return is_open(id) && has_server(calls_[id & place_mask]);
 }
 
-void call_book::take_back(call& which) {
+// Without memory for that the servers hear of its deadline only.
+void call_book::take_back(call& which) noexcept {
   for (link_set left = which.out; left != 0; left &= left - 1) {
     const auto link = static_cast<std::size_t>(std::countr_zero(left));
-    if (!links_[link].ours() && cancels_owed_[link].size() < most_owed) {
+    if (links_[link].ours() || cancels_owed_[link].size() >= most_owed) {
+      control(link, {.what = kind::cancel, .id = which.id});
+      continue;
+    }
+    try {
       // If it is a server of ours, it is about to say so.
       cancels_owed_[link].push_back(which.id);
-    } else {
-      static_cast<void>(control(link, {.what = kind::cancel, .id = which.id}));
+    } catch (const std::bad_alloc&) {
+      continue;
     }
   }
 }
 
-void call_book::cancel(std::uint64_t id) {
+void call_book::cancel(std::uint64_t id) noexcept {
   if (call* const found = find(id)) {
     take_back(*found);
     end(*found, {call_end::cancelled});
@@ -262,13 +308,13 @@ void call_book::cancel(std::uint64_t id) {
 
 void call_book::give_credit(std::uint64_t id, std::uint32_t amount) {
   if (call* const found = find(id); found != nullptr && found->out != 0) {
+    static_cast<void>(send_control(static_cast<std::size_t>(std::countr_zero(found->out)),
+                                   {.what = kind::credit, .id = id, .amount = amount}));
     found->credit += amount;
-    static_cast<void>(control(static_cast<std::size_t>(std::countr_zero(found->out)),
-                              {.what = kind::credit, .id = id, .amount = amount}));
   }
 }
 
-void call_book::close() {
+void call_book::close() noexcept {
   closed_ = true;
   for (std::size_t place = 0; place < calls_.size(); ++place) {
     if (call& each = calls_[place]; each.id != 0) {
@@ -276,12 +322,24 @@ void call_book::close() {
       end(each, {call_end::closed});
     }
   }
-  flush();
+  try {
+    flush();
+  } catch (const std::bad_alloc&) {
+    // The servers hear of it when the connection ends.
+  }
 }
 
 // Placing.
 
-bool call_book::control(std::size_t link, const call_header& header) {
+bool call_book::control(std::size_t link, const call_header& header) noexcept {
+  try {
+    return send_control(link, header);
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
+
+bool call_book::send_control(std::size_t link, const call_header& header) {
   // Other makers' servers would be woken by what is not meant for them: zeromq.js takes it for an
   // error, a program that polls and then receives would wait.
   if (!links_[link].connected() || !links_[link].ours()) {
@@ -371,13 +429,12 @@ std::size_t call_book::best_link(link_set excluded) const noexcept {
 
 bool call_book::place(call& which, time_point now) {
   if (choice_ == server_choice::all_at_once && which.what.wants_reply && which.what.credit == 0) {
-    bool sent = false;
     for (std::size_t link = 0; link < links_.size(); ++link) {
       if (links_[link].live() && ((which.out | which.refused) & bit(link)) == 0) {
-        sent = send_to(link, which, now) || sent;
+        static_cast<void>(send_to(link, which, now));
       }
     }
-    return sent;
+    return which.out != 0;  // also if there was no memory for the others the last time
   }
   for (link_set tried = which.refused;;) {
     const std::size_t link = best_link(tried);
@@ -469,8 +526,17 @@ void call_book::leave(call& which, std::size_t link) noexcept {
   }
 }
 
+// Without memory for that: false, unless it is out somewhere.
+bool call_book::place_again(call& which, time_point now) noexcept {
+  try {
+    return place(which, now);
+  } catch (const std::bad_alloc&) {
+    return which.out != 0;
+  }
+}
+
 // The link's server has the call no more, or never had it.
-void call_book::go_on_without(call& which, std::size_t link, time_point now) {
+void call_book::go_on_without(call& which, std::size_t link, time_point now) noexcept {
   leave(which, link);
   which.lost = true;
   if (which.out != 0) {
@@ -480,16 +546,20 @@ void call_book::go_on_without(call& which, std::size_t link, time_point now) {
     return end(which, {call_end::server_lost});
   }
   ++counts_.moved;
-  if (place(which, now)) {
+  if (place_again(which, now)) {
     return;
   }
   if (which.refused != 0 || !which.what.wait_for_server) {
     return end(which, {call_end::server_lost});
   }
-  wait_in_line(which);
+  try {
+    wait_in_line(which);
+  } catch (const std::bad_alloc&) {
+    end(which, {call_end::server_lost});
+  }
 }
 
-void call_book::lose(std::size_t which, time_point now) {
+void call_book::lose(std::size_t which, time_point now) noexcept {
   for (std::size_t place = 0; place < calls_.size(); ++place) {
     call& each = calls_[place];
     if (each.id != 0 && (each.out & bit(which)) != 0) {
@@ -498,11 +568,11 @@ void call_book::lose(std::size_t which, time_point now) {
   }
 }
 
-void call_book::ask_after(std::size_t which) {
+void call_book::ask_after(std::size_t which) noexcept {
   for (std::size_t place = 0; place < calls_.size(); ++place) {
     const call& each = calls_[place];
     if (each.id != 0 && (each.out & bit(which)) != 0) {
-      static_cast<void>(control(which, {.what = kind::ask, .id = each.id}));
+      control(which, {.what = kind::ask, .id = each.id});
     }
   }
 }
@@ -532,8 +602,19 @@ void call_book::receive(std::size_t which, message&& incoming, time_point now) {
   }
 }
 
+void call_book::missed(std::size_t which) noexcept {
+  for (std::size_t place = 0; place < calls_.size(); ++place) {
+    call& each = calls_[place];
+    if (each.id != 0 && each.what.credit > 0 && (each.out & bit(which)) != 0) {
+      take_back(each);
+      end(each, {call_end::server_lost});
+    }
+  }
+}
+
 // A header's bytes, and the message it came in if that may have a payload behind it.
-void call_book::take(std::size_t which, std::string_view bytes, message&& whole, time_point now) {
+void call_book::take(std::size_t which, std::string_view bytes, message&& whole,
+                     time_point now) noexcept {
   const auto header = parse_header(bytes);
   if (!header) {
     ++counts_.nonsense;
@@ -541,24 +622,29 @@ void call_book::take(std::size_t which, std::string_view bytes, message&& whole,
   }
   // Made where it can stay until the call's function has it.
   call_outcome came{call_end::replied};
-  if ((header->flags & call_header::carries) != 0) {
-    came.reply.emplace_back(bytes.substr(header_size));
-  } else {
-    came.reply = payload_of(std::move(whole));
+  bool had_memory = true;
+  try {
+    if ((header->flags & call_header::carries) != 0) {
+      came.reply.emplace_back(bytes.substr(header_size));
+    } else {
+      came.reply = payload_of(std::move(whole));
+    }
+  } catch (const std::bad_alloc&) {
+    had_memory = false;
   }
   if (header->what == kind::request) {
     // Sent back by a socket that knows nothing of headers.
-    return settle(which, *header, std::move(came), now);
+    return settle(which, *header, std::move(came), had_memory, now);
   }
   server_link& link = links_[which];
   const bool another = link.heard_from(*header);
   for (const std::uint64_t id : std::exchange(cancels_owed_[which], {})) {
-    static_cast<void>(control(which, {.what = kind::cancel, .id = id}));
+    control(which, {.what = kind::cancel, .id = id});
   }
   if (header->what == kind::pong) {
     link.take_pong(*header);
   } else {
-    settle(which, *header, std::move(came), now);
+    settle(which, *header, std::move(came), had_memory, now);
   }
   if (another) {
     ask_after(which);
@@ -566,7 +652,7 @@ void call_book::take(std::size_t which, std::string_view bytes, message&& whole,
 }
 
 void call_book::settle(std::size_t link, const call_header& header, call_outcome&& came,
-                       time_point now) {
+                       bool had_memory, time_point now) noexcept {
   call* const found = find(header.id);
   if (found == nullptr || (found->asked & bit(link)) == 0) {
     links_[link].acknowledge_one();
@@ -581,20 +667,30 @@ void call_book::settle(std::size_t link, const call_header& header, call_outcome
   switch (header.what) {
     case kind::request:
     case kind::reply:
-      if (came.reply.empty()) {
+      if (came.reply.empty() && had_memory) {
         ++counts_.nonsense;
         return;
       }
       leave(*found, link);
       take_back(*found);  // from the others
-      return end(*found, std::move(came));
+      return end(*found, had_memory ? std::move(came) : call_outcome{call_end::server_lost});
     case kind::item:
-      if (came.reply.empty() || found->credit == 0 || found->what.waiting == nullptr) {
+      if ((came.reply.empty() && had_memory) || found->credit == 0 ||
+          found->what.waiting == nullptr) {
         ++counts_.nonsense;  // also more than were asked for
         return;
       }
       --found->credit;
-      return found->what.waiting->take_item(std::move(came.reply));
+      try {
+        if (had_memory) {
+          found->what.waiting->take_item(std::move(came.reply));
+          return;
+        }
+      } catch (const std::bad_alloc&) {
+        // What follows would be taken for what comes next.
+      }
+      take_back(*found);
+      return end(*found, {call_end::server_lost});
     case kind::refused:
       if ((found->out & bit(link)) == 0) {
         return;
@@ -606,7 +702,7 @@ void call_book::settle(std::size_t link, const call_header& header, call_outcome
       if (found->out != 0) {
         return;  // others work on it
       }
-      if ((found->lost && !may_go_again(*found)) || !place(*found, now)) {
+      if ((found->lost && !may_go_again(*found)) || !place_again(*found, now)) {
         return end(*found, found->lost
                                ? call_outcome{call_end::server_lost}
                                : call_outcome{call_end::overloaded, {}, found->retry_after});
@@ -633,16 +729,21 @@ void call_book::tick(time_point now) {
     }
     deadlines_.pop();
   }
+  bool had_memory = true;
   for (std::size_t which = 0; which < links_.size(); ++which) {
     server_link& link = links_[which];
     server_link::duty todo = link.tick(now);
     if (todo == server_link::duty::give_up) {
       std::vector<std::uint64_t> there;
-      for (std::size_t place = 0; place < calls_.size(); ++place) {
-        const call& each = calls_[place];
-        if (each.id != 0 && (each.out & bit(which)) != 0) {
-          there.push_back(each.id);
+      try {
+        for (std::size_t place = 0; place < calls_.size(); ++place) {
+          const call& each = calls_[place];
+          if (each.id != 0 && (each.out & bit(which)) != 0) {
+            there.push_back(each.id);
+          }
         }
+      } catch (const std::bad_alloc&) {
+        // Of the others it hears the deadlines, should it come back.
       }
       lose(which, now);
       // Those that go on elsewhere, or end, are not wanted here any more, should it come back.
@@ -650,16 +751,23 @@ void call_book::tick(time_point now) {
       for (const std::uint64_t id : there) {
         const call* const still = find(id);
         if (still == nullptr || still->out != 0) {
-          static_cast<void>(control(which, {.what = kind::cancel, .id = id}));
+          control(which, {.what = kind::cancel, .id = id});
         }
       }
       todo = link.tick(now);
     }
     if (todo == server_link::duty::ping) {
       const std::uint64_t number = link.sent();
-      static_cast<void>(control(which, {.what = kind::ping, .id = number}));
-      link.pinged(number, now);
+      try {
+        static_cast<void>(send_control(which, {.what = kind::ping, .id = number}));
+        link.pinged(number, now);
+      } catch (const std::bad_alloc&) {
+        had_memory = false;  // no silence of the server's
+      }
     }
+  }
+  if (!had_memory) {
+    throw std::bad_alloc{};
   }
 }
 

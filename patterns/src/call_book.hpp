@@ -10,6 +10,9 @@
 //  - Its server is lost, or refuses it. A call that was refused was not executed, one that is
 //    idempotent may be executed again: they go on to another server. Others end: server_lost.
 //  - Its caller gives up, or the deadline passes: the servers that work on it are told.
+//  - There is no memory for its reply, or for what it would need to go on: server_lost.
+// To end a call takes no memory: without any it is kept in its place until take_kept. What throws
+// bad_alloc leaves all calls as they were, to be tried again.
 // One thread at a time.
 #pragma once
 
@@ -29,6 +32,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -43,7 +47,9 @@ class call_book {
   // Who hears of a call at once, while the book is being used. Outlives the call.
   class seat {
    public:
+    // Does not throw.
     virtual void take_end(call_outcome&& how) = 0;
+    // May throw bad_alloc: then the call ends.
     virtual void take_item(message&& item) = 0;
 
    protected:
@@ -91,7 +97,7 @@ class call_book {
   std::uint64_t start(order&& what, time_point now);
   // Ends what was not started.
   void refuse(order&& what, call_outcome&& how);
-  void cancel(std::uint64_t id);
+  void cancel(std::uint64_t id) noexcept;
   // The same, of a call of whose end nobody hears: who waited could not, or there was no memory.
   void forget(std::uint64_t id) noexcept;
   // Whether some server had it, or is there to have it.
@@ -104,11 +110,14 @@ class call_book {
   // It is known to have lost its server, however full it was.
   void disconnected(std::size_t which, time_point now);
   void receive(std::size_t which, message&& incoming, time_point now);
+  // Something came from there that nobody saw. It may have been one of many results: such calls
+  // end.
+  void missed(std::size_t which) noexcept;
   // Looks after deadlines and silent servers.
   void tick(time_point now);
   [[nodiscard]] time_point next_tick() const noexcept;
   // Ends all calls, and those that are started later.
-  void close();
+  void close() noexcept;
 
   // What is sent from here to the next flush may wait for it, to go out together. Whoever holds
   // flushes soon.
@@ -120,7 +129,9 @@ class call_book {
   [[nodiscard]] std::vector<ended> take_ended(std::vector<ended> empty = {}) {
     return std::exchange(ended_, std::move(empty));
   }
-  [[nodiscard]] bool has_ended() const noexcept { return !ended_.empty(); }
+  // One of those for whose end there was no memory; nothing: no more. Those are in no order.
+  [[nodiscard]] std::optional<ended> take_kept() noexcept;
+  [[nodiscard]] bool has_ended() const noexcept { return !ended_.empty() || kept_ > 0; }
   // Calls with a function that have not ended.
   [[nodiscard]] std::size_t unattended() const noexcept { return unattended_; }
   // Places in the line of those that no server can take, also left ones.
@@ -145,11 +156,14 @@ class call_book {
     std::chrono::milliseconds retry_after{0};
     std::uint64_t number = 0;  // of the message on the last link it was sent to
     std::uint64_t credit = 0;  // results that may still come
+    // It has ended, and is kept here: how, its reply for a payload, and retry_after.
+    std::optional<call_end> kept{};
   };
 
   [[nodiscard]] static link_set bit(std::size_t which) noexcept { return link_set{1} << which; }
   [[nodiscard]] call& take_place(order&& what);
   void free_place(call& which) noexcept;
+  void stop_counting(const call& which) noexcept;
   [[nodiscard]] call* find(std::uint64_t id) noexcept;
   [[nodiscard]] bool is_open(std::uint64_t id) const noexcept;
   [[nodiscard]] std::size_t open_calls() const noexcept { return calls_.size() - free_.size(); }
@@ -171,18 +185,22 @@ class call_book {
   [[nodiscard]] bool is_full(const server_link& link) const noexcept;
   void place_waiting(time_point now);
   void leave(call& which, std::size_t link) noexcept;
-  void go_on_without(call& which, std::size_t link, time_point now);
-  void lose(std::size_t which, time_point now);
-  void ask_after(std::size_t which);
-  [[nodiscard]] bool control(std::size_t link, const call_header& header);
-  void take_back(call& which);
+  [[nodiscard]] bool place_again(call& which, time_point now) noexcept;
+  void go_on_without(call& which, std::size_t link, time_point now) noexcept;
+  void lose(std::size_t which, time_point now) noexcept;
+  void ask_after(std::size_t which) noexcept;
+  [[nodiscard]] bool send_control(std::size_t link, const call_header& header);
+  bool control(std::size_t link, const call_header& header) noexcept;
+  void take_back(call& which) noexcept;
   void tell(seat* waiting, done&& when_done, call_outcome&& how);
-  void end(call& which, call_outcome&& how);
-  void end_late(call& which);
+  void end(call& which, call_outcome&& how) noexcept;
+  [[nodiscard]] bool has_room_for_end() noexcept;
+  void end_late(call& which) noexcept;
   [[nodiscard]] bool has_server(const call& which) const noexcept;
   void count(call_end how) noexcept;
-  void take(std::size_t link, std::string_view bytes, message&& whole, time_point now);
-  void settle(std::size_t link, const call_header& header, call_outcome&& came, time_point now);
+  void take(std::size_t link, std::string_view bytes, message&& whole, time_point now) noexcept;
+  void settle(std::size_t link, const call_header& header, call_outcome&& came, bool had_memory,
+              time_point now) noexcept;
 
   outbox& out_;
   const server_choice choice_;
@@ -206,6 +224,7 @@ class call_book {
   std::deque<std::uint64_t> waiting_;  // ids; some may have ended
   call_deadlines deadlines_;
   std::vector<ended> ended_;
+  std::size_t kept_ = 0;
   client_statistics counts_;
 };
 

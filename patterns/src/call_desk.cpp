@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
 #include <limits>
+#include <new>
 #include <utility>
 
 namespace parley::detail {
@@ -86,7 +88,11 @@ void call_desk::receive(message&& incoming, time_point now, std::vector<message>
       auto messages = bundle_reader::open(last);
       counts_.nonsense += messages ? 0 : 1;
       while (messages && messages->has_more()) {
-        counts_.nonsense += take_compact(incoming, messages->next(), now, out, stops) ? 0 : 1;
+        try {
+          counts_.nonsense += take_compact(incoming, messages->next(), now, out, stops) ? 0 : 1;
+        } catch (const std::bad_alloc&) {
+          // As if it had not come; the others have.
+        }
       }
       return;
     }
@@ -166,8 +172,8 @@ void call_desk::take_control(const message& address, const call_header& header, 
         if (way <= which.others.size() && way != which.last_way) {
           return;  // overtaken: it came again since, by another way
         }
-        ++counts_.cancelled;
         drop(which, stops);
+        ++counts_.cancelled;
         if (!which.has_begun || (which.header->flags & call_header::idempotent) == 0) {
           known_.erase(found);  // else, should it come again, it must not be executed again
         }
@@ -299,6 +305,9 @@ std::chrono::milliseconds call_desk::retry_hint() const noexcept {
 
 call_desk::call call_desk::next(time_point now) {
   while (!line_.empty()) {
+    if (!line_.front()->header && nameless_.size() == nameless_.capacity()) {
+      nameless_.reserve(2 * nameless_.size() + 4);  // while it stands in line
+    }
     call first = std::move(line_.front());
     line_.pop_front();
     if (is_over(*first, now)) {
@@ -344,12 +353,70 @@ message call_desk::item(const open_call& of, frame&& result) {
 
 void call_desk::answer(open_call& which, const message& payload, time_point now,
                        std::vector<message>& out) {
-  if (std::exchange(which.is_answered, true)) {
+  if (which.is_answered) {
     return;
   }
   // What this one holds, the next one, which is about to run, or the last in line lets go.
   const bool holds = which.runs && !line_.empty() && usual_time_ < quick;
+  const bool is_cut_short = which.is_cut_short || (which.told_deadline && which.deadline <= now);
+  // What needs memory comes first.
   --open_;
+  try {
+    if (which.header && (which.header->flags & call_header::idempotent) != 0) {
+      // The last words of a stream are nothing without the results before them.
+      const bool is_whole = !is_cut_short && !which.is_streamed();
+      remember(which.header->id, is_whole ? payload : message{}, now);
+    }
+    if (!payload.empty() && !which.is_dropped) {
+      const bool may_wait =
+          !is_cut_short && (holds || holds_replies()) && which.may_bundle(payload);
+      put_last_words(which, payload, is_cut_short, may_wait, out);
+    }
+  } catch (...) {
+    ++open_;
+    throw;
+  }
+  which.is_cut_short = is_cut_short;
+  finish(which, now);
+  if (!holds) {
+    try {
+      release_replies(out);
+    } catch (const std::bad_alloc&) {
+      // Who has nothing to do looks after them.
+    }
+  }
+}
+
+void call_desk::abandon(open_call& which, time_point now) noexcept {
+  if (!which.is_answered) {
+    --open_;
+    finish(which, now);
+    ++counts_.undelivered;
+  }
+}
+
+// To all that wait for it, or to none of them.
+void call_desk::put_last_words(const open_call& of, const message& payload, bool is_cut_short,
+                               bool may_wait, std::vector<message>& out) {
+  std::vector<message> others;
+  if (!of.others.empty()) {
+    others.reserve(of.others.size());
+    for (const message& each : of.others) {
+      others.push_back(last_words(each, of, payload, is_cut_short));
+    }
+    out.reserve(out.size() + others.size() + held_clients_ + 2);
+  }
+  if (may_wait) {
+    hold(of.address, of, payload.front(), out);
+  } else {
+    out.push_back(last_words(of.address, of, payload, is_cut_short));
+  }
+  std::move(others.begin(), others.end(), std::back_inserter(out));
+}
+
+// Requires: it counts as open no more.
+void call_desk::finish(open_call& which, time_point now) noexcept {
+  which.is_answered = true;
   ++counts_.answered;
   usual_time_ += ((now - which.begun) - usual_time_) / 16;
   if (!which.header) {
@@ -358,42 +425,18 @@ void call_desk::answer(open_call& which, const message& payload, time_point now,
              at != nullptr && at->value.get() == &which) {
     known_.erase(at);  // unless it was cancelled, and another has that id now
   }
-  which.is_cut_short |= which.told_deadline && which.deadline <= now;
-  if (which.header && (which.header->flags & call_header::idempotent) != 0) {
-    // The last words of a stream are nothing without the results before them.
-    const bool is_whole = !which.is_cut_short && !which.is_streamed();
-    remember(which.header->id, is_whole ? payload : message{}, now);
-  }
-  if (!payload.empty() && !which.is_dropped) {
-    if (which.is_cut_short) {
-      tell_cut_short(which, out);
-    } else {
-      if ((holds || holds_replies()) && which.may_bundle(payload)) {
-        hold(which.address, which, payload.front(), out);
-      } else {
-        out.push_back(reply(which.address, which, payload));
-      }
-      for (const message& each : which.others) {
-        out.push_back(reply(each, which, payload));
-      }
-    }
-  }
-  if (!holds) {
-    release_replies(out);
-  }
 }
 
-// To all that wait for it.
-void call_desk::tell_cut_short(const open_call& which, std::vector<message>& out) {
-  if (!which.header) {  // a plain peer would wait for ever
-    out.push_back(reply(which.address, which,
-                        pack_error(which.id, "closed", "the server was closed meanwhile")));
-    return;
+// A reply, or that there is none.
+message call_desk::last_words(const message& address, const open_call& to, const message& payload,
+                              bool is_cut_short) const {
+  if (!is_cut_short) {
+    return reply(address, to, payload);
   }
-  out.push_back(cut_short(which.address, which.header->id));
-  for (const message& each : which.others) {
-    out.push_back(cut_short(each, which.header->id));
-  }
+  // A plain peer would wait for ever.
+  return to.header
+             ? cut_short(address, to.header->id)
+             : reply(address, to, pack_error(to.id, "closed", "the server was closed meanwhile"));
 }
 
 // Held replies.
@@ -410,29 +453,39 @@ void call_desk::hold(const message& address, const open_call& to, const frame& p
     if (held_clients_ == held_.size()) {
       held_.emplace_back();
     }
-    at = held_.begin() + static_cast<std::ptrdiff_t>(held_clients_++);
+    at = held_.begin() + static_cast<std::ptrdiff_t>(held_clients_);
     at->address = address;
     at->link = link_of(address);
+    static_cast<void>(at->replies.add(reply_header(at->link, to.header->id), payload));
+    ++held_clients_;
+    return;
   }
   const call_header header = reply_header(at->link, to.header->id);
   if (!at->replies.add(header, payload)) {
-    out.push_back(at->address);
-    out.back().push_back(at->replies.packed());
-    at->replies.clear();
+    at->pack(out);
     static_cast<void>(at->replies.add(header, payload));  // there is room for one
   }
 }
 
+// Either that is in `out`, or all is as it was.
+void call_desk::held::pack(std::vector<message>& out) {
+  message made{address};
+  made.push_back(replies.packed());
+  out.push_back(std::move(made));
+  replies.clear();
+}
+
 void call_desk::release_replies(std::vector<message>& out) {
   for (; held_clients_ > 0; --held_clients_) {
-    held& last = held_[held_clients_ - 1];
-    out.push_back(std::move(last.address));
-    out.back().push_back(last.replies.packed());
-    last.replies.clear();
+    held_[held_clients_ - 1].pack(out);
   }
 }
 
 void call_desk::undelivered(message&& outgoing, std::vector<std::stop_source>& stops) {
+  if (outgoing.empty()) {  // there was no memory to send it, and it is gone
+    ++counts_.undelivered;
+    return;
+  }
   const frame last = outgoing.back();
   if (is_bundle(last)) {
     const auto all = bundle_reader::open(last);
@@ -448,8 +501,8 @@ void call_desk::undelivered(message&& outgoing, std::vector<std::stop_source>& s
   for (const watched& each : watched_) {
     const call which = each.which.lock();
     if (which && which->is_streamed() && !which->is_dropped && which->address == outgoing) {
-      ++counts_.cancelled;
       drop(*which, stops);
+      ++counts_.cancelled;
     }
   }
 }
@@ -457,21 +510,24 @@ void call_desk::undelivered(message&& outgoing, std::vector<std::stop_source>& s
 // Watching.
 
 void call_desk::make_stop(const call& which, time_point now) {
-  which->stop = std::stop_source{};
+  std::stop_source made;
   if (!which->is_dropped && !is_closed_ && which->deadline > now) {
     watch(which, now);
+    which->stop = std::move(made);
     return;
   }
+  which->stop = std::move(made);
   which->stop.request_stop();  // nobody has registered anything yet: it calls nobody
   which->is_cut_short = true;
 }
 
 void call_desk::watch(const call& which, time_point now) {
   const bool can_end = which->deadline != time_point::max() || which->is_streamed();
-  if (!can_end || which->is_answered || std::exchange(which->is_watched, true)) {
+  if (!can_end || which->is_answered || which->is_watched) {
     return;
   }
   watched_.push_back({which->is_streamed() ? now + call_up : which->deadline, which});
+  which->is_watched = true;
   std::push_heap(watched_.begin(), watched_.end(), std::greater<>{});
   if (watched_.size() > 2 * open_ + 64) {
     std::erase_if(watched_, [](const watched& each) {
@@ -485,21 +541,22 @@ void call_desk::watch(const call& which, time_point now) {
 void call_desk::look(time_point now, std::vector<message>& out,
                      std::vector<std::stop_source>& stops) {
   while (!watched_.empty() && watched_.front().due <= now) {
-    std::pop_heap(watched_.begin(), watched_.end(), std::greater<>{});
-    watched& last = watched_.back();
-    const call which = last.which.lock();
+    const call which = watched_.front().which.lock();
     const bool is_wanted = which && !which->is_answered && !which->is_dropped;
-    if (is_wanted && which->is_streamed()) {
+    const bool stays = is_wanted && which->is_streamed();
+    if (stays) {
       out.push_back(control(which->address, {.what = kind::pong, .time = micros(now)}));
-      last.due = now + call_up;
-      std::push_heap(watched_.begin(), watched_.end(), std::greater<>{});
-      continue;
-    }
-    if (is_wanted) {
-      ++counts_.expired;
+    } else if (is_wanted) {
       drop(*which, stops);
+      ++counts_.expired;
     }
-    watched_.pop_back();
+    std::pop_heap(watched_.begin(), watched_.end(), std::greater<>{});
+    if (stays) {
+      watched_.back().due = now + call_up;
+      std::push_heap(watched_.begin(), watched_.end(), std::greater<>{});
+    } else {
+      watched_.pop_back();
+    }
   }
 }
 
@@ -507,16 +564,47 @@ call_desk::time_point call_desk::next_look() const noexcept {
   return watched_.empty() ? time_point::max() : watched_.front().due;
 }
 
-void call_desk::close(std::vector<std::stop_source>& stops) {
+void call_desk::close(std::vector<std::stop_source>& stops) noexcept {
   is_closed_ = true;
-  known_.for_each([&](const call& each) { drop(*each, stops); });
-  for (const call& each : nameless_) {
-    stops.push_back(each->stop);
-    each->is_cut_short |= each->stop.stop_possible();
+  bool had_memory = true;
+  try {
+    stops.reserve(stops.size() + known_.size() + nameless_.size());
+  } catch (const std::bad_alloc&) {
+    had_memory = false;
   }
-  known_.clear();
+  known_.for_each([&](const call& each) {
+    each->is_dropped = true;
+    each->is_cut_short |= each->is_streamed() && each->has_begun;
+    each->tell_change();
+  });
+  for_each_to_stop([&](open_call& each) {
+    each.is_cut_short = true;
+    if (had_memory) {
+      stops.push_back(each.stop);
+    }
+  });
+  if (had_memory) {
+    known_.clear();
+  }
   open_ -= line_.size();
   line_.clear();
+}
+
+template<class Use>
+void call_desk::for_each_to_stop(Use use) noexcept {
+  const auto if_it_can = [&](const call& each) {
+    if (each->stop.stop_possible() && !each->stop.stop_requested()) {
+      use(*each);
+    }
+  };
+  known_.for_each(if_it_can);
+  std::for_each(nameless_.begin(), nameless_.end(), if_it_can);
+}
+
+std::optional<std::stop_source> call_desk::left_to_stop() noexcept {
+  std::optional<std::stop_source> found;
+  for_each_to_stop([&](const open_call& each) { found = each.stop; });
+  return found;
 }
 
 // Sending.
@@ -584,11 +672,18 @@ void call_desk::remember(std::uint64_t id, const message& payload, time_point no
   if (remembered_ == 0 || payload.bytes() > most_bytes_remembered) {
     return;
   }
-  const auto [at, is_new] = memory_.try_emplace(id, memory{now + remembered_for_, payload});
+  memory_order_.push_back(id);
+  bool is_new = false;
+  try {
+    is_new = memory_.try_emplace(id, memory{now + remembered_for_, payload}).second;
+  } catch (...) {
+    memory_order_.pop_back();
+    throw;
+  }
   if (!is_new) {
+    memory_order_.pop_back();
     return;
   }
-  memory_order_.push_back(id);
   memory_bytes_ += payload.bytes();
   forget_old(now);
 }

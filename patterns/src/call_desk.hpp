@@ -11,6 +11,9 @@
 // of the result: the call is cut short. Nobody gets what it leaves, and who asks for the call
 // again, now or later, hears that it was cut short. Others could not know, and their results are as
 // good as any.
+//
+// What throws bad_alloc leaves each call either as it was or done with: to try again is right, and
+// what is in `out` by then is to be sent.
 #pragma once
 
 #include <parley/body_pool.hpp>
@@ -120,6 +123,8 @@ class call_desk {
   // for a notification. The second answer to a call is dropped. While quick handlers run one after
   // the other, replies may be held, to go out together.
   void answer(open_call& which, const message& payload, time_point now, std::vector<message>& out);
+  // Ends a call without the reply that there was no memory for.
+  void abandon(open_call& which, time_point now) noexcept;
   [[nodiscard]] bool holds_replies() const noexcept { return held_clients_ > 0; }
   void release_replies(std::vector<message>& out);
   // That could not be delivered: streams to a client that is gone are asked to stop.
@@ -137,7 +142,9 @@ class call_desk {
   [[nodiscard]] time_point next_look() const noexcept;
 
   // Drops what waits, and gives the rest to be asked to stop.
-  void close(std::vector<std::stop_source>& stops);
+  void close(std::vector<std::stop_source>& stops) noexcept;
+  // After that: one that there was no memory for in `stops`, until it is asked to stop.
+  [[nodiscard]] std::optional<std::stop_source> left_to_stop() noexcept;
 
   [[nodiscard]] server_statistics statistics() const noexcept;
 
@@ -152,6 +159,8 @@ class call_desk {
     message address;
     std::uint64_t link = 0;
     bundle_writer replies;
+
+    void pack(std::vector<message>& out);
   };
   static constexpr std::size_t most_held_clients = 16;
 
@@ -176,7 +185,13 @@ class call_desk {
   [[nodiscard]] static std::size_t way_of(const open_call& which, const message& address) noexcept;
   void join(open_call& which, const message& address, std::vector<message>& out);
   static void drop(open_call& which, std::vector<std::stop_source>& stops);
-  void tell_cut_short(const open_call& which, std::vector<message>& out);
+  [[nodiscard]] message last_words(const message& address, const open_call& to,
+                                   const message& payload, bool is_cut_short) const;
+  void put_last_words(const open_call& of, const message& payload, bool is_cut_short, bool may_wait,
+                      std::vector<message>& out);
+  void finish(open_call& which, time_point now) noexcept;
+  template<class Use>
+  void for_each_to_stop(Use use) noexcept;
   [[nodiscard]] bool is_over(const open_call& which, time_point now);
   void sweep(time_point now);
   void refuse(const open_call& which, std::vector<message>& out);

@@ -45,12 +45,12 @@ call_links::~call_links() {
 }
 
 void call_links::add(std::unique_ptr<call_link> made, std::size_t number) {
+  links_.resize(std::max(links_.size(), number + 1));
+  watch(*made, number);
   touch(number);
   if (made->where().kind() == transport::pipe) {
     pipes_ |= bit(number);
   }
-  watch(*made, number);
-  links_.resize(std::max(links_.size(), number + 1));
   links_[number] = std::move(made);
 }
 

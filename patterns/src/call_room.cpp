@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <new>
 #include <utility>
 
 namespace parley::detail {
@@ -20,6 +21,9 @@ constexpr std::chrono::milliseconds last_words{100};
 // A connection that was lost so long ago is noticed before the next call goes out on it.
 constexpr std::chrono::milliseconds deafness{5};
 constexpr std::chrono::milliseconds leaders_patience{50};
+// Until memory is asked for again where there was none.
+constexpr std::chrono::milliseconds memory_pause{1};
+
 // A condition variable cannot wait until the end of time: the conversion of its clock overflows.
 void wait_until(std::condition_variable& changed, std::unique_lock<std::mutex>& lock,
                 time_point deadline) {
@@ -118,9 +122,9 @@ std::unique_ptr<call_link> call_room::make(bool connects) {
 }
 
 void call_room::add(std::unique_ptr<call_link> made, std::size_t number) {
-  links_.add(std::move(made), number);
-  hear(number);  // the descriptor tells of what comes after that
   need_background();
+  links_.add(std::move(made), number);
+  try_to([&] { hear(number); });  // the descriptor tells of what comes after that
   wake_leader();
 }
 
@@ -143,10 +147,8 @@ class call_room::number_taken {
       book_.remove_link(number_, clock::now());
     }
   }
-  std::size_t use() {
-    is_used_ = true;
-    return number_;
-  }
+  [[nodiscard]] std::size_t get() const noexcept { return number_; }
+  void use() noexcept { is_used_ = true; }
 
  private:
   call_book& book_;
@@ -175,7 +177,8 @@ endpoint call_room::bind(const endpoint& where) {
     number_taken number{book_, true};
     auto made = make(false);
     endpoint bound = made->bind(where);
-    add(std::move(made), number.use());
+    add(std::move(made), number.get());
+    number.use();
     return bound;
   });
 }
@@ -188,7 +191,8 @@ void call_room::connect(const endpoint& where) {
       number_taken number{book_, false};
       auto made = make(true);
       made->connect(where);
-      add(std::move(made), number.use());
+      add(std::move(made), number.get());
+      number.use();
     });
   }
 }
@@ -241,6 +245,15 @@ bool call_room::renew(std::size_t number) {
   return true;
 }
 
+std::optional<message> call_room::receive(std::size_t number) {
+  try {
+    return links_.at(number)->native().try_receive();
+  } catch (const std::bad_alloc&) {
+    book_.missed(number);
+    throw;
+  }
+}
+
 // Takes in what there is.
 void call_room::look(std::size_t number) {
   links_.looked_at(number);
@@ -255,7 +268,7 @@ void call_room::look(std::size_t number) {
   if (now_ready.receive) {
     links_.touch(number);  // more may come meanwhile
     int count = 0;
-    while (auto incoming = at.native().try_receive()) {
+    while (auto incoming = receive(number)) {
       book_.receive(number, std::move(*incoming), now);
       if (++count == most_at_once || (leader_ != nullptr && leader_->end)) {
         book_.flush();
@@ -303,12 +316,38 @@ void call_room::look_at_all() {
   look_at_touched();
 }
 
-void call_room::try_to_look() noexcept {
+// False: there was no memory for all of it.
+template<class Action>
+bool call_room::try_to(Action action) noexcept {
   try {
-    look_at_all();
+    action();
   } catch (const error&) {
     give_up();
+  } catch (const std::bad_alloc&) {
+    missed_ = true;
+    return false;
   }
+  return true;
+}
+
+// At what was missed, or else at what was touched.
+void call_room::look_again() {
+  if (!std::exchange(missed_, false)) [[likely]] {
+    look_at_touched();
+    return;
+  }
+  look_at_all();
+  book_.flush();
+}
+
+void call_room::try_to_look() noexcept {
+  try_to([this] { look_at_all(); });
+}
+
+void call_room::await_memory(std::unique_lock<std::mutex>& lock) {
+  lock.unlock();
+  std::this_thread::sleep_for(memory_pause);
+  lock.lock();
 }
 
 std::vector<server_status> call_room::servers() {
@@ -363,16 +402,26 @@ call_outcome call_room::call(call_book::order&& what, const std::stop_token& sto
   what.waiting = &self;
   std::unique_lock lock{mutex_};
   const std::uint64_t id = start_unless_stopped(std::move(what), stop, now);
-  after_use(lock);
   std::optional<std::stop_callback<std::function<void()>>> on_stop;
-  if (stop.stop_possible() && !self.end) {
-    // Outside the mutex: it may be called at once.
-    lock.unlock();
-    on_stop.emplace(stop, [this, id] { cancel(id); });
+  try {
+    after_use(lock);
+    if (stop.stop_possible() && !self.end) {
+      // Outside the mutex: it may be called at once.
+      lock.unlock();
+      on_stop.emplace(stop, [this, id] { cancel(id); });
+      lock.lock();
+    }
+    static_cast<void>(wait(
+        lock, self, [&] { return self.end.has_value(); }, time_point::max()));
+  } catch (...) {  // no memory to wait with, or another's function threw
+    if (lock.owns_lock()) {
+      lock.unlock();
+    }
+    on_stop.reset();
     lock.lock();
+    book_.forget(id);
+    throw;
   }
-  static_cast<void>(wait(
-      lock, self, [&] { return self.end.has_value(); }, time_point::max()));
   lock.unlock();
   on_stop.reset();
   return std::move(*self.end);
@@ -392,16 +441,16 @@ std::uint64_t call_room::start_unless_stopped(call_book::order&& what, const std
 
 // For stop callbacks. The functions of calls are left to others: one of them may let the client go,
 // and the thread that asks to stop is none that the client waits for then.
-void call_room::cancel(std::uint64_t id) {
+void call_room::cancel(std::uint64_t id) noexcept {
   const std::lock_guard lock{mutex_};
   book_.cancel(id);
   if (now_running.room != this || !now_running.more_follow) {
-    book_.flush();
+    flush_book();
   }
   look_while_leader_sleeps();
   if (has_to_run()) {
     wake_leader();
-    need_background();
+    background_changed_.notify_one();  // it is there since such a call was first started
   }
 }
 
@@ -414,6 +463,9 @@ void call_room::start(call_book::order&& what, const std::stop_token& stop, time
     };
   }
   std::unique_lock lock{mutex_};
+  if (!background_.joinable()) {
+    need_background();  // which may fail, before anything is started
+  }
   bool is_first_held = false;
   if (now_running.room == this && now_running.more_follow) {
     book_.hold();
@@ -433,8 +485,8 @@ void call_room::start(call_book::order&& what, const std::stop_token& stop, time
       hand_on();  // which may take longer than the call has time
     }
   } else {
-    if (!has_leader_ || !background_.joinable()) {
-      need_background();  // also for when the leader has left
+    if (!has_leader_) {
+      background_changed_.notify_one();  // also for when the leader has left
     }
     after_use(lock);
   }
@@ -509,20 +561,21 @@ std::optional<message> call_room::stream::next(time_point deadline) {
 // Requires: the mutex is held. Ends every use of the book.
 void call_room::after_use(std::unique_lock<std::mutex>& lock) {
   if (now_running.room != this || !now_running.more_follow) {
-    book_.flush();
+    flush_book();
   }
   look_while_leader_sleeps();
   run_ended(lock);
 }
 
-void call_room::look_while_leader_sleeps() {
+// What is left goes out with the next look.
+void call_room::flush_book() noexcept {
+  try_to([this] { book_.flush(); });
+}
+
+void call_room::look_while_leader_sleeps() noexcept {
   if (leader_sleeps_) {
-    try {
-      look_at_touched();
-    } catch (const error&) {
-      give_up();
-    }
-    if (links_.touched() != 0 || next_tick() < leader_until_) {
+    try_to([this] { look_at_touched(); });
+    if (links_.touched() != 0 || missed_ || next_tick() < leader_until_) {
       wake_leader();
     }
   }
@@ -560,6 +613,16 @@ void call_room::run_ended(std::unique_lock<std::mutex>& lock) {
   std::vector<call_book::ended> over = std::exchange(spare_, {});
   while (book_.has_ended()) {
     over = book_.take_ended(std::move(over));
+    if (over.empty()) {
+      std::optional<call_book::ended> kept = book_.take_kept();
+      lock.unlock();
+      now_running.more_follow = false;
+      kept->when_done(std::move(kept->how));
+      kept.reset();
+      lock.lock();
+      flush();
+      continue;
+    }
     lock.unlock();
     for (call_book::ended& each : over) {
       now_running.more_follow = &each != &over.back();
@@ -584,9 +647,9 @@ void call_room::run_ended(std::unique_lock<std::mutex>& lock) {
 }
 
 // Of what the functions held.
-void call_room::flush() {
+void call_room::flush() noexcept {
   if (std::exchange(now_running.holds, false)) {
-    book_.flush();
+    flush_book();
     look_while_leader_sleeps();
     if (!has_leader_) {
       hand_on();  // somebody has to wait for the replies
@@ -599,8 +662,8 @@ template<class Ready>
 bool call_room::wait(std::unique_lock<std::mutex>& lock, waiting& who, Ready ready,
                      time_point deadline) {
   if (now_running.room == this) {
-    flush();        // it may wait for what it held
-    book_.flush();  // or for what is held for the functions of another thread
+    flush();       // it may wait for what it held
+    flush_book();  // or for what is held for the functions of another thread
   }
   bool is_ready = ready();
   while (!is_ready && !closing_ && clock::now() < deadline) {
@@ -624,28 +687,29 @@ bool call_room::wait(std::unique_lock<std::mutex>& lock, waiting& who, Ready rea
 template<class Ready>
 void call_room::lead(std::unique_lock<std::mutex>& lock, Ready ready, time_point deadline) {
   has_leader_ = true;
-  try {
-    look_at_touched();
-    if (!ready() && !has_to_run() && !closing_) {
-      if (links_.touched() != 0) {
-        lock.unlock();
-        std::this_thread::sleep_for(others_turn);
-        lock.lock();
-      } else if (!links_.has_pipes() || !spin(lock, ready)) {
-        look_at_touched();  // others had the mutex while this span
-        if (links_.touched() == 0 && !ready() && !has_to_run() && !closing_) {
-          sleep(lock, std::min(deadline, next_tick()));
-        }
-      }
-      const time_point now = clock::now();
-      if (now >= next_tick()) {
-        look_at_all();  // what came before the time was up counts
-        book_.tick(now);
-        book_.flush();
+  bool has_waited = false;
+  bool had_memory = try_to([&] {
+    look_again();
+    if (ready() || has_to_run() || closing_) {
+      return;
+    }
+    has_waited = true;
+    if (links_.touched() != 0) {
+      lock.unlock();
+      std::this_thread::sleep_for(others_turn);
+      lock.lock();
+    } else if (!links_.has_pipes() || !spin(lock, ready)) {
+      look_at_touched();  // others had the mutex while this span
+      if (links_.touched() == 0 && !missed_ && !ready() && !has_to_run() && !closing_) {
+        sleep(lock, std::min(deadline, next_tick()));
       }
     }
-  } catch (const error&) {
-    give_up();
+  });
+  if (has_waited || !had_memory) {
+    had_memory = look_after_time() && had_memory;
+  }
+  if (!had_memory && !ready()) {
+    await_memory(lock);
   }
   has_leader_ = false;
   leader_ = nullptr;
@@ -656,6 +720,17 @@ void call_room::lead(std::unique_lock<std::mutex>& lock, Ready ready, time_point
     hand_on();
     run_ended(lock);
   }
+}
+
+// False: there was no memory for all of it.
+bool call_room::look_after_time() noexcept {
+  const time_point now = clock::now();
+  if (now < next_tick()) {
+    return true;
+  }
+  const bool has_looked = try_to([this] { look_at_all(); });  // what came in time counts
+  const bool has_ticked = try_to([&] { book_.tick(now); });
+  return try_to([this] { book_.flush(); }) && has_looked && has_ticked;
 }
 
 // Over pipes the reply of a server that is awake comes before one could fall asleep.
@@ -671,7 +746,7 @@ bool call_room::spin(std::unique_lock<std::mutex>& lock, Ready ready) {
     lock.lock();
     links_.for_each_pipe([&](std::size_t number) {
       for (int count = 0; count < most_at_once; ++count) {
-        auto incoming = links_.at(number)->native().try_receive();
+        auto incoming = receive(number);
         if (!incoming) {
           break;
         }
@@ -745,10 +820,10 @@ void call_room::run_background() {
       lead(
           lock, [] { return false; }, time_point::max());
       hand_on();
-    } else if (now >= next_tick()) {
-      try_to_look();
-      book_.tick(clock::now());
-      book_.flush();
+    } else if (missed_ || now >= next_tick()) {
+      if (!try_to([this] { look_again(); }) || !look_after_time()) {
+        await_memory(lock);
+      }
     } else {
       // Looks now and then, too: nobody else may, for long.
       wait_until(background_changed_, lock, std::min(next_tick(), now + look_interval()));

@@ -11,6 +11,10 @@
 // A socket's descriptor tells of news only to who looks at the socket next. So who used a socket
 // while a leader sleeps looks at it, and gives out what is there. Functions given to start run
 // without the mutex.
+//
+// Who has no memory to take in what came, as a leader for all, leads on: looks at all links again
+// after a moment. Calls end in time meanwhile: that takes none. Only who has none for a call of his
+// own hears of it, and that call is let go.
 #pragma once
 
 #include <parley/client.hpp>
@@ -118,24 +122,31 @@ class call_room final : call_book::outbox {
   void look(std::size_t number);
   void look_at_touched();
   void look_at_all();
+  template<class Action>
+  bool try_to(Action action) noexcept;
+  void look_again();
   void try_to_look() noexcept;
+  void await_memory(std::unique_lock<std::mutex>& lock);
   void give_up() noexcept;
+  [[nodiscard]] std::optional<message> receive(std::size_t number);
 
   [[nodiscard]] std::uint64_t start_unless_stopped(call_book::order&& what,
                                                    const std::stop_token& stop, time_point now);
-  void cancel(std::uint64_t id);
+  void cancel(std::uint64_t id) noexcept;
   void after_use(std::unique_lock<std::mutex>& lock);
-  void look_while_leader_sleeps();
+  void flush_book() noexcept;
+  void look_while_leader_sleeps() noexcept;
   void tell_events(std::unique_lock<std::mutex>& lock);
   [[nodiscard]] bool has_to_run() const noexcept;
   void run_ended(std::unique_lock<std::mutex>& lock);
-  void flush();
+  void flush() noexcept;
   template<class Ready>
   bool wait(std::unique_lock<std::mutex>& lock, waiting& who, Ready ready, time_point deadline);
   template<class Ready>
   void lead(std::unique_lock<std::mutex>& lock, Ready ready, time_point deadline);
   template<class Ready>
   bool spin(std::unique_lock<std::mutex>& lock, Ready ready);
+  [[nodiscard]] bool look_after_time() noexcept;
   void sleep(std::unique_lock<std::mutex>& lock, time_point until);
   void hand_on();
   void wake_leader() noexcept;
@@ -159,6 +170,7 @@ class call_room final : call_book::outbox {
   std::vector<call_book::ended> spare_;  // empty, for its memory
   call_links links_;                     // by the book's numbers
   time_point heard_{};                   // when all monitors were last listened to
+  bool missed_ = false;                  // something was left for want of memory
   std::function<void(const connection_event&)> on_connection_;
   std::vector<connection_event> events_;  // to be told
   bool tells_ = false;                    // on_connection_ is in use

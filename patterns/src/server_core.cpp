@@ -18,6 +18,8 @@ using clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds deafness{5};
 // How long replies may be held up by a handler.
 constexpr std::chrono::milliseconds longest_held{50};
+// Until memory is asked for again where there was none.
+constexpr std::chrono::milliseconds memory_pause{1};
 // Taken from the socket at a time.
 constexpr std::size_t most_at_once = 256;
 
@@ -66,6 +68,15 @@ void server_core::close() noexcept {
   for (std::stop_source& each : stops) {
     each.request_stop();
   }
+  for (;;) {
+    std::unique_lock lock{mutex_};
+    auto left = desk_.left_to_stop();
+    lock.unlock();
+    if (!left) {
+      break;
+    }
+    left->request_stop();
+  }
   link_.interrupt();
   {
     const std::lock_guard lock{joining_};
@@ -82,7 +93,15 @@ void server_core::work() {
   std::unique_lock lock{mutex_};
   for (time_point now = clock::now(); !closing_;) {
     if (running_ < workers_) {
-      if (const call next = desk_.next(now)) {
+      call next;
+      try {
+        next = desk_.next(now);
+      } catch (const std::bad_alloc&) {
+        await_memory(lock);
+        now = clock::now();
+        continue;
+      }
+      if (next) {
         now = run(lock, next);
         continue;
       }
@@ -128,8 +147,13 @@ server_core::time_point server_core::run(std::unique_lock<std::mutex>& lock, con
   time_point now = clock::now();
   std::vector<message> out;
   lock.lock();
-  if (is_answered) {
-    desk_.answer(*next, reply, now, out);
+  while (is_answered && !try_answer(*next, reply, now, out)) {
+    if (closing_ || next->deadline <= now) {
+      desk_.abandon(*next, now);
+      break;
+    }
+    await_memory(lock);
+    now = clock::now();
   }
   if (!out.empty()) {
     lock.unlock();
@@ -142,13 +166,37 @@ server_core::time_point server_core::run(std::unique_lock<std::mutex>& lock, con
   return now;
 }
 
-// False: there was nothing.
+void server_core::await_memory(std::unique_lock<std::mutex>& lock) {
+  lock.unlock();
+  std::this_thread::sleep_for(memory_pause);
+  lock.lock();
+}
+
+// False: there is no memory for it now.
+bool server_core::try_answer(open_call& which, const message& payload, time_point now,
+                             std::vector<message>& out) noexcept {
+  try {
+    desk_.answer(which, payload, now, out);
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
+
+// False: there was nothing, or no memory for it.
 bool server_core::send_held(std::unique_lock<std::mutex>& lock) {
   if (!desk_.holds_replies()) {
     return false;
   }
   std::vector<message> out;
-  desk_.release_replies(out);
+  try {
+    desk_.release_replies(out);
+  } catch (const std::bad_alloc&) {
+    // The rest the next time.
+  }
+  if (out.empty()) {
+    return false;
+  }
   lock.unlock();
   send(out);
   lock.lock();
@@ -168,8 +216,8 @@ void server_core::call_others() noexcept {
 void server_core::receive(std::unique_lock<std::mutex>& lock, time_point deadline) {
   receives_ = true;
   ++listened_;
-  if (running_ > 0) {
-    // Handlers that take their time hold replies up.
+  if (running_ > 0 || desk_.holds_replies()) {
+    // Handlers that take their time hold replies up, or there was no memory for them.
     static_cast<void>(send_held(lock));
     deadline = std::min(deadline, deadline_after(longest_held));
   }
@@ -182,6 +230,8 @@ void server_core::receive(std::unique_lock<std::mutex>& lock, time_point deadlin
     static_cast<void>(link_.receive_all_until(incoming, most_at_once, deadline));
   } catch (const error&) {
     is_open = false;  // the context is shut down
+  } catch (const std::bad_alloc&) {
+    std::this_thread::sleep_for(memory_pause);
   }
   std::vector<message> out;
   std::vector<std::stop_source> stops;
@@ -199,7 +249,11 @@ void server_core::receive(std::unique_lock<std::mutex>& lock, time_point deadlin
       // This request asked for too much; the others need not know.
     }
   }
-  desk_.look(now, out, stops);
+  try {
+    desk_.look(now, out, stops);
+  } catch (const std::bad_alloc&) {
+    // They are still due.
+  }
   if (closing_) {
     changed_.notify_all();
   }
@@ -215,12 +269,18 @@ void server_core::receive(std::unique_lock<std::mutex>& lock, time_point deadlin
 }
 
 // A client that is gone, or that does not read its replies, does not hold the others up.
-void server_core::send(std::vector<message>& out) {
+void server_core::send(std::vector<message>& out) noexcept {
   std::size_t undelivered = 0;
   try {
     link_.with([&](socket& native) {
       for (message& each : out) {
-        if (!native.try_send(std::move(each))) {
+        bool is_sent = false;
+        try {
+          is_sent = native.try_send(std::move(each));
+        } catch (const std::bad_alloc&) {
+          // It counts as what its client did not take.
+        }
+        if (!is_sent) {
           std::swap(out[undelivered++], each);
         }
       }
@@ -235,7 +295,11 @@ void server_core::send(std::vector<message>& out) {
   {
     const std::lock_guard lock{mutex_};
     for (std::size_t index = 0; index < undelivered; ++index) {
-      desk_.undelivered(std::move(out[index]), stops);
+      try {
+        desk_.undelivered(std::move(out[index]), stops);
+      } catch (const std::bad_alloc&) {
+        // It will not be able to send its next result, either.
+      }
     }
   }
   for (std::stop_source& each : stops) {
@@ -254,12 +318,16 @@ void server_core::look_in_time() {
 
 void server_core::answer(open_call& which, const message& payload) {
   std::vector<message> out;
+  bool is_answered = false;
   {
     const std::lock_guard lock{mutex_};
-    desk_.answer(which, payload, clock::now(), out);
+    is_answered = try_answer(which, payload, clock::now(), out);
   }
   if (!out.empty()) {
     send(out);
+  }
+  if (!is_answered) {
+    throw std::bad_alloc{};
   }
 }
 
@@ -291,15 +359,15 @@ bool server_core::send_item(const call& which, frame&& item) {
     which->is_given_up = true;
     return false;
   }
-  --which->credit;
+  which->is_given_up = true;  // unless it leaves
   message outgoing = call_desk::item(*which, std::move(item));
+  --which->credit;
   lock.unlock();
   try {
     which->is_given_up =
         !link_.with([&](socket& native) { return native.try_send(std::move(outgoing)); });
     return !which->is_given_up;
   } catch (const error&) {
-    which->is_given_up = true;
     return false;
   }
 }

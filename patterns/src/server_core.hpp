@@ -8,6 +8,8 @@
 // whether somebody has, else takes over receiving, and sends the replies that handlers hold up. Who
 // receives also asks those to stop whose deadline has passed. To wake it for each handler would
 // cost a call more than all else at the server.
+//
+// A worker that has no memory for a reply waits for some, as long as somebody waits for the reply.
 #pragma once
 
 #include <parley/context.hpp>
@@ -50,11 +52,14 @@ class server_core : public std::enable_shared_from_this<server_core> {
 
  private:
   void work();
+  void await_memory(std::unique_lock<std::mutex>& lock);
   time_point run(std::unique_lock<std::mutex>& lock, const call& next);
+  [[nodiscard]] bool try_answer(open_call& which, const message& payload, time_point now,
+                                std::vector<message>& out) noexcept;
   void call_others() noexcept;
   void look_in_time();
   void receive(std::unique_lock<std::mutex>& lock, time_point deadline);
-  void send(std::vector<message>& out);
+  void send(std::vector<message>& out) noexcept;
   [[nodiscard]] bool send_held(std::unique_lock<std::mutex>& lock);
 
   shared_socket link_;

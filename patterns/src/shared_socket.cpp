@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <exception>
 #include <string>
 
 namespace parley::detail {
@@ -115,8 +116,9 @@ void shared_socket::wake_others() noexcept {
         output_.signal();
       }
     }
-  } catch (const error&) {
-    // The context was shut down; the leaders learn it from libzmq themselves.
+  } catch (const std::exception&) {
+    // The context was shut down, which the leaders learn from libzmq themselves; or there is no
+    // memory to look.
     input_.signal();
     output_.signal();
   }
@@ -180,6 +182,9 @@ bool shared_socket::receive_all_until(std::vector<message>& into, std::size_t mo
       }
       const std::size_t before = into.size();
       while (into.size() - before < most) {
+        if (into.size() == into.capacity()) {
+          into.reserve(2 * into.size() + 1);  // before there is something to lose
+        }
         auto incoming = socket_->try_receive();
         if (!incoming) {
           break;

@@ -7,10 +7,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <future>
 #include <iterator>
+#include <memory>
 #include <new>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,6 +36,7 @@ namespace {
 
 thread_local std::size_t too_much = SIZE_MAX;
 thread_local std::size_t pieces_left = SIZE_MAX;
+thread_local std::size_t refusals_left = SIZE_MAX;  // before there is memory again
 
 // This thread gets no piece of so many bytes.
 struct no_memory_for {
@@ -49,8 +54,17 @@ struct memory_for {
   memory_for& operator=(const memory_for&) = delete;
 };
 
+// For a thread of others: it gets so many pieces, and then none so many times.
+void run_short(std::size_t pieces, std::size_t times) noexcept {
+  pieces_left = pieces;
+  refusals_left = times;
+}
+
 void* allocate(std::size_t size) noexcept {
   if (size >= too_much || pieces_left == 0) {
+    if (pieces_left == 0 && refusals_left != SIZE_MAX && --refusals_left == 0) {
+      pieces_left = refusals_left = SIZE_MAX;
+    }
     return nullptr;
   }
   pieces_left -= pieces_left != SIZE_MAX ? 1 : 0;
@@ -473,11 +487,13 @@ struct small_book : call_book::outbox, call_book::seat {
   }
   void hear(std::size_t link, call_header header, const frame& payload = {}) {
     header.link = 100 + link;
+    const std::size_t left = std::exchange(pieces_left, SIZE_MAX);  // those are for the book
     message incoming{pack_header(header)};
     if (!payload.empty()) {
       incoming.push_back(frame{});
       incoming.push_back(payload);
     }
+    pieces_left = left;
     book.receive(link, std::move(incoming), start);
   }
   bool send(std::size_t, message&& outgoing) override {
@@ -490,6 +506,10 @@ struct small_book : call_book::outbox, call_book::seat {
     for (call_book::ended& each : book.take_ended()) {
       each.when_done(std::move(each.how));
     }
+    while (auto kept = book.take_kept()) {
+      kept->when_done(std::move(kept->how));
+    }
+    CHECK_FALSE(book.has_ended());
   }
   std::uint64_t in_flight() const {
     std::uint64_t all = 0;
@@ -578,31 +598,277 @@ TEST_CASE("a call for which there is no memory was never started") {
   }
 }
 
-TEST_CASE("a call for whose end there is no memory ends when there is some") {
-  bool has_ended = false;
-  for (std::size_t pieces = 0; !has_ended; ++pieces) {
+TEST_CASE("a call ends whatever memory there is") {
+  using what = std::function<void(small_book&, std::uint64_t)>;
+  const frame answer{"answer"};
+  const std::vector<std::pair<const char*, what>> ways{
+      {"late", [](small_book& at, std::uint64_t) { at.book.tick(start + 1s); }},
+      {"cancelled", [](small_book& at, std::uint64_t id) { at.book.cancel(id); }},
+      {"closed", [](small_book& at, std::uint64_t) { at.book.close(); }},
+      {"lost",
+       [](small_book& at, std::uint64_t) {
+         at.book.disconnected(0, start);
+         at.book.disconnected(1, start);
+       }},
+      {"answered",
+       [&](small_book& at, std::uint64_t id) {
+         at.hear(0, {.what = call_header::kind::reply, .id = id}, answer);
+       }},
+      {"refused", [](small_book& at, std::uint64_t id) {
+         at.hear(0, {.what = call_header::kind::refused, .id = id});
+         at.hear(1, {.what = call_header::kind::refused, .id = id});
+       }}};
+  for (const bool is_attended : {false, true}) {
+    for (const auto& [name, happens] : ways) {
+      bool was_enough = false;
+      for (std::size_t pieces = 0; !was_enough; ++pieces) {
+        INFO(name << (is_attended ? ", attended" : "") << ", memory for " << pieces << " pieces");
+        REQUIRE(pieces < 100);
+        small_book at{2};
+        call_book::order order{
+            .payload = message{frame{"question"}}, .deadline = start + 1s, .when_done = {}};
+        if (is_attended) {
+          order.waiting = &at;
+        } else {
+          order.when_done = [&at](call_outcome&&) { ++at.ends; };
+        }
+        const std::uint64_t id = at.book.start(std::move(order), start);
+        at.sent.shrink_to_fit();
+        {
+          const memory_for some{pieces};
+          try {
+            happens(at, id);
+          } catch (const std::bad_alloc&) {
+            // A ping could not leave, or the like: the call has ended.
+          }
+          was_enough = pieces_left > 0;
+        }
+        CHECK(at.book.unattended() == 0);
+        at.tell_ends();
+        CHECK(at.ends == 1);
+        CHECK(at.in_flight() == 0);
+        const client_statistics& books = at.book.statistics();
+        CHECK(books.replied + books.timed_out + books.no_server + books.server_lost +
+                  books.overloaded + books.cancelled + books.closed ==
+              1);
+      }
+    }
+  }
+}
+
+TEST_CASE("calls that end without memory hold up no others") {
+  small_book at{1};
+  std::vector<std::uint64_t> started;
+  for (int count = 0; count < 100; ++count) {
+    const bool is_attended = count > 0;  // one more would be beyond the limit
+    call_book::order order{
+        .payload = message{frame{"question"}}, .deadline = start + 1s, .when_done = {}};
+    if (is_attended) {
+      order.waiting = &at;
+    } else {
+      order.when_done = [&at](call_outcome&&) { ++at.ends; };
+    }
+    at.book.start(std::move(order), start);
+  }
+  {
+    const memory_for none{0};
+    try {
+      at.book.tick(start + 1s);
+    } catch (const std::bad_alloc&) {
+      // The rest when there is some.
+    }
+  }
+  CHECK(at.ends == 99);
+  at.tell_ends();
+  CHECK(at.ends == 100);
+}
+
+// Clients and servers.
+
+namespace {
+
+// A server over a pipe, in this process, and its client. What is asked comes back.
+struct talk {
+  using answerer = std::function<message(message&&)>;
+
+  explicit talk(
+      answerer answer = [](message&& asked) { return std::move(asked); },
+      const std::string& where = "pipe://no-memory", std::size_t frames = 1)
+      : server{owner, {.workers = 1}},
+        answers{std::move(answer)},
+        client{owner},
+        asks{frame{"question"}} {
+    while (asks.size() < frames) {
+      asks.push_back(frame{std::string(200, 'q')});
+    }
+    server.handle_raw([this](message&& asked) { return answers(std::move(asked)); });
+    client.connect(server.bind(endpoint{where}));
+    ask();
+  }
+  // Throws what a call does.
+  void ask(std::chrono::milliseconds timeout = patience) {
+    CHECK(client.request({.timeout = timeout}, asks) == asks);
+  }
+  // The same; false: there was none, in time.
+  bool try_to_ask(std::chrono::milliseconds timeout) {
+    try {
+      static_cast<void>(client.request({.timeout = timeout}, asks));
+      return true;
+    } catch (const error&) {
+      return false;
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+  }
+  // With a function.
+  std::future<call_end> ask_then(
+      std::chrono::milliseconds timeout, std::function<void()> finally = [] {},
+      std::stop_token stop = {}) {
+    auto told = std::make_shared<std::promise<call_end>>();
+    auto end = told->get_future();
+    client.request_then({.timeout = timeout, .stop = std::move(stop)}, asks,
+                        [told, finally = std::move(finally)](call_outcome&& came) {
+                          finally();
+                          told->set_value(came.how);
+                        });
+    return end;
+  }
+  void check_books() {
+    ask();
+    for (const server_status& each : client.servers()) {
+      CHECK(each.live);
+      CHECK(each.in_flight == 0);
+    }
+  }
+
+  context owner;
+  parley::server server;
+  answerer answers;
+  parley::client client;
+  message asks;
+};
+
+// Tells the failures of threads that wait for ever.
+template<class Result>
+void check_ready(const std::future<Result>& what) {
+  if (what.wait_for(patience) != std::future_status::ready) {
+    std::fputs("a call did not end\n", stderr);
+    std::abort();
+  }
+}
+
+}  // namespace
+
+TEST_CASE("who calls and has no memory hears of it, and others call on") {
+  const std::string where = GENERATE("pipe://no-memory", "inproc://no-memory", "tcp://127.0.0.1:*");
+  for (const std::size_t refusals : {std::size_t{1}, SIZE_MAX}) {
+    bool was_enough = false;
+    for (std::size_t pieces = 0; !was_enough; ++pieces) {
+      INFO(where << ", memory for " << pieces << " pieces, " << refusals << " refusals");
+      REQUIRE(pieces < 300);
+      talk at{[](message&& asked) { return std::move(asked); }, where, 5};
+      {
+        const memory_for some{pieces};
+        refusals_left = refusals;
+        static_cast<void>(at.try_to_ask(30ms));
+        was_enough = pieces_left > 0 && pieces_left != SIZE_MAX;
+        refusals_left = SIZE_MAX;
+      }
+      at.check_books();
+    }
+  }
+}
+
+TEST_CASE("calls of others end in time when who receives for them has no memory") {
+  bool was_enough = false;
+  for (std::size_t pieces = 0; !was_enough; ++pieces) {
     INFO("memory for " << pieces << " pieces");
-    REQUIRE(pieces < 100);
-    small_book at{2};
-    at.book.start({.payload = message{frame{"question"}},
-                   .deadline = start + 1s,
-                   .when_done = [&at](call_outcome&&) { ++at.ends; }},
-                  start);
-    at.sent.shrink_to_fit();
+    REQUIRE(pieces < 300);
+    std::promise<void> came;
+    std::promise<void> may_answer;
+    auto answered = may_answer.get_future().share();
+    bool is_held = false;
+    talk at{[&](message&& asked) {
+      if (asked.front() == "held" && !std::exchange(is_held, true)) {
+        came.set_value();
+        answered.wait_for(patience);
+      }
+      return std::move(asked);
+    }};
+    auto has_come = came.get_future();
+    auto other = std::async(std::launch::async, [&] {
+      static_cast<void>(has_come.wait_for(patience));
+      auto with_function = at.ask_then(20ms);
+      static_cast<void>(at.try_to_ask(20ms));
+      check_ready(with_function);
+    });
+    message held{frame{"held"}};
     {
       const memory_for some{pieces};
       try {
-        at.book.tick(start + 1s);
-        has_ended = true;
+        static_cast<void>(at.client.request({.timeout = 60ms}, std::move(held)));
+      } catch (const error&) {
+        // Late.
       } catch (const std::bad_alloc&) {
-        // It is still due.
+        // Never started, or given up.
+      }
+      was_enough = pieces_left > 0;
+    }
+    if (!is_held) {
+      came.set_value();
+    }
+    check_ready(other);
+    may_answer.set_value();
+    at.check_books();
+  }
+}
+
+TEST_CASE("a client's own thread goes on when there is memory again") {
+  for (const std::size_t refusals : {std::size_t{1}, std::size_t{3}, std::size_t{30}}) {
+    for (std::size_t pieces = 0; pieces < 30; ++pieces) {
+      INFO("memory for " << pieces << " pieces, " << refusals << " refusals");
+      talk at;
+      auto first = at.ask_then(patience, [=] { run_short(pieces, refusals); });
+      check_ready(first);
+      for (int count = 0; count < 3; ++count) {
+        check_ready(at.ask_then(100ms));
+      }
+      check_ready(at.ask_then(patience, [] { run_short(SIZE_MAX, SIZE_MAX); }));
+      at.check_books();
+    }
+  }
+}
+
+TEST_CASE("a reply for which a server has no memory leaves when there is some") {
+  for (const bool is_held : {false, true}) {
+    for (const std::size_t refusals : {std::size_t{1}, std::size_t{3}, std::size_t{30}}) {
+      for (std::size_t pieces = 0; pieces < 12; ++pieces) {
+        INFO("memory for " << pieces << " pieces, " << refusals << " refusals"
+                           << (is_held ? ", others wait" : ""));
+        bool is_short = false;
+        talk at{[&](message&& asked) {
+          message reply = std::move(asked);
+          if (reply.front() == "short" && !std::exchange(is_short, true)) {
+            run_short(pieces, refusals);
+          }
+          return reply;
+        }};
+        std::vector<std::future<call_end>> others;
+        for (int count = 0; is_held && count < 5; ++count) {
+          others.push_back(at.ask_then(100ms));
+        }
+        const message reply =
+            at.client.request({.timeout = patience, .idempotent = true}, message{frame{"short"}});
+        CHECK(reply.front() == "short");
+        for (const auto& each : others) {
+          check_ready(each);
+        }
+        while (!at.try_to_ask(100ms)) {
+        }
+        at.check_books();
+        CHECK(at.server.statistics().open == 0);
       }
     }
-    at.book.tick(start + 1s);
-    at.tell_ends();
-    CHECK(at.ends == 1);
-    CHECK(at.book.unattended() == 0);
-    CHECK(at.in_flight() == 0);
   }
 }
 
@@ -622,4 +888,111 @@ TEST_CASE("calls are let go without any memory") {
   }
   CHECK(at.in_flight() == 0);
   CHECK(at.ends == 0);
+}
+
+TEST_CASE("calls are cancelled, and clients and servers closed, without any memory") {
+  std::promise<void> came;
+  std::promise<void> may_answer;
+  auto answered = may_answer.get_future().share();
+  auto has_come = came.get_future();
+  int asked_before = 0;
+  talk at{[&](message&& asked) {
+    if (++asked_before == 2) {
+      came.set_value();
+      answered.wait_for(patience);
+    }
+    return std::move(asked);
+  }};
+  std::stop_source stop;
+  auto cancelled = at.ask_then(
+      patience, [] {}, stop.get_token());
+  auto closed = at.ask_then(patience);
+  REQUIRE(has_come.wait_for(patience) == std::future_status::ready);
+  {
+    const memory_for none{0};
+    stop.request_stop();
+  }
+  check_ready(cancelled);
+  CHECK(cancelled.get() == call_end::cancelled);
+  {
+    const memory_for none{0};
+    at.client.close();
+  }
+  check_ready(closed);
+  CHECK(closed.get() == call_end::closed);
+  may_answer.set_value();
+  const memory_for none{0};
+  at.server.close();
+}
+
+TEST_CASE("handlers are asked to stop when a server closes without any memory") {
+  context owner;
+  server quiet{owner, {.workers = 2}};
+  std::promise<void> came;
+  std::promise<bool> heard;
+  auto has_come = came.get_future();
+  auto has_heard = heard.get_future();
+  quiet.handle("wait", [&](const call_context& about) {
+    std::promise<void> stopped;
+    auto is_stopped = stopped.get_future();
+    const std::stop_callback on_stop{about.stop_token(), [&] {
+                                       run_short(SIZE_MAX, SIZE_MAX);  // by who closes
+                                       stopped.set_value();
+                                     }};
+    came.set_value();
+    heard.set_value(is_stopped.wait_for(patience) == std::future_status::ready);
+  });
+  client caller{owner, quiet.bind(endpoint{"pipe://no-memory-to-stop"})};
+  auto call = caller.async_call<void>("wait");
+  REQUIRE(has_come.wait_for(patience) == std::future_status::ready);
+  {
+    const memory_for none{0};
+    quiet.close();
+  }
+  check_ready(has_heard);
+  CHECK(has_heard.get());
+  caller.close();
+  check_ready(call);
+}
+
+TEST_CASE("no result of a stream is missed for want of memory") {
+  constexpr int all = 200;
+  context owner;
+  server counting{owner};
+  counting.handle("count", [](results<std::string>& out) {
+    for (int number = 0; number < all; ++number) {
+      static_cast<void>(out.send(std::to_string(number) + std::string(100, 'x')));
+    }
+  });
+  client caller{owner, counting.bind(endpoint{GENERATE("pipe://no-memory", "tcp://127.0.0.1:*")})};
+  for (const std::size_t refusals : {std::size_t{1}, std::size_t{5}}) {
+    bool was_enough = false;
+    for (std::size_t pieces = 0; !was_enough; pieces += 1 + pieces / 10) {
+      INFO("memory for " << pieces << " pieces, " << refusals << " refusals");
+      REQUIRE(pieces < 10'000);
+      int next = 0;
+      bool is_whole = false;
+      bool is_in_order = true;
+      {
+        auto numbers = caller.stream<std::string>({.timeout = 100ms}, "count");
+        run_short(pieces, refusals);
+        try {
+          for (const std::string& each : numbers) {
+            is_in_order = is_in_order && each.starts_with(std::to_string(next) + "x");
+            ++next;
+          }
+          is_whole = true;
+        } catch (const std::bad_alloc&) {
+          // It says so.
+        } catch (const error&) {
+          // So does that.
+        }
+        was_enough = pieces_left > 0 && pieces_left != SIZE_MAX;
+        run_short(SIZE_MAX, SIZE_MAX);
+      }
+      CHECK(is_in_order);
+      CHECK((!is_whole || next == all));
+    }
+    CHECK(caller.servers().front().in_flight == 0);
+  }
 }
