@@ -2,6 +2,7 @@
 //
 // What sockets do over pipe:// beyond what they do over every carrier: peers that come and go, both
 // carriers in one socket, event loops, figures, threads.
+#include <parley/borrowed_frame.hpp>
 #include <parley/error.hpp>
 #include <parley/poller.hpp>
 #include <parley/socket.hpp>
@@ -19,6 +20,7 @@
 #include <deque>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -317,18 +319,24 @@ TEST_CASE("who is left of two receivers gets all, and the other is forgotten") {
   const endpoint where = push.bind("pipe://left");
   socket stays{owner, socket_kind::pull};
   stays.connect(where);
+  const std::string unread(1000, 'u');
+  bool is_forgotten = false;
   {
     socket goes{owner, socket_kind::pull};
     goes.connect(where);
-    push.send(message("one"));
-    push.send(message("two"));
+    for (const char* each : {"one", "two", "three"}) {
+      push.send(message(each));
+    }
+    push.send(message{borrow(std::as_bytes(std::span{unread}), [&] { is_forgotten = true; })});
     CHECK(next(goes) == "two");
   }
-  for (const char* each : {"three", "four"}) {
+  for (const char* each : {"five", "six"}) {
     push.send(message(each));
   }
   CHECK(push.statistics().peers == 1);
-  for (const char* each : {"one", "three", "four"}) {
+  CHECK(push.statistics().dropped_gone == 1);
+  CHECK(is_forgotten);  // with all that it did not read
+  for (const char* each : {"one", "three", "five", "six"}) {
     CHECK(next(stays) == each);
   }
 }
