@@ -549,8 +549,11 @@ std::optional<message> call_room::stream::next(time_point deadline) {
   }
   message item = std::move(seat_.items.front());
   seat_.items.pop_front();
-  if (++taken_ == window / 2) {
-    room_.book_.give_credit(id_, std::exchange(taken_, 0));
+  if (++taken_ >= window / 2) {
+    // Without memory with the next one: this one is to be had all the same.
+    if (room_.try_to([this] { room_.book_.give_credit(id_, taken_); })) {
+      taken_ = 0;
+    }
     room_.after_use(lock);
   }
   return item;

@@ -78,7 +78,8 @@ enum class call_end {
   replied,      // the reply may be an error of the server's
   timed_out,    // the time passed, and a server was there
   no_server,    // none was there, until the time passed or from the start
-  server_lost,  // it has the call, or had, and is gone: it may have been executed
+  server_lost,  // it has the call, or had, and is gone: it may have been executed. Or it was, and
+                // there was no memory for its reply
   overloaded,   // refused, by all servers or by this client; not executed
   cancelled,
   closed,  // the client, or its context
