@@ -50,6 +50,8 @@ class parley_category final : public std::error_category {
         return "not supported by this kind of object";
       case errc::forked:
         return "it belongs to the parent process; after fork() a child must make its own";
+      case errc::unknown_peer:
+        return "there is no such peer";
       case errc::out_of_turn:
         return "requests and replies must take turns on this socket";
       case errc::out_of_resources:

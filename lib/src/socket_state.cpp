@@ -394,15 +394,32 @@ bool socket::state::carriers_send_until(message& outgoing, time_point deadline) 
 }
 
 void socket::state::send(message& outgoing) {
+  bool is_sent = false;
   if (!zmq_ || pipes_ || budget_ || kind_ == socket_kind::xsub) {
-    static_cast<void>(send_until(outgoing, never));
-    return;
+    is_sent = send_until(outgoing, never);
+  } else {
+    const std::size_t bytes = outgoing.bytes();
+    is_sent = zmq_sent(zmq_->send(outgoing), bytes);
   }
-  const std::size_t bytes = outgoing.bytes();
-  // A router reports an unknown peer at once, whatever the flags; then there is nothing to wait
-  // for.
-  while (!zmq_sent(zmq_->send_once(outgoing), bytes) && kind_ != socket_kind::router) {
+  if (!is_sent) {
+    refuse_address(outgoing.front().view());
   }
+}
+
+// Who waits as long as it takes would wait for ever for a peer that is not there.
+void socket::state::refuse_address(std::string_view routing_id) const {
+  std::string what = std::string{"send on "}.append(to_string(kind_)) + " socket to '";
+  for (const char each : routing_id) {
+    constexpr std::string_view digits = "0123456789abcdef";
+    const auto octet = static_cast<unsigned char>(each);
+    if (octet >= 0x20 && octet < 0x7f) {
+      what += each;
+    } else {
+      what.append("\\x") += digits[octet >> 4U];
+      what += digits[octet & 0xfU];
+    }
+  }
+  throw error{errc::unknown_peer, what + "'"};
 }
 
 // Receiving.

@@ -85,7 +85,7 @@ class socket::state {
 
   [[nodiscard]] bool try_send(message& outgoing);
   [[nodiscard]] bool send_until(message& outgoing, time_point deadline);
-  void send(message& outgoing);
+  void send(message& outgoing);  // throws error: unknown_peer
   // False: there is nothing, into is as it was. Requires: into is empty.
   [[nodiscard]] bool try_receive(message& into);
   [[nodiscard]] bool receive_until(message& into, time_point deadline);
@@ -114,6 +114,7 @@ class socket::state {
   [[noreturn]] void report_misuse() const noexcept;
   void check_home() const { context_.home().check("use a socket"); }
   void check_open() const;
+  [[noreturn]] void refuse_address(std::string_view routing_id) const;
   void make_zmq();
   static void watch(int set, int fd);
   static void watch(int set, detail::pipe_carrier& pipes);

@@ -346,34 +346,33 @@ bool zmq_carrier::can_receive_at_once() const noexcept {
          !(kind_ == socket_kind::xpub && options_.private_topics);
 }
 
-bool zmq_carrier::send(message& outgoing, int wait) {
+int zmq_carrier::send_or_say(message& outgoing, int wait) {
   assert(!outgoing.empty());
-  const int failure =
-      batch_ ? batch_->send(outgoing) : send_parts(native_.handle(), outgoing, wait);
+  int failure = 0;
+  do {
+    failure = batch_ ? batch_->send(outgoing) : send_parts(native_.handle(), outgoing, wait);
+  } while (failure == EINTR && (batch_ || wait == ZMQ_DONTWAIT));  // nothing waited, nor was tried
   if (failure == 0) {
     outgoing.clear();
-    return true;
-  }
-  if (failure != EAGAIN && failure != EHOSTUNREACH && failure != EINTR) {
+  } else if (failure != EAGAIN && failure != EHOSTUNREACH && failure != EINTR) {
     throw_zmq_error(failure, doing(kind_, "send on")());
-  }
-  // No room; a router has no such peer; a signal ended the wait.
-  if (batch_ && wait == 0) {
+  } else if (batch_ && wait == 0) {
     static_cast<void>(wait_until(ZMQ_POLLOUT, time_point::max()));
   }
-  return false;
+  return failure;
+}
+
+bool zmq_carrier::send(message& outgoing) {
+  int failure = 0;
+  do {
+    failure = send_or_say(outgoing, 0);
+  } while (failure == EAGAIN || failure == EINTR);
+  return failure == 0;
 }
 
 bool zmq_carrier::send_until(message& outgoing, time_point deadline) {
-  if (kind_ == socket_kind::router) {
-    // A router may send to some peer at any time, so there is nothing to poll for: libzmq itself
-    // waits for the one, and reports an unknown one at once.
-    const auto no_limit = std::chrono::milliseconds{-1};
-    const auto limit = deadline == time_point::max() ? no_limit : time_left(deadline);
-    native_.set(zmq::sockopt::sndtimeo, static_cast<int>(limit.count()));
-    const bool sent = send(outgoing, 0);
-    native_.set(zmq::sockopt::sndtimeo, -1);
-    return sent;
+  if (kind_ == socket_kind::router || kind_ == socket_kind::stream) {
+    return send_to_one_until(outgoing, deadline);
   }
   while (!try_send(outgoing)) {
     if (!wait_until(ZMQ_POLLOUT, deadline)) {
@@ -381,6 +380,33 @@ bool zmq_carrier::send_until(message& outgoing, time_point deadline) {
     }
   }
   return true;
+}
+
+// A router may send to some peer at any time, so there is nothing to poll for: libzmq itself waits
+// for the one, and reports an unknown one at once.
+bool zmq_carrier::send_to_one_until(message& outgoing, time_point deadline) {
+  if (deadline == time_point::max()) {
+    return send(outgoing);
+  }
+  struct limited {
+    zmq::socket_t& native;
+    ~limited() {
+      const int no_limit = -1;
+      zmq_setsockopt(native.handle(), ZMQ_SNDTIMEO, &no_limit, sizeof no_limit);
+    }
+  } const until_here{native_};
+  for (;;) {
+    const auto limit = time_left(deadline);
+    native_.set(zmq::sockopt::sndtimeo, static_cast<int>(limit.count()));
+    const int failure = send_or_say(outgoing, 0);
+    if (failure == 0) {
+      return true;
+    }
+    // After a signal, or a day, there may be time left.
+    if (failure == EHOSTUNREACH || limit.count() == 0) {
+      return false;
+    }
+  }
 }
 
 bool zmq_carrier::receive(message& incoming, int wait) {
@@ -479,7 +505,7 @@ bool zmq_carrier::receive_parts(message& incoming, int wait) {
     const int flags = incoming.empty() ? wait : 0;
     while (zmq_msg_recv(&part, native_.handle(), flags) < 0) {
       const int failure = zmq_errno();
-      if (failure == EINTR && !incoming.empty()) {
+      if (failure == EINTR && (wait == ZMQ_DONTWAIT || !incoming.empty())) {
         continue;
       }
       if (failure == EAGAIN || failure == EINTR) {
@@ -595,10 +621,8 @@ bool zmq_carrier::wait_beside_keeper(short wanted, time_point deadline) {
     if (limit.count() == 0) {
       return false;
     }
-    if (::poll(polled.data(), polled.size(), static_cast<int>(limit.count())) < 0 &&
-        errno == EINTR && deadline == time_point::max()) {
-      return false;  // a signal
-    }
+    // After a signal too, we look again.
+    static_cast<void>(::poll(polled.data(), polled.size(), static_cast<int>(limit.count())));
   }
   return true;
 }

@@ -47,9 +47,12 @@ class zmq_carrier {
   void subscribe(std::string_view prefix);
   void unsubscribe(std::string_view prefix);
 
-  // False: refused, or a signal ended the wait; outgoing is unchanged.
-  [[nodiscard]] bool try_send(message& outgoing) { return send(outgoing, ZMQ_DONTWAIT); }
-  [[nodiscard]] bool send_once(message& outgoing) { return send(outgoing, 0); }
+  // False: refused, and outgoing is unchanged. Send, which waits, refuses only what a router or
+  // stream has no peer for.
+  [[nodiscard]] bool try_send(message& outgoing) {
+    return send_or_say(outgoing, ZMQ_DONTWAIT) == 0;
+  }
+  [[nodiscard]] bool send(message& outgoing);
   [[nodiscard]] bool send_until(message& outgoing, time_point deadline);
   // False: there is nothing, or a signal ended the wait. Requires: incoming is empty.
   [[nodiscard]] bool try_receive(message& incoming) { return receive(incoming, ZMQ_DONTWAIT); }
@@ -113,7 +116,10 @@ class zmq_carrier {
   [[nodiscard]] zmq::socket_t& native() noexcept { return native_; }
 
  private:
-  [[nodiscard]] bool send(message& outgoing, int wait);
+  [[nodiscard]] bool send_to_one_until(message& outgoing, time_point deadline);
+  // Zero, or errno of what is no error: EAGAIN, there is no room; EHOSTUNREACH, a router or stream
+  // has no such peer; EINTR, a signal ended the wait.
+  [[nodiscard]] int send_or_say(message& outgoing, int wait);
   [[nodiscard]] bool receive(message& incoming, int wait);
   [[nodiscard]] bool receive_parts(message& incoming, int wait);
   // The rest of a message whose first part is there. False: it was a malformed batch.

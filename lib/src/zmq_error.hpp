@@ -3,8 +3,8 @@
 // The one door through which libzmq's errno values become parley::error.
 #pragma once
 
+#include <cerrno>
 #include <string>
-#include <utility>
 
 #include <zmq.hpp>
 
@@ -14,13 +14,18 @@ namespace parley::detail {
 [[noreturn]] void throw_zmq_error(int code, const std::string& detail);
 
 // Runs call; a zmq::error_t that it throws leaves as parley::error. detail() is asked for the words
-// only then: building them costs more than a send.
+// only then: building them costs more than a send. A signal may end any of libzmq's calls before
+// it did anything: then call is run again.
 template<class Detail, class Call>
 decltype(auto) with_zmq_errors(Detail&& detail, Call&& call) {
-  try {
-    return std::forward<Call>(call)();
-  } catch (const zmq::error_t& failure) {
-    throw_zmq_error(failure.num(), detail());
+  for (;;) {
+    try {
+      return call();
+    } catch (const zmq::error_t& failure) {
+      if (failure.num() != EINTR) {
+        throw_zmq_error(failure.num(), detail());
+      }
+    }
   }
 }
 

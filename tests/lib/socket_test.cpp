@@ -70,6 +70,29 @@ TEST_CASE("a router names its peers and refuses a name it does not know") {
   CHECK(lost.size() == 2);  // NOLINT(bugprone-use-after-move): unchanged when refused
 }
 
+TEST_CASE("a router with both carriers says that it knows nobody of that name") {
+  context owner;
+  socket router{owner, socket_kind::router};
+  router.bind("pipe://here");
+  router.bind("inproc://here");
+  message lost{frame{"nobody"}, frame{"x"}};
+  CHECK_FALSE(router.try_send(std::move(lost)));
+  CHECK_FALSE(router.send_for(std::move(lost), patience));
+  CHECK(code_of([&] { router.send(std::move(lost)); }) == errc::unknown_peer);
+  CHECK(lost.size() == 2);  // NOLINT(bugprone-use-after-move): unchanged when refused
+}
+
+TEST_CASE("a stream says that nobody is connected by that name") {
+  context owner;
+  socket stream{owner, socket_kind::stream};
+  stream.bind("tcp://127.0.0.1:*");
+  message lost{frame{"five!"}, frame{"x"}};
+  CHECK_FALSE(stream.try_send(std::move(lost)));
+  CHECK_FALSE(stream.send_for(std::move(lost), std::chrono::hours{1}));
+  CHECK(code_of([&] { stream.send(std::move(lost)); }) == errc::unknown_peer);
+  CHECK(lost.size() == 2);  // NOLINT(bugprone-use-after-move): unchanged when refused
+}
+
 TEST_CASE("a subscriber receives what it subscribed to, and no more") {
   for (const std::string& where : carriers) {
     context owner;

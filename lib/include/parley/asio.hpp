@@ -194,7 +194,8 @@ class asio_operation {
       if (at_->native().try_send(std::move(body_))) {
         return true;
       }
-      if (at_->native().kind() != socket_kind::router) {
+      const socket_kind kind = at_->native().kind();
+      if (kind != socket_kind::router && kind != socket_kind::stream) {
         return false;
       }
       result_ = boost::asio::error::host_unreachable;
@@ -245,8 +246,9 @@ class asio_socket {
                                                                                           token);
   }
 
-  // void(boost::system::error_code): operation_aborted, an errc or, from a router only,
-  // host_unreachable: there is no such peer, or it has no room. On an error, the message is gone.
+  // void(boost::system::error_code): operation_aborted, an errc or, from a router or
+  // stream only, host_unreachable: there is no such peer, or it has no room. On an error, the
+  // message is gone.
   template<class Token>
   auto async_send(message outgoing, Token&& token) {
     return start<detail::asio_state::sending, void(boost::system::error_code)>(std::move(outgoing),

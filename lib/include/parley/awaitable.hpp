@@ -164,14 +164,15 @@ template<class Source>
       at, from, interest::input, limit, attempt, finish};
 }
 
-// bool sent = co_await send(at, to, message{...}). False, from a router only: there is no such
-// peer, or it has no room.
+// bool sent = co_await send(at, to, message{...}). False, from a router or stream only: there is no
+// such peer, or it has no room.
 [[nodiscard]] inline auto send(poller& at, socket& to, message outgoing) {
   auto attempt = [&to, outgoing = std::move(outgoing)]() mutable -> std::optional<bool> {
     if (to.try_send(std::move(outgoing))) {
       return true;
     }
-    return to.kind() == socket_kind::router ? std::optional{false} : std::nullopt;
+    const bool to_one = to.kind() == socket_kind::router || to.kind() == socket_kind::stream;
+    return to_one ? std::optional{false} : std::nullopt;
   };
   const auto finish = [](std::optional<bool> sent) { return *sent; };
   return detail::attempt_awaiter<socket&, decltype(attempt), decltype(finish)>{

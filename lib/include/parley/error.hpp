@@ -34,6 +34,7 @@ enum class errc {
   overloaded,        // there is too much to do already; nothing was done about this
   unsupported,       // this kind of object cannot do that
   forked,            // it belongs to the process that this one was forked from
+  unknown_peer,      // a router has no peer of that routing id
   out_of_turn,       // a request socket sends, then receives; a reply socket the other way round
   out_of_resources,  // file descriptors, sockets or memory are used up
   internal,          // libzmq or SQLite reported something that should not happen

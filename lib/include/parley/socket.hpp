@@ -9,10 +9,10 @@
 // it. It may be handed to another thread through anything that synchronises (a mutex, a join, a
 // queue). Any thread may call statistics(). Waiting: try_x returns at once; x_for waits at most
 // that long; x waits as long as it takes. Every wait ends with parley::closed when the context is
-// shut down. Full: what happens when no peer can take a message depends on the kind, as in the
-// ZeroMQ RFCs: pair, push, req and dealer wait or refuse; pub and xpub drop for the slow peer;
-// router refuses (or drops, see socket_options::mandatory). Source: ZeroMQ RFCs 28 (request-reply),
-// 29 (publish-subscribe), 30 (pipeline), 31 (exclusive pair).
+// shut down; a signal does not end it. Full: what happens when no peer can take a message depends
+// on the kind, as in the ZeroMQ RFCs: pair, push, req and dealer wait or refuse; pub and xpub drop
+// for the slow peer; router refuses (or drops, see socket_options::mandatory). Source: ZeroMQ RFCs
+// 28 (request-reply), 29 (publish-subscribe), 30 (pipeline), 31 (exclusive pair).
 #pragma once
 
 #include <parley/context.hpp>
@@ -91,9 +91,12 @@ class socket {
   void subscribe(std::string_view prefix);
   void unsubscribe(std::string_view prefix);
 
-  // False: no peer can take it now (or, router: there is no such peer); outgoing is unchanged.
+  // False: no peer can take it now (or, router and stream: there is no such peer); outgoing is
+  // unchanged.
   [[nodiscard]] bool try_send(message&& outgoing);
   [[nodiscard]] bool send_for(message&& outgoing, duration limit);
+  // Router and stream: there is no such peer, or it went while we waited for room: throws error
+  // (unknown_peer), and outgoing is unchanged.
   void send(message&& outgoing);
 
   [[nodiscard]] std::optional<message> try_receive();
