@@ -500,10 +500,15 @@ void zmq_carrier::apply_subscription(const message& incoming) {
 bool zmq_carrier::receive_parts(message& incoming, int wait) {
   const auto held = hold();
   zmq_msg_t& part = *part_.handle();
-  for (bool more = true; more;) {
+  bool is_there = torn_.has_value();
+  if (is_there) {
+    incoming = std::move(*torn_);
+    torn_.reset();
+  }
+  for (bool more = true; more; is_there = false) {
     // The rest of a message is there once its first part is.
     const int flags = incoming.empty() ? wait : 0;
-    while (zmq_msg_recv(&part, native_.handle(), flags) < 0) {
+    while (!is_there && zmq_msg_recv(&part, native_.handle(), flags) < 0) {
       const int failure = zmq_errno();
       if (failure == EINTR && (wait == ZMQ_DONTWAIT || !incoming.empty())) {
         continue;
@@ -514,7 +519,7 @@ bool zmq_carrier::receive_parts(message& incoming, int wait) {
       throw_zmq_error(failure, doing(kind_, "receive on")());
     }
     more = zmq_msg_more(&part) != 0;  // before a large body is moved out of it
-    take_part(part, incoming);
+    take(incoming);
   }
   return true;
 }

@@ -20,6 +20,7 @@
 #include <mutex>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <zmq.hpp>
@@ -54,7 +55,8 @@ class zmq_carrier {
   }
   [[nodiscard]] bool send(message& outgoing);
   [[nodiscard]] bool send_until(message& outgoing, time_point deadline);
-  // False: there is nothing, or a signal ended the wait. Requires: incoming is empty.
+  // False: there is nothing, or a signal ended the wait. Requires: incoming is empty. What there is
+  // no memory for (bad_alloc) waits for the next of these calls.
   [[nodiscard]] bool try_receive(message& incoming) { return receive(incoming, ZMQ_DONTWAIT); }
   [[nodiscard]] bool receive_once(message& incoming) { return receive(incoming, 0); }
   [[nodiscard]] bool receive_until(message& incoming, time_point deadline);
@@ -77,11 +79,11 @@ class zmq_carrier {
   // Requires: incoming is as a message() is.
   [[nodiscard, gnu::always_inline]] bool receive_at_once(message& incoming, int wait) {
     zmq_msg_t& part = *part_.handle();
-    if (unpacked_.has_more() || zmq_msg_recv(&part, native_.handle(), wait) < 0) {
+    if (unpacked_.has_more() || torn_ || zmq_msg_recv(&part, native_.handle(), wait) < 0) {
       return false;
     }
     const bool more = zmq_msg_more(&part) != 0;  // before a large body is moved out of it
-    take_part(part, incoming);
+    take(incoming);
     const frame& first = incoming.front();
     if (more || looks_like_batch(first.data(), first.size())) [[unlikely]] {
       return end_receive(incoming, more);
@@ -91,7 +93,7 @@ class zmq_carrier {
     return true;
   }
 
-  [[nodiscard]] bool can_receive() { return unpacked_.has_more() || is_ready(ZMQ_POLLIN); }
+  [[nodiscard]] bool can_receive() { return unpacked_.has_more() || torn_ || is_ready(ZMQ_POLLIN); }
   [[nodiscard]] bool can_send() { return is_ready(ZMQ_POLLOUT); }
   // While it lives, can_receive and can_send answer as of when it was made.
   class one_look {
@@ -122,6 +124,15 @@ class zmq_carrier {
   [[nodiscard]] int send_or_say(message& outgoing, int wait);
   [[nodiscard]] bool receive(message& incoming, int wait);
   [[nodiscard]] bool receive_parts(message& incoming, int wait);
+  // Appends what is in part_. Out of memory, the message so far is put away, and part_ stays.
+  void take(message& incoming) {
+    try {
+      take_part(*part_.handle(), incoming);
+    } catch (...) {
+      torn_.emplace(std::move(incoming));
+      throw;
+    }
+  }
   // The rest of a message whose first part is there. False: it was a malformed batch.
   [[nodiscard, gnu::noinline]] bool end_receive(message& incoming, bool more);
   [[nodiscard]] bool is_batch(const message& incoming);
@@ -147,6 +158,7 @@ class zmq_carrier {
   bool is_prepared_ = false;
   std::unique_ptr<batch_sender> batch_;  // none: it does not batch
   batch_reader unpacked_;                // received, to be taken out one by one
+  std::optional<message> torn_;          // what came before part_, for which there was no memory
   std::optional<int> seen_;              // by one_look
   zmq::message_t part_;  // received into again and again; may hold the bytes of the last small part
 };

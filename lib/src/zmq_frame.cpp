@@ -5,7 +5,10 @@
 
 #include "zmq_part.hpp"
 
+#include <cerrno>
+#include <cstddef>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <new>
 #include <utility>
@@ -27,7 +30,58 @@ struct zmq_body : frame::body {
   zmq_msg_t content;
 };
 
+// The parts of one message, made before the first is sent: when there is no memory for one of them,
+// libzmq has none, and does not take the next message for the rest of this one.
+class made_parts {
+ public:
+  explicit made_parts(const message& source) : all_{few_} {
+    if (source.size() > std::size(few_)) {
+      many_ = std::make_unique_for_overwrite<zmq_msg_t[]>(source.size());
+      all_ = many_.get();
+    }
+  }
+  ~made_parts() {
+    for (; sent_ < made_; ++sent_) {
+      zmq_msg_close(&all_[sent_]);
+    }
+  }
+  made_parts(const made_parts&) = delete;
+  made_parts& operator=(const made_parts&) = delete;
+
+  void make(const message& source) {
+    for (const frame& each : source) {
+      detail::make_part(all_[made_], each);
+      ++made_;
+    }
+  }
+  int send(void* socket, int wait) {
+    while (sent_ < made_) {
+      // libzmq takes a message whole or not at all: only its first part can be refused.
+      const int flags = (sent_ + 1 < made_ ? ZMQ_SNDMORE : 0) | (sent_ == 0 ? wait : 0);
+      if (zmq_msg_send(&all_[sent_], socket, flags) >= 0) {
+        ++sent_;
+      } else if (const int failure = zmq_errno(); failure != EINTR || sent_ == 0) {
+        return failure;
+      }
+    }
+    return 0;
+  }
+
+ private:
+  zmq_msg_t few_[8];
+  std::unique_ptr<zmq_msg_t[]> many_;
+  zmq_msg_t* all_;
+  std::size_t made_ = 0;
+  std::size_t sent_ = 0;
+};
+
 }  // namespace
+
+int detail::send_several_parts(void* socket, const message& outgoing, int wait) {
+  made_parts parts{outgoing};
+  parts.make(outgoing);
+  return parts.send(socket, wait);
+}
 
 void detail::make_part(zmq_msg_t& part, const frame& source) {
   if (source.size() <= cheaper_copied) {
@@ -56,6 +110,8 @@ void detail::make_part(zmq_msg_t& part, const frame& source) {
 }
 
 void detail::take_large_part(zmq_msg_t& part, std::size_t size, message& into) {
+  into.emplace_back();  // what needs memory comes first: the body takes away what is in part
+  into.drop_back();
   auto* const owner = ::new (body_pool::take(sizeof(zmq_body))) zmq_body{part};
   into.push_back(frame::adopt(owner, zmq_msg_data(&owner->content), size));
 }

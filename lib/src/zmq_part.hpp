@@ -21,22 +21,19 @@ inline constexpr std::size_t cheaper_copied = 4096;
 
 // Makes a part that holds source's bytes. The caller sends it or closes it. Throws bad_alloc.
 void make_part(zmq_msg_t& part, const frame& source);
-// Sends it, or none of it. Zero is success, otherwise errno. Requires: outgoing is not empty.
+// Sends it, or none of it. Zero is success, otherwise errno. Throws bad_alloc: none of it was sent.
+// Requires: outgoing is not empty.
+[[nodiscard]] int send_several_parts(void* socket, const message& outgoing, int wait);
 [[nodiscard]] inline int send_parts(void* socket, const message& outgoing, int wait) {
-  const std::size_t last = outgoing.size() - 1;
-  for (std::size_t index = 0; index <= last; ++index) {
-    zmq_msg_t part;
-    make_part(part, outgoing[index]);
-    // libzmq takes a message whole or not at all: only its first part can be refused.
-    const int flags = (index < last ? ZMQ_SNDMORE : 0) | (index == 0 ? wait : 0);
-    while (zmq_msg_send(&part, socket, flags) < 0) {
-      const int failure = zmq_errno();
-      if (failure == EINTR && index > 0) {
-        continue;
-      }
-      zmq_msg_close(&part);
-      return failure;
-    }
+  if (outgoing.size() > 1) {
+    return send_several_parts(socket, outgoing, wait);
+  }
+  zmq_msg_t part;
+  make_part(part, outgoing.front());
+  if (zmq_msg_send(&part, socket, wait) < 0) {
+    const int failure = zmq_errno();
+    zmq_msg_close(&part);
+    return failure;
   }
   return 0;
 }
@@ -57,7 +54,8 @@ void make_part(zmq_msg_t& part, const frame& source);
   }
 }
 
-// Appends a frame of part's bytes, which may be received into again, or closed.
+// Appends a frame of part's bytes, which may be received into again, or closed. Throws bad_alloc:
+// into and part are as they were.
 void take_large_part(zmq_msg_t& part, std::size_t size, message& into);
 inline void take_part(zmq_msg_t& part, message& into) {
   const void* const bytes = zmq_msg_data(&part);
