@@ -49,7 +49,7 @@ class pipe_mailbox {
     link_side side;
     std::shared_ptr<pipe_link> link;       // one of these two: joined,
     std::shared_ptr<waiting_room> room;    // or waiting, for the first time or again
-    std::uint64_t subscription_bytes = 0;  // of a subscriber's subscriptions, sent along
+    std::uint64_t subscription_bytes = 0;  // of the subscribing end's subscriptions, sent along
   };
 
   pipe_mailbox(socket_kind socket_is, const socket_options& socket_has)

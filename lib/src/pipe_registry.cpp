@@ -171,11 +171,15 @@ void pipe_registry::wait_for_bind(connection& which) {
 }
 
 void pipe_registry::join(const mailbox& bound, connection& with) {
-  const std::lock_guard subscriptions{with.who->subscriptions_mutex};
-  const std::size_t wanted = with.who->subscriptions.size();
+  // Either end may be the one that subscribes; it may have done so before it has a peer.
+  const bool bound_subscribes = subscribes(bound->kind);
+  pipe_mailbox& subscriber = bound_subscribes ? *bound : *with.who;
+  const std::lock_guard subscriptions{subscriber.subscriptions_mutex};
+  const std::size_t room_for_them = 2 * subscriber.subscriptions.size();
   auto link = std::make_shared<pipe_link>(
       end_of(*bound), end_of(*with.who),
-      std::array{capacity(*bound, *with.who), std::max(capacity(*with.who, *bound), 2 * wanted)});
+      std::array{std::max(capacity(*bound, *with.who), bound_subscribes ? room_for_them : 0),
+                 std::max(capacity(*with.who, *bound), bound_subscribes ? 0 : room_for_them)});
   auto& up = link->out(link_side::connected);
   std::unique_lock waiting{with.room->mutex};
   for (message& each : with.room->messages) {
@@ -184,19 +188,18 @@ void pipe_registry::join(const mailbox& bound, connection& with) {
   with.room->messages.clear();
   with.room->link = link;
   std::uint64_t subscription_bytes = 0;
-  if (subscribes(with.who->kind)) {
-    with.who->subscriptions.for_each([&](const std::string& prefix, std::size_t) {
-      message each = subscription_message(subscribe_byte, prefix);
-      subscription_bytes += each.bytes();
-      static_cast<void>(up.try_push(std::move(each)));
-    });
-  }
+  auto& asked = link->out(bound_subscribes ? link_side::bound : link_side::connected);
+  subscriber.subscriptions.for_each([&](const std::string& prefix, std::size_t) {
+    message each = subscription_message(subscribe_byte, prefix);
+    subscription_bytes += each.bytes();
+    static_cast<void>(asked.try_push(std::move(each)));
+  });
   if (with.closed) {
     link->leave(link_side::connected);
   } else {
     with.who->post({with.id, link_side::connected, link, nullptr, subscription_bytes});
   }
-  bound->post({0, link_side::bound, link, nullptr});
+  bound->post({0, link_side::bound, link, nullptr, subscription_bytes});
   waiting.unlock();
   with.room = nullptr;
   with.joined_to = bound;

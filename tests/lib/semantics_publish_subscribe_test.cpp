@@ -241,7 +241,7 @@ TEST_CASE("a pub hears nothing of what its subscribers send") {
 
 // "SHALL send subscribe and unsubscribe requests to publishers"
 TEST_CASE("a bound subscriber tells each publisher that comes what it wants") {
-  for (const std::string where : {"inproc://", "ipc://", "tcp://"}) {
+  for (const std::string& where : carriers) {
     for (const socket_kind kind : {socket_kind::sub, socket_kind::xsub}) {
       INFO(where << ' ' << to_string(kind));
       context owner;
