@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -433,8 +434,8 @@ bool zmq_carrier::receive(message& incoming, int wait) {
   return true;
 }
 
-bool zmq_carrier::end_receive(message& incoming, bool more) {
-  if (more) {
+bool zmq_carrier::end_receive(message& incoming) {
+  if (incoming.empty()) {
     static_cast<void>(receive_parts(incoming, 0));
   }
   if (is_batch(incoming)) {
@@ -500,15 +501,13 @@ void zmq_carrier::apply_subscription(const message& incoming) {
 bool zmq_carrier::receive_parts(message& incoming, int wait) {
   const auto held = hold();
   zmq_msg_t& part = *part_.handle();
-  bool is_there = torn_.has_value();
-  if (is_there) {
+  if (is_untaken_ && torn_) {
     incoming = std::move(*torn_);
-    torn_.reset();
   }
-  for (bool more = true; more; is_there = false) {
+  for (bool more = true; more;) {
     // The rest of a message is there once its first part is.
     const int flags = incoming.empty() ? wait : 0;
-    while (!is_there && zmq_msg_recv(&part, native_.handle(), flags) < 0) {
+    while (!is_untaken_ && zmq_msg_recv(&part, native_.handle(), flags) < 0) {
       const int failure = zmq_errno();
       if (failure == EINTR && (wait == ZMQ_DONTWAIT || !incoming.empty())) {
         continue;
@@ -518,8 +517,19 @@ bool zmq_carrier::receive_parts(message& incoming, int wait) {
       }
       throw_zmq_error(failure, doing(kind_, "receive on")());
     }
+    is_untaken_ = true;
     more = zmq_msg_more(&part) != 0;  // before a large body is moved out of it
-    take(incoming);
+    if (more && !torn_) {
+      torn_ = std::make_unique<message>();  // while there is nothing to put there
+    }
+    try {
+      take(incoming);
+    } catch (const std::bad_alloc&) {
+      if (torn_) {
+        *torn_ = std::move(incoming);
+      }
+      throw;
+    }
   }
   return true;
 }

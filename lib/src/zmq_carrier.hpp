@@ -79,21 +79,26 @@ class zmq_carrier {
   // Requires: incoming is as a message() is.
   [[nodiscard, gnu::always_inline]] bool receive_at_once(message& incoming, int wait) {
     zmq_msg_t& part = *part_.handle();
-    if (unpacked_.has_more() || torn_ || zmq_msg_recv(&part, native_.handle(), wait) < 0) {
+    if (unpacked_.has_more() || is_untaken_ || zmq_msg_recv(&part, native_.handle(), wait) < 0) {
       return false;
     }
-    const bool more = zmq_msg_more(&part) != 0;  // before a large body is moved out of it
+    is_untaken_ = true;
+    if (zmq_msg_more(&part) != 0) [[unlikely]] {
+      return end_receive(incoming);
+    }
     take(incoming);
     const frame& first = incoming.front();
-    if (more || looks_like_batch(first.data(), first.size())) [[unlikely]] {
-      return end_receive(incoming, more);
+    if (looks_like_batch(first.data(), first.size())) [[unlikely]] {
+      return end_receive(incoming);
     }
     counters_.messages_received.add(1);
     counters_.bytes_received.add(first.size());
     return true;
   }
 
-  [[nodiscard]] bool can_receive() { return unpacked_.has_more() || torn_ || is_ready(ZMQ_POLLIN); }
+  [[nodiscard]] bool can_receive() {
+    return unpacked_.has_more() || is_untaken_ || is_ready(ZMQ_POLLIN);
+  }
   [[nodiscard]] bool can_send() { return is_ready(ZMQ_POLLOUT); }
   // While it lives, can_receive and can_send answer as of when it was made.
   class one_look {
@@ -124,17 +129,13 @@ class zmq_carrier {
   [[nodiscard]] int send_or_say(message& outgoing, int wait);
   [[nodiscard]] bool receive(message& incoming, int wait);
   [[nodiscard]] bool receive_parts(message& incoming, int wait);
-  // Appends what is in part_. Out of memory, the message so far is put away, and part_ stays.
+  // Appends what is in part_.
   void take(message& incoming) {
-    try {
-      take_part(*part_.handle(), incoming);
-    } catch (...) {
-      torn_.emplace(std::move(incoming));
-      throw;
-    }
+    take_part(*part_.handle(), incoming);
+    is_untaken_ = false;
   }
-  // The rest of a message whose first part is there. False: it was a malformed batch.
-  [[nodiscard, gnu::noinline]] bool end_receive(message& incoming, bool more);
+  // What has come, from its first part, taken or not, to the last. False: it was a malformed batch.
+  [[nodiscard, gnu::noinline]] bool end_receive(message& incoming);
   [[nodiscard]] bool is_batch(const message& incoming);
   void open_batch(message& incoming);
   void apply_subscription(const message& incoming);
@@ -156,11 +157,12 @@ class zmq_carrier {
   socket_counters& counters_;
   zmq::socket_t native_;
   bool is_prepared_ = false;
+  bool is_untaken_ = false;              // part_ has what there was no memory for
   std::unique_ptr<batch_sender> batch_;  // none: it does not batch
   batch_reader unpacked_;                // received, to be taken out one by one
-  std::optional<message> torn_;          // what came before part_, for which there was no memory
   std::optional<int> seen_;              // by one_look
   zmq::message_t part_;  // received into again and again; may hold the bytes of the last small part
+  std::unique_ptr<message> torn_;  // what came before it; made for the first message of many parts
 };
 
 }  // namespace parley::detail
