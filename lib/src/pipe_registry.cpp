@@ -4,6 +4,7 @@
 #include "subscription_message.hpp"
 
 #include <algorithm>
+#include <new>
 #include <string_view>
 #include <utility>
 
@@ -71,7 +72,7 @@ void pipe_registry::shut_down() {
   }
 }
 
-void pipe_registry::leave(const mailbox& who) {
+void pipe_registry::leave(const mailbox& who) noexcept {
   const std::lock_guard lock{mutex_};
   members_.erase(who);
   const auto now = std::chrono::steady_clock::now();
@@ -94,9 +95,13 @@ void pipe_registry::leave(const mailbox& who) {
     }
     for (connection& each : here.connections) {
       if (each.joined_to == who) {
-        wait_for_bind(each);
-        if (here.bound != nullptr && may_talk(here.bound->kind, each.who->kind)) {
-          join(here.bound, each);
+        try {
+          wait_for_bind(each);
+          if (here.bound != nullptr && may_talk(here.bound->kind, each.who->kind)) {
+            join(here.bound, each);
+          }
+        } catch (const std::bad_alloc&) {
+          // Nothing can be sent there until somebody binds the name.
         }
       }
     }
@@ -116,7 +121,7 @@ bool pipe_registry::bind(const std::string& which, const mailbox& who) {
   const auto now = std::chrono::steady_clock::now();
   for (connection& each : here.connections) {
     const bool expired = each.closed && each.expires < now;
-    if (each.room && !expired && may_talk(who->kind, each.who->kind)) {
+    if (each.joined_to == nullptr && !expired && may_talk(who->kind, each.who->kind)) {
       join(who, each);
     }
   }
@@ -163,14 +168,21 @@ void pipe_registry::disconnect(const std::string& which, const mailbox& who, std
   }
 }
 
-void pipe_registry::wait_for_bind(connection& which) {
-  which.joined_to = nullptr;
+void pipe_registry::make_room(connection& which) {
   which.room =
       std::make_shared<waiting_room>(static_cast<std::size_t>(which.who->options.send_limit));
+}
+
+void pipe_registry::wait_for_bind(connection& which) {
+  which.joined_to = nullptr;
+  make_room(which);
   which.who->post({which.id, link_side::connected, nullptr, which.room});
 }
 
 void pipe_registry::join(const mailbox& bound, connection& with) {
+  if (with.room == nullptr) {
+    make_room(with);  // there was no memory for it
+  }
   // Either end may be the one that subscribes; it may have done so before it has a peer.
   const bool bound_subscribes = subscribes(bound->kind);
   pipe_mailbox& subscriber = bound_subscribes ? *bound : *with.who;

@@ -28,7 +28,7 @@ class pipe_registry {
   void enter(const mailbox& who);
   // Takes back all of who's binds and connects. What it sent to names that nobody has bound is kept
   // for its linger time.
-  void leave(const mailbox& who);
+  void leave(const mailbox& who) noexcept;
   void shut_down();
 
   // False: the name is taken.
@@ -43,7 +43,7 @@ class pipe_registry {
   struct connection {
     mailbox who;
     std::uint64_t id;
-    std::shared_ptr<waiting_room> room;  // null when joined
+    std::shared_ptr<waiting_room> room;  // null when joined, or when there was no memory
     mailbox joined_to;
     // The socket is gone, its messages wait until then.
     bool closed = false;
@@ -55,6 +55,7 @@ class pipe_registry {
   };
 
   static void join(const mailbox& bound, connection& with);
+  static void make_room(connection& which);
   static void wait_for_bind(connection& which);
   void forget_if_empty(std::map<std::string, name>::iterator at);
 

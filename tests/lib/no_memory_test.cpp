@@ -226,3 +226,21 @@ TEST_CASE("a socket can be closed without memory, and its peers are told") {
   CHECK(left.queued == 0);
   CHECK(left.dropped_gone == 1);
 }
+
+TEST_CASE("a bound socket can be closed without memory, and who was connected waits for the next") {
+  context owner;
+  socket connected{owner, socket_kind::dealer};
+  connected.connect("pipe://here");
+  {
+    socket bound{owner, socket_kind::dealer};
+    bound.bind("pipe://here");
+    connected.send(message("hello"));
+    CHECK(bound.receive_for(patience) == message("hello"));
+    fails_next = true;
+  }
+  CHECK_FALSE(fails_next);
+  socket next{owner, socket_kind::dealer};
+  next.bind("pipe://here");
+  CHECK(connected.send_for(message("hello again"), patience));
+  CHECK(next.receive_for(patience) == message("hello again"));
+}
