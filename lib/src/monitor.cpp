@@ -128,18 +128,20 @@ monitor::~monitor() {
 
 std::optional<connection_event> monitor::receive_for(duration limit) {
   const auto start = std::chrono::steady_clock::now();
-  for (;;) {
-    const auto received = events_.receive_for(limit - (std::chrono::steady_clock::now() - start));
-    if (!received) {
-      return std::nullopt;
+  for (;; received_.reset()) {
+    if (!received_) {
+      received_ = events_.receive_for(limit - (std::chrono::steady_clock::now() - start));
+      if (!received_) {
+        return std::nullopt;
+      }
     }
     reported what{};
-    if (received->size() != 2 || received->front().size() != 6) {
+    if (received_->size() != 2 || received_->front().size() != 6) {
       continue;
     }
-    std::memcpy(&what.event, received->front().data(), sizeof what.event);
-    std::memcpy(&what.value, received->front().data() + sizeof what.event, sizeof what.value);
-    auto event = translate(what, received->back().str());
+    std::memcpy(&what.event, received_->front().data(), sizeof what.event);
+    std::memcpy(&what.value, received_->front().data() + sizeof what.event, sizeof what.value);
+    auto event = translate(what, received_->back().str());
     if (!event) {
       continue;
     }
@@ -158,16 +160,22 @@ std::optional<connection_event> monitor::receive_for(duration limit) {
       default:
         break;
     }
+    received_.reset();
     return event;
   }
 }
 
 std::string monitor::why_disconnected(std::uint32_t fd) {
-  const auto opened = opened_.extract(fd);
-  const bool shook_hands = opened.empty() || opened.mapped() != handshakes_;
-  return shook_hands ? ""
-                     : "no handshake: the peer does not speak ZMTP 3, or is a kind of socket that "
-                       "does not fit";
+  const auto opened = opened_.find(fd);
+  if (opened == opened_.end()) {
+    return "";
+  }
+  std::string why = opened->second != handshakes_
+                        ? ""
+                        : "no handshake: the peer does not speak ZMTP 3, or is a kind of socket "
+                          "that does not fit";
+  opened_.erase(opened);
+  return why;
 }
 
 std::optional<connection_event> monitor::try_receive() { return receive_for(duration::zero()); }

@@ -62,6 +62,9 @@ std::vector<int> call_link::event_fds() {
 
 void call_link::hear(std::vector<connection_event>& told) {
   while (events_) {
+    if (told.size() == told.capacity()) {
+      told.reserve(2 * told.size() + 4);  // before there is something to lose
+    }
     auto event = events_->try_receive();
     if (!event) {
       return;

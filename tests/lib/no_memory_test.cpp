@@ -2,6 +2,7 @@
 //
 // Sockets for which there is no memory at the moment. Their messages go and come whole, later or
 // not at all.
+#include <parley/monitor.hpp>
 #include <parley/socket.hpp>
 
 #include <dlfcn.h>
@@ -15,6 +16,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include <zmq.h>
 
@@ -243,4 +245,30 @@ TEST_CASE("a bound socket can be closed without memory, and who was connected wa
   next.bind("pipe://here");
   CHECK(connected.send_for(message("hello again"), patience));
   CHECK(next.receive_for(patience) == message("hello again"));
+}
+
+TEST_CASE("an event of a connection for which there is no memory comes first the next time") {
+  using change = connection_change;
+  context owner;
+  socket bound{owner, socket_kind::dealer};
+  monitor events{owner, bound};
+  const endpoint where = bound.bind("tcp://127.0.0.1:*");
+  socket other{owner, socket_kind::dealer};
+  other.connect(where);
+  std::vector<change> told;
+  while (told.empty() || told.back() != change::ready) {
+    fails_next = true;
+    try {
+      const auto event = events.receive_for(patience);
+      REQUIRE(event.has_value());
+      FAIL("there was memory");
+    } catch (const std::bad_alloc&) {
+      // Its endpoint has no room.
+    }
+    const auto event = events.receive_for(patience);
+    REQUIRE(event.has_value());
+    CHECK(event->where == where.str());
+    told.push_back(event->change);
+  }
+  CHECK(told == std::vector{change::listening, change::accepted, change::ready});
 }

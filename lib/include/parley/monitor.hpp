@@ -9,6 +9,7 @@
 #pragma once
 
 #include <parley/context.hpp>
+#include <parley/message.hpp>
 #include <parley/socket.hpp>
 
 #include <chrono>
@@ -51,7 +52,7 @@ class monitor {
   monitor(const monitor&) = delete;
   monitor& operator=(const monitor&) = delete;
 
-  // Nothing: no event came in time.
+  // Nothing: no event came in time. One for which there is no memory comes first the next time.
   [[nodiscard]] std::optional<connection_event> receive_for(duration limit);
   [[nodiscard]] std::optional<connection_event> try_receive();
 
@@ -68,6 +69,7 @@ class monitor {
   // was opened. If there were none since, its own has not.
   std::map<std::uint32_t, std::uint64_t> opened_;
   std::uint64_t handshakes_ = 0;
+  std::optional<message> received_;  // what the next event is made of
 };
 
 }  // namespace parley
