@@ -107,6 +107,7 @@ void call_book::set_ready(std::size_t which, bool can_send, time_point now) {
 void call_book::disconnected(std::size_t which, time_point now) {
   if (links_[which].connected()) {
     links_[which].disconnect();
+    asks_owed_ &= ~bit(which);
     drop_bundle(which);
     lose(which, now);
   }
@@ -568,11 +569,17 @@ void call_book::lose(std::size_t which, time_point now) noexcept {
   }
 }
 
+// What there is no memory for is asked with the next tick.
 void call_book::ask_after(std::size_t which) noexcept {
+  asks_owed_ &= ~bit(which);
   for (std::size_t place = 0; place < calls_.size(); ++place) {
     const call& each = calls_[place];
     if (each.id != 0 && (each.out & bit(which)) != 0) {
-      control(which, {.what = kind::ask, .id = each.id});
+      try {
+        static_cast<void>(send_control(which, {.what = kind::ask, .id = each.id}));
+      } catch (const std::bad_alloc&) {
+        asks_owed_ |= bit(which);
+      }
     }
   }
 }
@@ -731,6 +738,9 @@ void call_book::tick(time_point now) {
   }
   bool had_memory = true;
   for (std::size_t which = 0; which < links_.size(); ++which) {
+    if ((asks_owed_ & bit(which)) != 0) {
+      ask_after(which);
+    }
     server_link& link = links_[which];
     server_link::duty todo = link.tick(now);
     if (todo == server_link::duty::give_up) {
@@ -766,12 +776,15 @@ void call_book::tick(time_point now) {
       }
     }
   }
-  if (!had_memory) {
+  if (!had_memory || asks_owed_ != 0) {
     throw std::bad_alloc{};
   }
 }
 
 call_book::time_point call_book::next_tick() const noexcept {
+  if (asks_owed_ != 0) [[unlikely]] {
+    return time_point{};
+  }
   time_point next = deadlines_.earliest();
   for (const server_link& each : links_) {
     next = std::min(next, each.next());

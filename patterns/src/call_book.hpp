@@ -12,7 +12,7 @@
 //  - Its caller gives up, or the deadline passes: the servers that work on it are told.
 //  - There is no memory for its reply, or for what it would need to go on: server_lost.
 // To end a call takes no memory: without any it is kept in its place until take_kept. What throws
-// bad_alloc leaves all calls as they were, to be tried again.
+// bad_alloc leaves each call either as it was or a step further: to try again is right.
 // One thread at a time.
 #pragma once
 
@@ -215,6 +215,7 @@ class call_book {
   link_set held_ = 0;                   // those of them that are not empty
   bool holds_ = false;
   std::vector<std::vector<std::uint64_t>> cancels_owed_;  // of each link: until it is known as ours
+  link_set asks_owed_ = 0;                                // there was no memory to ask them
   link_set removed_ = 0;                                  // their numbers are free
   mutable std::size_t turn_ = 0;                          // the link that was chosen last
 

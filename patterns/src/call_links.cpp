@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <new>
 #include <utility>
 
 namespace parley::detail {
@@ -46,6 +47,7 @@ call_links::~call_links() {
 
 void call_links::add(std::unique_ptr<call_link> made, std::size_t number) {
   links_.resize(std::max(links_.size(), number + 1));
+  watched_.resize(links_.size());
   watch(*made, number);
   touch(number);
   if (made->where().kind() == transport::pipe) {
@@ -57,7 +59,7 @@ void call_links::add(std::unique_ptr<call_link> made, std::size_t number) {
 void call_links::remove(std::size_t number) noexcept {
   touched_ &= ~bit(number);
   pipes_ &= ~bit(number);
-  forget(*links_[number]);
+  forget(number);
   links_[number].reset();
 }
 
@@ -80,7 +82,7 @@ bool call_links::send(std::size_t number, message&& outgoing) {
 }
 
 void call_links::close(std::size_t number) noexcept {
-  forget(*links_[number]);
+  forget(number);
   links_[number]->close();
 }
 
@@ -89,8 +91,11 @@ bool call_links::renew(std::size_t number) {
   try {
     which.renew();
     watch(which, number);
+  } catch (const std::bad_alloc&) {
+    close(number);
+    throw;
   } catch (const error& failure) {
-    which.close();
+    close(number);
     if (failure.code() != errc::out_of_resources) {
       throw;
     }
@@ -107,33 +112,32 @@ void call_links::touch_all() noexcept {
 }
 
 void call_links::watch(call_link& of, std::size_t number) {
-  const auto add = [this](const std::vector<int>& fds, std::size_t as) {
+  const std::vector<int> sockets = socket_rest::fds(of.native());
+  const std::vector<int> monitors = of.event_fds();
+  std::vector<int>& added = watched_[number];
+  added.reserve(sockets.size() + monitors.size());
+  const auto add = [&](const std::vector<int>& fds, std::size_t as) {
     for (const int fd : fds) {
       epoll_event readable{};
       readable.events = EPOLLIN;
       readable.data.u32 = static_cast<std::uint32_t>(as);
       if (::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &readable) != 0 && errno != EEXIST) {
+        forget(number);
         throw error{errc::out_of_resources, "wait for a server"};
       }
+      added.push_back(fd);
     }
   };
-  add(socket_rest::fds(of.native()), number);
-  add(of.event_fds(), number | monitor_event);
+  add(sockets, number);
+  add(monitors, number | monitor_event);
 }
 
-void call_links::forget(call_link& of) noexcept {
-  if (!of.is_open()) {
-    return;
+// Asks the link for nothing: that may take memory, or its context may be shut down.
+void call_links::forget(std::size_t number) noexcept {
+  for (const int fd : watched_[number]) {
+    ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);
   }
-  try {
-    for (const auto& fds : {socket_rest::fds(of.native()), of.event_fds()}) {
-      for (const int fd : fds) {
-        ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);
-      }
-    }
-  } catch (const error&) {
-    // Their context is shut down: the descriptors go with the sockets.
-  }
+  watched_[number].clear();
 }
 
 std::size_t call_links::wait(int limit, some_news& what) const {

@@ -82,11 +82,12 @@ class call_links {
     return std::uint64_t{1} << number;
   }
   void watch(call_link& of, std::size_t number);
-  void forget(call_link& of) noexcept;
+  void forget(std::size_t number) noexcept;
 
   const int epoll_fd_;
   const int wake_fd_;
   std::vector<std::unique_ptr<call_link>> links_;  // null: gone
+  std::vector<std::vector<int>> watched_;          // of each link: its descriptors in the epoll
   std::uint64_t touched_ = 0;                      // a bit each
   std::uint64_t pipes_ = 0;
   time_point renews_ = time_point::max();

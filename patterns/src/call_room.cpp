@@ -5,6 +5,8 @@
 #include <parley/monitor.hpp>
 #include <parley/socket_rest.hpp>
 
+#include "memory_pause.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <new>
@@ -21,8 +23,6 @@ constexpr std::chrono::milliseconds last_words{100};
 // A connection that was lost so long ago is noticed before the next call goes out on it.
 constexpr std::chrono::milliseconds deafness{5};
 constexpr std::chrono::milliseconds leaders_patience{50};
-// Until memory is asked for again where there was none.
-constexpr std::chrono::milliseconds memory_pause{1};
 
 // A condition variable cannot wait until the end of time: the conversion of its clock overflows.
 void wait_until(std::condition_variable& changed, std::unique_lock<std::mutex>& lock,
@@ -124,7 +124,11 @@ std::unique_ptr<call_link> call_room::make(bool connects) {
 void call_room::add(std::unique_ptr<call_link> made, std::size_t number) {
   need_background();
   links_.add(std::move(made), number);
-  try_to([&] { hear(number); });  // the descriptor tells of what comes after that
+  try {
+    hear(number);  // the descriptor tells of what comes after that
+  } catch (const std::bad_alloc&) {
+    missed_ = true;
+  }
   wake_leader();
 }
 
@@ -325,6 +329,9 @@ bool call_room::try_to(Action action) noexcept {
     give_up();
   } catch (const std::bad_alloc&) {
     missed_ = true;
+    if (!has_leader_) {
+      background_changed_.notify_one();  // to look again
+    }
     return false;
   }
   return true;
@@ -332,27 +339,18 @@ bool call_room::try_to(Action action) noexcept {
 
 // At what was missed, or else at what was touched.
 void call_room::look_again() {
-  if (!std::exchange(missed_, false)) [[likely]] {
+  if (!missed_) [[likely]] {
     look_at_touched();
     return;
   }
+  missed_ = false;
   look_at_all();
   book_.flush();
 }
 
-void call_room::try_to_look() noexcept {
-  try_to([this] { look_at_all(); });
-}
-
-void call_room::await_memory(std::unique_lock<std::mutex>& lock) {
-  lock.unlock();
-  std::this_thread::sleep_for(memory_pause);
-  lock.lock();
-}
-
 std::vector<server_status> call_room::servers() {
   std::unique_lock lock{mutex_};
-  try_to_look();
+  try_to([this] { look_at_all(); });
   after_use(lock);
   std::vector<server_status> all;
   for (std::size_t number = 0; number < links_.size(); ++number) {
@@ -420,6 +418,8 @@ call_outcome call_room::call(call_book::order&& what, const std::stop_token& sto
     on_stop.reset();
     lock.lock();
     book_.forget(id);
+    flush_book();
+    look_while_leader_sleeps();
     throw;
   }
   lock.unlock();
@@ -434,9 +434,15 @@ std::uint64_t call_room::start_unless_stopped(call_book::order&& what, const std
     return 0;
   }
   if (!leader_sleeps_ && now - heard_ > deafness) {
-    try_to_look();
+    try_to([this] { look_at_all(); });
   }
-  return book_.start(std::move(what), now);
+  try {
+    return book_.start(std::move(what), now);
+  } catch (...) {  // no memory for it, when some of it may have been sent
+    flush_book();
+    look_while_leader_sleeps();
+    throw;
+  }
 }
 
 // For stop callbacks. The functions of calls are left to others: one of them may let the client go,
@@ -529,6 +535,9 @@ void call_room::stream::start(call_book::order&& what, std::stop_token stop) {
 std::optional<message> call_room::stream::next(time_point deadline) {
   const std::stop_callback on_stop{stop_, [this] { room_.cancel(id_); }};
   std::unique_lock lock{room_.mutex_};
+  if (seat_.items.empty() && !seat_.end && taken_ >= window / 2 && !ask_for_more(lock)) {
+    throw std::bad_alloc{};  // nothing would come any more
+  }
   const bool came = room_.wait(
       lock, seat_, [this] { return seat_.end || !seat_.items.empty(); }, deadline);
   if (!came) {
@@ -551,12 +560,17 @@ std::optional<message> call_room::stream::next(time_point deadline) {
   seat_.items.pop_front();
   if (++taken_ >= window / 2) {
     // Without memory with the next one: this one is to be had all the same.
-    if (room_.try_to([this] { room_.book_.give_credit(id_, taken_); })) {
-      taken_ = 0;
-    }
-    room_.after_use(lock);
+    static_cast<void>(ask_for_more(lock));
   }
   return item;
+}
+
+// False: there was no memory for that.
+bool call_room::stream::ask_for_more(std::unique_lock<std::mutex>& lock) {
+  const bool is_asked = room_.try_to([this] { room_.book_.give_credit(id_, taken_); });
+  taken_ = is_asked ? 0 : taken_;
+  room_.after_use(lock);
+  return is_asked;
 }
 
 // Waiting.
@@ -801,7 +815,7 @@ void call_room::sleep(std::unique_lock<std::mutex>& lock, time_point until) {
 void call_room::hand_on() {
   if (!followers_.empty()) {
     followers_.front()->changed.notify_one();
-  } else if (book_.unattended() > 0 || book_.has_ended()) {
+  } else if (book_.unattended() > 0 || book_.has_ended() || missed_) {
     background_changed_.notify_one();
   }
 }
@@ -831,7 +845,7 @@ void call_room::run_background() {
       // Looks now and then, too: nobody else may, for long.
       wait_until(background_changed_, lock, std::min(next_tick(), now + look_interval()));
       if (!has_leader_ && !closing_) {
-        try_to_look();
+        try_to([this] { look_at_all(); });
       }
     }
   }

@@ -95,6 +95,8 @@ class call_room final : call_book::outbox {
     [[nodiscard]] std::optional<message> next(time_point deadline);
 
    private:
+    [[nodiscard]] bool ask_for_more(std::unique_lock<std::mutex>& lock);
+
     // Results that may be under way. The reader asks for more when half of them have come.
     static constexpr std::uint32_t window = 64;
 
@@ -125,8 +127,6 @@ class call_room final : call_book::outbox {
   template<class Action>
   bool try_to(Action action) noexcept;
   void look_again();
-  void try_to_look() noexcept;
-  void await_memory(std::unique_lock<std::mutex>& lock);
   void give_up() noexcept;
   [[nodiscard]] std::optional<message> receive(std::size_t number);
 

@@ -486,7 +486,7 @@ struct small_book : call_book::outbox, call_book::seat {
     }
   }
   void hear(std::size_t link, call_header header, const frame& payload = {}) {
-    header.link = 100 + link;
+    header.link = first_link + link;
     const std::size_t left = std::exchange(pieces_left, SIZE_MAX);  // those are for the book
     message incoming{pack_header(header)};
     if (!payload.empty()) {
@@ -522,6 +522,7 @@ struct small_book : call_book::outbox, call_book::seat {
   call_book book;
   std::vector<message> sent;
   int ends = 0;
+  std::uint64_t first_link = 100;
 
  private:
   const std::size_t servers_;
@@ -654,6 +655,29 @@ TEST_CASE("a call ends whatever memory there is") {
       }
     }
   }
+}
+
+TEST_CASE("a server that came unnoticed is asked for calls when there is memory to ask") {
+  small_book at{1};
+  at.book.start({.payload = message{frame{"question"}}, .deadline = start + 1s, .waiting = &at},
+                start);
+  at.sent.clear();
+  at.sent.shrink_to_fit();
+  at.first_link = 200;
+  {
+    const memory_for none{0};
+    at.hear(0, {.what = call_header::kind::pong, .id = 2});
+    CHECK(at.book.next_tick() <= start);
+    CHECK_THROWS_AS(at.book.tick(start), std::bad_alloc);
+  }
+  CHECK(at.sent.empty());
+  at.book.tick(start);
+  const auto asks = [](const message& each) {
+    const auto header = parse_header(each.front().view());
+    return header && header->what == call_header::kind::ask;
+  };
+  CHECK(std::count_if(at.sent.begin(), at.sent.end(), asks) == 1);
+  CHECK(at.book.next_tick() > start);
 }
 
 TEST_CASE("calls that end without memory hold up no others") {
@@ -953,6 +977,25 @@ TEST_CASE("handlers are asked to stop when a server closes without any memory") 
   CHECK(has_heard.get());
   caller.close();
   check_ready(call);
+}
+
+TEST_CASE("a client disconnects whatever memory there is") {
+  const std::string where = GENERATE("pipe://no-memory", "tcp://127.0.0.1:*");
+  for (std::size_t pieces = 0; pieces < 20; ++pieces) {
+    INFO(where << ", memory for " << pieces << " pieces");
+    context owner;
+    server quiet{owner};
+    const endpoint bound = quiet.bind(endpoint{where});
+    client caller{owner, bound};
+    REQUIRE(caller.wait_for_servers(1, patience));
+    {
+      const memory_for some{pieces};
+      caller.disconnect(bound);
+    }
+    CHECK(caller.servers().empty());
+    caller.connect(bound);
+    CHECK(caller.wait_for_servers(1, patience));
+  }
 }
 
 TEST_CASE("no result of a stream is missed for want of memory") {
