@@ -76,8 +76,8 @@ call_desk::call_desk(const server_options& options, std::uint64_t salt, std::uin
 
 void call_desk::receive(message&& incoming, time_point now, std::vector<message>& out,
                         std::vector<std::stop_source>& stops) {
-  if (incoming.size() < 2) {
-    return;  // an address without a request: there is nothing to answer
+  if (incoming.size() < 2 || is_closed_) {
+    return;  // an address without a request has no answer, and what comes after the end gets none
   }
   const std::size_t delimiter = envelope_size(incoming, 1) - 1;
   const bool has_delimiter = delimiter > 0 && incoming[delimiter].empty();
@@ -564,47 +564,31 @@ call_desk::time_point call_desk::next_look() const noexcept {
   return watched_.empty() ? time_point::max() : watched_.front().due;
 }
 
-void call_desk::close(std::vector<std::stop_source>& stops) noexcept {
+void call_desk::close() noexcept {
   is_closed_ = true;
-  bool had_memory = true;
-  try {
-    stops.reserve(stops.size() + known_.size() + nameless_.size());
-  } catch (const std::bad_alloc&) {
-    had_memory = false;
-  }
-  known_.for_each([&](const call& each) {
+  known_.for_each([](const call& each) {
     each->is_dropped = true;
-    each->is_cut_short |= each->is_streamed() && each->has_begun;
+    each->is_cut_short |= each->stop.stop_possible() || (each->is_streamed() && each->has_begun);
     each->tell_change();
   });
-  for_each_to_stop([&](open_call& each) {
-    each.is_cut_short = true;
-    if (had_memory) {
-      stops.push_back(each.stop);
-    }
-  });
-  if (had_memory) {
-    known_.clear();
+  for (const call& each : nameless_) {
+    each->is_cut_short |= each->stop.stop_possible();
   }
   open_ -= line_.size();
   line_.clear();
 }
 
-template<class Use>
-void call_desk::for_each_to_stop(Use use) noexcept {
-  const auto if_it_can = [&](const call& each) {
-    if (each->stop.stop_possible() && !each->stop.stop_requested()) {
-      use(*each);
-    }
+std::optional<std::stop_source> call_desk::next_to_stop() noexcept {
+  const auto is_to_stop = [](const call& each) {
+    return each->stop.stop_possible() && !each->stop.stop_requested();
   };
-  known_.for_each(if_it_can);
-  std::for_each(nameless_.begin(), nameless_.end(), if_it_can);
-}
-
-std::optional<std::stop_source> call_desk::left_to_stop() noexcept {
-  std::optional<std::stop_source> found;
-  for_each_to_stop([&](const open_call& each) { found = each.stop; });
-  return found;
+  while (const call any = known_.take_any()) {
+    if (is_to_stop(any)) {
+      return any->stop;
+    }
+  }
+  const auto at = std::find_if(nameless_.begin(), nameless_.end(), is_to_stop);
+  return at == nameless_.end() ? std::nullopt : std::optional{(*at)->stop};
 }
 
 // Sending.

@@ -79,7 +79,7 @@ struct open_call {
   std::uint32_t id = 0;  // MessagePack-RPC's
   bool wants_reply = true;
   std::vector<frame> items;  // for a caller that takes but one result
-  bool is_given_up = false;  // its caller took too long to take more
+  bool is_given_up = false;  // its caller took too long to take more, or memory was missing
   std::weak_ptr<server_core> owner;
 
   // The caller takes that payload in the header's frame.
@@ -90,6 +90,10 @@ struct open_call {
   // The caller takes it in one frame with others.
   [[nodiscard]] bool may_bundle(const message& reply) const noexcept {
     return header && (header->flags & call_header::bundles) != 0 && may_carry(reply);
+  }
+  // Nobody hears of its end, or asks for it again.
+  [[nodiscard]] bool is_unwanted() const noexcept {
+    return is_dropped && header && (header->flags & call_header::idempotent) == 0;
   }
   [[nodiscard]] bool is_streamed() const noexcept {
     return header && (header->flags & call_header::streamed) != 0;
@@ -141,10 +145,11 @@ class call_desk {
   // When look will have something to do.
   [[nodiscard]] time_point next_look() const noexcept;
 
-  // Drops what waits, and gives the rest to be asked to stop.
-  void close(std::vector<std::stop_source>& stops) noexcept;
-  // After that: one that there was no memory for in `stops`, until it is asked to stop.
-  [[nodiscard]] std::optional<std::stop_source> left_to_stop() noexcept;
+  // Drops what waits.
+  void close() noexcept;
+  // After that, for when no lock is held: the next one that is to be asked to stop. Nothing: that
+  // were all.
+  [[nodiscard]] std::optional<std::stop_source> next_to_stop() noexcept;
 
   [[nodiscard]] server_statistics statistics() const noexcept;
 
@@ -190,8 +195,6 @@ class call_desk {
   void put_last_words(const open_call& of, const message& payload, bool is_cut_short, bool may_wait,
                       std::vector<message>& out);
   void finish(open_call& which, time_point now) noexcept;
-  template<class Use>
-  void for_each_to_stop(Use use) noexcept;
   [[nodiscard]] bool is_over(const open_call& which, time_point now);
   void sweep(time_point now);
   void refuse(const open_call& which, std::vector<message>& out);

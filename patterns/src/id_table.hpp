@@ -59,9 +59,18 @@ class id_table {
       }
     }
   }
-  void clear() noexcept {
-    slots_.clear();
-    size_ = 0;
+  // Some value, which is in here no more; false, as in a free slot: there is none.
+  [[nodiscard]] Value take_any() noexcept {
+    if (size_ == 0) {
+      return Value{};
+    }
+    const std::size_t mask = slots_.size() - 1;
+    while (!slots_[any_ & mask].value) {
+      ++any_;
+    }
+    Value taken = std::move(slots_[any_ & mask].value);
+    erase(&slots_[any_ & mask]);
+    return taken;
   }
 
   template<class Use>
@@ -101,6 +110,7 @@ class id_table {
   const std::uint64_t secret_;
   std::vector<entry> slots_;  // a power of two of them, or none
   std::size_t size_ = 0;
+  std::size_t any_ = 0;  // where one was taken last
 };
 
 }  // namespace parley::detail

@@ -316,7 +316,9 @@ std::optional<frame> server::end_of_items(const call_context& to) {
       throw remote_error{std::string{too_many_results},
                          "more results than a caller that takes them at once is given"};
     }
-    throw remote_error{std::string{too_slow}, "the caller took too long to take more results"};
+    throw remote_error{
+        std::string{too_slow},
+        "the caller took too long to take more results, or there was no memory for one"};
   }
   detail::pack_buffer packed;
   msgpack::packer out{packed};

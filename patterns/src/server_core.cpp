@@ -4,6 +4,7 @@
 #include <parley/error.hpp>
 
 #include "call_ids.hpp"
+#include "memory_pause.hpp"
 
 #include <algorithm>
 #include <new>
@@ -18,8 +19,6 @@ using clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds deafness{5};
 // How long replies may be held up by a handler.
 constexpr std::chrono::milliseconds longest_held{50};
-// Until memory is asked for again where there was none.
-constexpr std::chrono::milliseconds memory_pause{1};
 // Taken from the socket at a time.
 constexpr std::size_t most_at_once = 256;
 
@@ -58,25 +57,13 @@ void server_core::start(executor execute) {
 }
 
 void server_core::close() noexcept {
-  std::vector<std::stop_source> stops;
   {
     const std::lock_guard lock{mutex_};
     closing_ = true;
-    desk_.close(stops);
+    desk_.close();
   }
   changed_.notify_all();
-  for (std::stop_source& each : stops) {
-    each.request_stop();
-  }
-  for (;;) {
-    std::unique_lock lock{mutex_};
-    auto left = desk_.left_to_stop();
-    lock.unlock();
-    if (!left) {
-      break;
-    }
-    left->request_stop();
-  }
+  stop_all();
   link_.interrupt();
   {
     const std::lock_guard lock{joining_};
@@ -87,6 +74,19 @@ void server_core::close() noexcept {
     }
   }
   link_.close();
+}
+
+// Requires: the desk is closed, and the mutex is not held.
+void server_core::stop_all() noexcept {
+  for (;;) {
+    std::unique_lock lock{mutex_};
+    auto next = desk_.next_to_stop();
+    lock.unlock();
+    if (!next) {
+      return;
+    }
+    next->request_stop();
+  }
 }
 
 void server_core::work() {
@@ -147,29 +147,28 @@ server_core::time_point server_core::run(std::unique_lock<std::mutex>& lock, con
   time_point now = clock::now();
   std::vector<message> out;
   lock.lock();
+  const auto send_out = [&] {
+    if (!out.empty()) {
+      lock.unlock();
+      send(out);
+      out.clear();
+      now = clock::now();
+      lock.lock();
+    }
+  };
   while (is_answered && !try_answer(*next, reply, now, out)) {
-    if (closing_ || next->deadline <= now) {
+    if (closing_ || next->deadline <= now || next->is_unwanted()) {
       desk_.abandon(*next, now);
       break;
     }
+    send_out();  // those of others
     await_memory(lock);
     now = clock::now();
   }
-  if (!out.empty()) {
-    lock.unlock();
-    send(out);
-    now = clock::now();
-    lock.lock();
-  }
+  send_out();
   next->runs = false;
   --running_;
   return now;
-}
-
-void server_core::await_memory(std::unique_lock<std::mutex>& lock) {
-  lock.unlock();
-  std::this_thread::sleep_for(memory_pause);
-  lock.lock();
 }
 
 // False: there is no memory for it now.
@@ -224,14 +223,13 @@ void server_core::receive(std::unique_lock<std::mutex>& lock, time_point deadlin
   deadline = std::min(deadline, desk_.next_look());
   receiver_looks_ = deadline;
   lock.unlock();
-  std::vector<message> incoming;
   bool is_open = true;
   try {
-    static_cast<void>(link_.receive_all_until(incoming, most_at_once, deadline));
+    static_cast<void>(link_.receive_all_until(incoming_, most_at_once, deadline));
   } catch (const error&) {
     is_open = false;  // the context is shut down
   } catch (const std::bad_alloc&) {
-    std::this_thread::sleep_for(memory_pause);
+    await_memory();
   }
   std::vector<message> out;
   std::vector<std::stop_source> stops;
@@ -240,30 +238,38 @@ void server_core::receive(std::unique_lock<std::mutex>& lock, time_point deadlin
   receives_ = false;
   if (!is_open) {
     closing_ = true;
-    desk_.close(stops);
+    desk_.close();
   }
-  for (message& each : incoming) {
+  for (message& each : incoming_) {
     try {
       desk_.receive(std::move(each), now, out, stops);
     } catch (const std::bad_alloc&) {
       // This request asked for too much; the others need not know.
     }
   }
+  incoming_.clear();
+  bool had_memory = true;
   try {
     desk_.look(now, out, stops);
   } catch (const std::bad_alloc&) {
-    // They are still due.
+    had_memory = false;  // they are still due
   }
   if (closing_) {
     changed_.notify_all();
   }
-  if (out.empty() && stops.empty()) {
+  if (out.empty() && stops.empty() && is_open && had_memory) {
     return;
   }
   lock.unlock();
   send(out);
   for (std::stop_source& each : stops) {
     each.request_stop();
+  }
+  if (!is_open) {
+    stop_all();
+  }
+  if (!had_memory) {
+    await_memory();
   }
   lock.lock();
 }
@@ -335,12 +341,12 @@ bool server_core::send_item(const call& which, frame&& item) {
   if (which->is_given_up) {
     return false;  // one result is missing already
   }
+  which->is_given_up = true;  // unless it leaves
   std::unique_lock lock{mutex_};
   const time_point deadline = deadline_after(which->patience);
   const auto is_wanted = [&] { return !which->is_dropped && !which->is_answered && !closing_; };
   while (which->credit == 0 && is_wanted()) {
     if (clock::now() >= deadline) {
-      which->is_given_up = true;
       return false;
     }
     desk_.watch(which, clock::now());
@@ -356,10 +362,8 @@ bool server_core::send_item(const call& which, frame&& item) {
     }
   }
   if (!is_wanted()) {
-    which->is_given_up = true;
     return false;
   }
-  which->is_given_up = true;  // unless it leaves
   message outgoing = call_desk::item(*which, std::move(item));
   --which->credit;
   lock.unlock();

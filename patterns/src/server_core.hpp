@@ -52,7 +52,7 @@ class server_core : public std::enable_shared_from_this<server_core> {
 
  private:
   void work();
-  void await_memory(std::unique_lock<std::mutex>& lock);
+  void stop_all() noexcept;
   time_point run(std::unique_lock<std::mutex>& lock, const call& next);
   [[nodiscard]] bool try_answer(open_call& which, const message& payload, time_point now,
                                 std::vector<message>& out) noexcept;
@@ -79,6 +79,8 @@ class server_core : public std::enable_shared_from_this<server_core> {
   time_point receiver_looks_{};  // and who receives until then
   unsigned running_ = 0;
   unsigned idle_ = 0;  // wait for work, or for their turn to receive
+  // Who receives uses it without the mutex. Empty, else, and kept for its memory.
+  std::vector<message> incoming_;
   std::condition_variable changed_;
 };
 

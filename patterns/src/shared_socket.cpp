@@ -183,7 +183,8 @@ bool shared_socket::receive_all_until(std::vector<message>& into, std::size_t mo
       const std::size_t before = into.size();
       while (into.size() - before < most) {
         if (into.size() == into.capacity()) {
-          into.reserve(2 * into.size() + 1);  // before there is something to lose
+          into.reserve(
+              std::max<std::size_t>(4, 2 * into.size()));  // before there is something to lose
         }
         auto incoming = socket_->try_receive();
         if (!incoming) {

@@ -66,6 +66,12 @@ class counter {
     desk.look(now, out, stops);
     stop();
   }
+  void close() {
+    desk.close();
+    while (auto next = desk.next_to_stop()) {
+      next->request_stop();
+    }
+  }
   void stop() {
     for (std::stop_source& each : stops) {
       each.request_stop();
@@ -755,10 +761,7 @@ TEST_CASE("closing drops what waits and asks the rest to stop") {
   const auto plain = at.desk.next(at.now);
   first->stop = std::stop_source{};
   plain->stop = std::stop_source{};
-  at.desk.close(at.stops);
-  for (std::stop_source& each : at.stops) {
-    each.request_stop();
-  }
+  at.close();
   CHECK(first->stop.stop_requested());
   CHECK(plain->stop.stop_requested());
   CHECK(at.desk.next(at.now) == nullptr);
@@ -773,8 +776,7 @@ TEST_CASE("a plain peer hears that the server closes, rather than a part of its 
     counter at;
     at.take(message{frame{"req"}, frame{}, frame{"a"}});
     const auto runs = is_watched ? at.watched() : at.desk.next(at.now);
-    at.desk.close(at.stops);
-    at.stop();
+    at.close();
     at.answer(runs);
     const message said = at.take_said();
     REQUIRE(said.size() == 3);

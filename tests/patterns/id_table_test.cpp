@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <random>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -70,7 +71,25 @@ TEST_CASE("a table keeps nothing that was erased") {
   }
   CHECK(kept.use_count() == 1);
   table.insert(5, kept);
-  table.clear();
+  CHECK(table.take_any() == kept);
   CHECK(kept.use_count() == 1);
   CHECK(table.find(5) == nullptr);
+}
+
+TEST_CASE("all values can be taken, one by one, while others go") {
+  id_table<value> table{7};
+  std::set<std::uint64_t> left;
+  for (std::uint64_t id = 0; id < 1000; ++id) {
+    table.insert(id * id, made(id * id));
+    left.insert(id * id);
+  }
+  while (const value taken = table.take_any()) {
+    CHECK(left.erase(*taken) == 1);
+    if (left.size() % 3 == 0 && !left.empty()) {
+      table.erase(table.find(*left.begin()));
+      left.erase(left.begin());
+    }
+  }
+  CHECK(left.empty());
+  CHECK(table.size() == 0);
 }

@@ -998,6 +998,53 @@ TEST_CASE("a client disconnects whatever memory there is") {
   }
 }
 
+TEST_CASE("a stream in which a result was lost for want of memory is not taken for a whole one") {
+  constexpr int all = 200;
+  constexpr int window = 64;
+  for (std::size_t pieces = 0; pieces < 4; ++pieces) {
+    INFO("memory for " << pieces << " pieces");
+    std::promise<void> sent;
+    auto is_sent = sent.get_future();
+    int lost = 0;
+    context owner;
+    server counting{owner};
+    counting.handle("count", [&](results<int>& out) {
+      for (int number = 0; number < all; ++number) {
+        if (number == window) {
+          sent.set_value();
+          run_short(pieces, 1);
+        }
+        try {
+          static_cast<void>(out.send(number));
+        } catch (const std::bad_alloc&) {
+          ++lost;
+        }
+        run_short(SIZE_MAX, SIZE_MAX);
+      }
+    });
+    client caller{owner, counting.bind(endpoint{"pipe://no-memory"})};
+    auto numbers = caller.stream<int>("count");
+    int next = 0;
+    bool is_whole = false;
+    try {
+      for (const int each : numbers) {
+        if (next == 0) {
+          REQUIRE(is_sent.wait_for(patience) == std::future_status::ready);
+        }
+        CHECK(each == next);
+        ++next;
+      }
+      is_whole = true;
+    } catch (const remote_error&) {
+      // It says so.
+    }
+    caller.close();
+    counting.close();
+    CHECK(is_whole == (lost == 0));
+    CHECK((!is_whole || next == all));
+  }
+}
+
 TEST_CASE("no result of a stream is missed for want of memory") {
   constexpr int all = 200;
   context owner;
