@@ -6,6 +6,7 @@
 
 #include "call_ids.hpp"
 #include "lock_soon.hpp"
+#include "memory_pause.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -302,25 +303,44 @@ std::uint64_t source_core::write(task_draft&& draft) {
   }
 }
 
+// False: there is no memory for it now.
+bool source_core::try_to_leave(task_draft& draft) noexcept {
+  try {
+    leave(std::move(draft));
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
+
 // By the journal's thread.
 void source_core::take_written(std::vector<task_draft>&& drafts) noexcept {
   std::unique_lock lock{drafts_mutex_};
   for (task_draft& each : drafts) {
-    in_writing_bytes_ -= each.body.size();
+    const std::size_t bytes = each.body.size();
+    while (!try_to_leave(each)) {
+      if (is_closing_) {
+        lock.unlock();
+        tell_unfinished(each);  // the journal has it
+        lock.lock();
+        break;
+      }
+      await_memory(lock);
+    }
+    in_writing_bytes_ -= bytes;
     --in_writing_;
-    leave(std::move(each));
   }
   wake(lock);
 }
 
 bool source_core::retry(std::uint64_t number) {
   task_draft draft;
-  std::optional<dead_letter> letter;
+  std::optional<dead_letter> taken;
   {
     const std::lock_guard lock{mutex_};
     check_open();
-    letter = desk_.take_dead(number);
-    if (!letter) {
+    const dead_letter* const letter = desk_.find_dead(number);
+    if (letter == nullptr) {
       return false;
     }
     draft.number = number;
@@ -329,10 +349,12 @@ bool source_core::retry(std::uint64_t number) {
     draft.options->delay = draft.options->deadline = std::chrono::milliseconds{0};
     draft.pushed = clock::now();
     if (!writer_) {
-      desk_.add(std::move(draft), clock::now());
+      desk_.add(std::move(draft), clock::now());  // without memory the letter stays
+      desk_.take_dead(number);
       waker_.wake();
       return true;
     }
+    taken = desk_.take_dead(number);
   }
   {
     const std::lock_guard lock{drafts_mutex_};
@@ -341,9 +363,9 @@ bool source_core::retry(std::uint64_t number) {
   }
   try {
     write(std::move(draft));
-  } catch (const error&) {
+  } catch (...) {
     const std::lock_guard lock{mutex_};
-    desk_.add_dead(std::move(*letter));
+    desk_.add_dead(std::move(*taken));
     throw;
   }
   return true;
@@ -411,6 +433,7 @@ void source_core::close() noexcept {
   }
   if (writer_) {
     writer_->close();
+    tell_all_unfinished();  // what was written since the thread ended
   }
 }
 
@@ -430,17 +453,55 @@ void source_core::work() noexcept {
     close_pack();
   }
   room_.notify_all();
+  {
+    const std::lock_guard lock{mutex_};
+    is_closed_ = true;
+    desk_.close();
+  }
   try {
-    {
-      const std::lock_guard lock{mutex_};
-      is_closed_ = true;
-      desk_.close();
-    }
     settle();
   } catch (const std::bad_alloc&) {
-    // Some do not hear how their tasks ended.
+    // Connections are told of no more.
   }
+  tell_all_unfinished();
   changed_.notify_all();
+}
+
+void source_core::tell_unfinished(task_draft& draft) const {
+  if (const auto told = std::exchange(draft.when_ended, nullptr)) {
+    task_outcome outcome;
+    outcome.id = {id_, draft.number};
+    outcome.how = task_end::unfinished;
+    told(std::move(outcome));
+  }
+}
+
+// Those who pushed what the desk has, and what it has never had. Needs no memory. Requires: the
+// thread is over.
+void source_core::tell_all_unfinished() {
+  for (;;) {
+    std::unique_lock lock{mutex_};
+    auto next = desk_.next_unfinished();
+    lock.unlock();
+    if (!next) {
+      break;
+    }
+    next->when_ended(std::move(next->outcome));
+  }
+  for (std::vector<task_draft>* const from : {&taken_, &drafts_}) {
+    for (std::size_t index = 0;; ++index) {
+      task_draft next;
+      {
+        const std::scoped_lock both{mutex_, drafts_mutex_};
+        if (index >= from->size()) {
+          break;
+        }
+        next.number = (*from)[index].number;
+        next.when_ended = std::exchange((*from)[index].when_ended, nullptr);
+      }
+      tell_unfinished(next);
+    }
+  }
 }
 
 void source_core::serve() {
@@ -500,6 +561,9 @@ bool source_core::receive(time_point now) {
 std::size_t source_core::take_drafts(time_point now) {
   // Held all the while: who looks in finds each task either here or there.
   const std::lock_guard desk_lock{mutex_};
+  if (is_closed_) {
+    return 0;  // who pushes asks, and is about to hear of it
+  }
   std::size_t count = left_over().tasks;
   add_taken(now);
   {
@@ -584,13 +648,15 @@ void source_core::settle() {
     }
   }
   if (writer_ && !over.empty()) {
-    std::vector<journal_change> changes;
-    for (const task_news& each : over) {
-      if (each.outcome.how != task_end::unfinished) {
+    try {
+      std::vector<journal_change> changes;
+      for (const task_news& each : over) {
         changes.push_back(journal_change::of(each));
       }
+      writer_->note(std::move(changes));
+    } catch (const std::bad_alloc&) {
+      // After a restart they are done again. Who pushed them hears all the same.
     }
-    writer_->note(std::move(changes));
   }
   for (task_news& each : over) {
     if (each.when_ended && each.what != task_news::kind::tried) {

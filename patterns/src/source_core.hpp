@@ -102,6 +102,7 @@ class source_core {
   [[nodiscard]] bool wait_for_room(std::unique_lock<std::mutex>& lock, time_point deadline,
                                    HasRoom&& has_some);
   void leave(task_draft&& draft);
+  [[nodiscard]] bool try_to_leave(task_draft& draft) noexcept;
   std::optional<task_id> push(std::string_view body, time_point deadline);
   std::optional<task_id> push(task_draft&& draft, time_point deadline);
   void begin_pack(std::uint64_t number, std::string_view body, bool is_limited);
@@ -124,6 +125,8 @@ class source_core {
   void keep_up(std::unique_lock<std::mutex>& lock);
   [[nodiscard]] bool send(time_point now);
   void settle();
+  void tell_unfinished(task_draft& draft) const;
+  void tell_all_unfinished();
   void tell_marks(std::size_t held);
   void sleep(time_point until);
 

@@ -58,10 +58,8 @@ task_desk::task_desk(const source_options& options, std::uint64_t id, std::uint3
 
 void task_desk::add(task_draft&& draft, time_point now) {
   if (draft.pack && draft.pack->count == 1) {
-    task_bodies only{task_pack_ref{draft.pack}};
-    only.stand_alone();
+    draft.body = frame{draft.pack->bytes.view().substr(wire::body_head)};
     draft.pack = {};
-    only.give_back(draft.body, draft.pack);
   }
   const task_slot which = tasks_.take();
   try {
@@ -168,7 +166,14 @@ std::vector<dead_letter> task_desk::dead_letters(std::size_t at_most) const {
   return {dead_.begin(), dead_.begin() + count};
 }
 
-std::optional<dead_letter> task_desk::take_dead(std::uint64_t number) {
+const dead_letter* task_desk::find_dead(std::uint64_t number) const noexcept {
+  const auto at = std::find_if(dead_.begin(), dead_.end(), [number](const dead_letter& each) {
+    return each.id.number == number;
+  });
+  return at == dead_.end() ? nullptr : &*at;
+}
+
+std::optional<dead_letter> task_desk::take_dead(std::uint64_t number) noexcept {
   const auto at = std::find_if(dead_.begin(), dead_.end(), [number](const dead_letter& each) {
     return each.id.number == number;
   });
@@ -789,17 +794,20 @@ std::vector<worker_status> task_desk::workers() const {
   return all;
 }
 
-void task_desk::close() {
-  if (std::exchange(is_closed_, true)) {
-    return;
-  }
-  for (task_slot which = 0; which < tasks_.size(); ++which) {
-    const task_record& record = tasks_[which];
+std::optional<task_news> task_desk::next_unfinished() noexcept {
+  while (unfinished_ < tasks_.size()) {
+    const task_record& record = tasks_[unfinished_++];
     if (record.where != task_record::place::nowhere && record.more != nullptr &&
         record.more->when_ended) {
-      tell(which, task_news::kind::ended).outcome.how = task_end::unfinished;
+      std::optional<task_news> said{std::in_place};
+      said->number = record.number;
+      said->outcome.id = {id_, record.number};
+      said->outcome.how = task_end::unfinished;
+      said->when_ended = std::move(record.more->when_ended);
+      return said;
     }
   }
+  return std::nullopt;
 }
 
 }  // namespace parley::detail

@@ -117,10 +117,14 @@ class task_desk {
   [[nodiscard]] std::vector<worker_status> workers() const;
   [[nodiscard]] std::size_t worker_count() const noexcept { return workers_.size(); }
   [[nodiscard]] std::vector<dead_letter> dead_letters(std::size_t at_most) const;
+  // Null: there is none of that number. Valid until letters come or go.
+  [[nodiscard]] const dead_letter* find_dead(std::uint64_t number) const noexcept;
   // Takes it out of the dead letters: to be added anew under that number, or dropped.
-  [[nodiscard]] std::optional<dead_letter> take_dead(std::uint64_t number);
+  std::optional<dead_letter> take_dead(std::uint64_t number) noexcept;
   // All ends: what is held is unfinished. It stays in the statistics as it was.
-  void close();
+  void close() noexcept { is_closed_ = true; }
+  // After that: one whose pusher is to hear of it. Nothing: that were all.
+  [[nodiscard]] std::optional<task_news> next_unfinished() noexcept;
 
  private:
   struct packed {
@@ -231,6 +235,7 @@ class task_desk {
   std::vector<task_news> news_;
   source_statistics counts_;
   bool is_closed_ = false;
+  task_slot unfinished_ = 0;  // the next to be looked at
 };
 
 }  // namespace parley::detail

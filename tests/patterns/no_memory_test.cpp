@@ -5,6 +5,7 @@
 #include <parley/request_reply.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -446,6 +447,73 @@ TEST_CASE("a served task that fails while there is no memory goes to a worker ag
   CHECK(tasks.statistics().failed == 1);
   CHECK(tasks.statistics().failures == 3);
   CHECK(tasks.statistics().done == 100 + all - 1);
+}
+
+TEST_CASE("who pushed hears that a task is unfinished, whatever memory there was") {
+  for (const std::size_t refusals : {std::size_t{1}, std::size_t{3}, std::size_t{1000}}) {
+    for (std::size_t pieces = 0; pieces < 30; ++pieces) {
+      INFO("memory for " << pieces << " pieces, " << refusals << " refusals");
+      int pushed = 0;
+      std::atomic<int> told{0};
+      {
+        context owner;
+        source tasks{owner, {.linger = 0ms, .marks = {1}, .on_mark = [&](std::size_t, bool) {
+                               run_short(pieces, refusals);
+                             }}};
+        try {
+          for (; pushed < 100; ++pushed) {
+            tasks.push_then("body", [&](task_outcome&& came) {
+              told += came.how == task_end::unfinished ? 1 : 1000;
+            });
+          }
+        } catch (const closed&) {
+          // The source's thread could not go on.
+        }
+      }
+      CHECK(told == pushed);
+    }
+  }
+}
+
+TEST_CASE("a dead letter for which there is no memory to try again is still there") {
+  const support::temporary_directory place;
+  for (const bool has_journal : {false, true}) {
+    context owner;
+    source_options options{.attempts = 1};
+    options.journal = has_journal ? place.path() / "tasks.db" : "";
+    source tasks{owner, options};
+    worker one{owner, tasks.bind("inproc://no-memory-to-retry")};
+    const task_id id = tasks.push(std::string(1000, 'b'), {.key = std::string(100, 'k')});
+    const auto receive = [&] {
+      auto received = one.receive_for(patience);
+      REQUIRE(received.has_value());
+      return *std::move(received);
+    };
+    receive().fail("why");
+    while (tasks.dead_letters().empty()) {
+      REQUIRE_FALSE(one.receive_for(1ms).has_value());
+    }
+    bool is_retried = false;
+    for (std::size_t pieces = 0; !is_retried; ++pieces) {
+      INFO("memory for " << pieces << " pieces" << (has_journal ? ", with a journal" : ""));
+      REQUIRE(pieces < 100);
+      {
+        const memory_for some{pieces};
+        try {
+          is_retried = tasks.retry(id.number);
+        } catch (const std::bad_alloc&) {
+          // Once more, when there is some.
+        }
+      }
+      if (!is_retried) {
+        REQUIRE(tasks.dead_letters().size() == 1);
+        CHECK(tasks.dead_letters().front().body == std::string(1000, 'b'));
+      }
+    }
+    receive().done();
+    CHECK(tasks.wait_until_done(patience));
+    CHECK(tasks.dead_letters().empty());
+  }
 }
 
 TEST_CASE("a task that is done is so, though there is no memory for its note") {

@@ -1086,7 +1086,14 @@ TEST_CASE("what is held when all ends is unfinished, wherever it is") {
   CHECK(all.got(worker) == words{"1:a"});
   all.desk.close();
   all.desk.close();
-  CHECK(all.news() == words{"1 unfinished", "2 unfinished", "3 unfinished"});
+  for (std::uint64_t number = 1; number <= 3; ++number) {
+    const auto next = all.desk.next_unfinished();
+    REQUIRE(next.has_value());
+    CHECK(next->number == number);
+    CHECK(next->outcome.how == task_end::unfinished);
+    CHECK(next->when_ended);
+  }
+  CHECK_FALSE(all.desk.next_unfinished().has_value());
   all.check();
   all.done(worker, 1);
   all.desk.lost(worker, all.now);
