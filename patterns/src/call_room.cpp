@@ -128,6 +128,9 @@ void call_room::add(std::unique_ptr<call_link> made, std::size_t number) {
     hear(number);  // the descriptor tells of what comes after that
   } catch (const std::bad_alloc&) {
     missed_ = true;
+  } catch (...) {
+    links_.remove(number);
+    throw;
   }
   wake_leader();
 }
@@ -419,7 +422,7 @@ call_outcome call_room::call(call_book::order&& what, const std::stop_token& sto
     lock.lock();
     book_.forget(id);
     flush_book();
-    look_while_leader_sleeps();
+    leave_to_others();
     throw;
   }
   lock.unlock();
@@ -440,7 +443,7 @@ std::uint64_t call_room::start_unless_stopped(call_book::order&& what, const std
     return book_.start(std::move(what), now);
   } catch (...) {  // no memory for it, when some of it may have been sent
     flush_book();
-    look_while_leader_sleeps();
+    leave_to_others();
     throw;
   }
 }
@@ -453,11 +456,7 @@ void call_room::cancel(std::uint64_t id) noexcept {
   if (now_running.room != this || !now_running.more_follow) {
     flush_book();
   }
-  look_while_leader_sleeps();
-  if (has_to_run()) {
-    wake_leader();
-    background_changed_.notify_one();  // it is there since such a call was first started
-  }
+  leave_to_others();
 }
 
 void call_room::start(call_book::order&& what, const std::stop_token& stop, time_point now) {
@@ -595,6 +594,14 @@ void call_room::look_while_leader_sleeps() noexcept {
     if (links_.touched() != 0 || missed_ || next_tick() < leader_until_) {
       wake_leader();
     }
+  }
+}
+
+void call_room::leave_to_others() noexcept {
+  look_while_leader_sleeps();
+  if (has_to_run()) {
+    wake_leader();
+    background_changed_.notify_one();  // it is there since such a call was first started
   }
 }
 

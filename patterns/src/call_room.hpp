@@ -136,6 +136,9 @@ class call_room final : call_book::outbox {
   void after_use(std::unique_lock<std::mutex>& lock);
   void flush_book() noexcept;
   void look_while_leader_sleeps() noexcept;
+  // The same, for who looks at nothing after it: functions of calls that have ended are others' to
+  // run.
+  void leave_to_others() noexcept;
   void tell_events(std::unique_lock<std::mutex>& lock);
   [[nodiscard]] bool has_to_run() const noexcept;
   void run_ended(std::unique_lock<std::mutex>& lock);

@@ -58,7 +58,7 @@ struct task_draft {
 // What became of a task: of each one for a journal, without one for those who asked.
 struct task_news {
   enum class kind : std::uint8_t {
-    ended,   // it needs no memory any more (but if it is unfinished): outcome
+    ended,   // it needs no memory any more: outcome
     tried,   // an attempt failed: number, attempts
     buried,  // it is a dead letter now, and kept: number, attempts, outcome
   };

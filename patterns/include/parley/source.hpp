@@ -3,8 +3,8 @@
 // The sending end of a pipeline; see pipeline.hpp.
 //
 // Threads: any, at once. A source has a thread of its own, with a journal two; functions that it is
-// given are called by it, and must not block for long. Destructor: waits up to
-// source_options::linger until all is done.
+// given are called by it, and must not block for long; what is left unfinished at the end is told
+// by who closes. Destructor: waits up to source_options::linger until all is done.
 #pragma once
 
 #include <parley/codec.hpp>
