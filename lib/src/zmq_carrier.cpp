@@ -413,7 +413,8 @@ bool zmq_carrier::send_to_one_until(message& outgoing, time_point deadline) {
   } const until_here{native_};
   for (;;) {
     const auto limit = time_left(deadline);
-    native_.set(zmq::sockopt::sndtimeo, static_cast<int>(limit.count()));
+    with_zmq_errors(doing(kind_, "send on"),
+                    [&] { native_.set(zmq::sockopt::sndtimeo, static_cast<int>(limit.count())); });
     const int failure = send_or_say(outgoing, 0);
     if (failure == 0) {
       return true;
@@ -614,8 +615,8 @@ std::size_t zmq_carrier::end_batching(time_point deadline) {
   try {
     for (flush(); (unsent = batch_->unsent()) > 0 && wait_until(ZMQ_POLLOUT, deadline); flush()) {
     }
-  } catch (const error&) {
-    unsent = batch_->unsent();  // shut down
+  } catch (const std::exception&) {
+    unsent = batch_->unsent();  // shut down, or out of memory
   }
   keeper_.remove(*batch_);
   batch_.reset();

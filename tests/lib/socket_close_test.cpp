@@ -317,3 +317,16 @@ TEST_CASE("a context ends though events of a monitor are unread") {
     }
   }));
 }
+
+TEST_CASE("each send with a limit in time throws closed after the end of the context") {
+  const socket_kind kind = GENERATE(socket_kind::router, socket_kind::stream);
+  context owner;
+  parley::socket sender{owner, kind};
+  sender.bind("tcp://127.0.0.1:*");
+  owner.shutdown();
+  for (int count = 0; count < 3; ++count) {
+    CHECK(code_of([&] {
+            static_cast<void>(sender.send_for(message{"to", "you"}, 1ms));
+          }) == errc::closed);
+  }
+}
