@@ -528,6 +528,14 @@ socket_readiness socket::state::ready() {
   return {.receive = can_receive(), .send = can_send()};
 }
 
+// The same of a call that waits: what it sends is counted already, and may be all there is room for
+// in bytes.
+socket_readiness socket::state::both_ready() {
+  const detail::zmq_carrier::one_look look{*zmq_};
+  pipes_->be_silent();
+  return {.receive = can_receive(), .send = carriers_can_send()};
+}
+
 // With both carriers. libzmq does not tell how many peers it has: it counts as one in the balance.
 
 bool socket::state::both_try_send(message& outgoing) {
@@ -609,7 +617,7 @@ bool socket::state::both_wait(bool for_reading, time_point deadline) {
   }
   be_watched();  // who rested at the socket has ended that
   // Not can_x alone: what the other side has, and this is not the time for, must fall silent too.
-  const socket_readiness now = ready();
+  const socket_readiness now = both_ready();
   if (for_reading ? now.receive : now.send) {
     return true;
   }

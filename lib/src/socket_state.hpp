@@ -136,6 +136,7 @@ class socket::state {
   [[nodiscard]] bool both_try_send(message& outgoing);
   [[nodiscard]] bool both_send_until(message& outgoing, time_point deadline);
   [[nodiscard]] bool both_try_receive(message& into);
+  [[nodiscard]] socket_readiness both_ready();
   [[nodiscard]] bool both_wait(bool for_reading, time_point deadline);
   [[nodiscard]] bool take_subscription(message& outgoing);
 
