@@ -81,8 +81,8 @@ bool pipe_conversation::fetch_request(message& into) {
 
 // As a router would: who is gone, or does not read, loses the reply.
 void pipe_conversation::reply(message& outgoing) {
-  turn_ = turn::receive;
   message whole = with_prefix(envelope_, outgoing);
+  turn_ = turn::receive;
   if (talking_to_ != nullptr) {
     peers_.put_or_drop(*talking_to_, std::move(whole));
   } else {
