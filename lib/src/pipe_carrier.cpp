@@ -37,8 +37,21 @@ bool pipe_carrier::leave() noexcept {
       }
     }
     fetched_.reset();
+    conversation_.clear();
+    publisher_.clear();
   }
   return peers_.leave();
+}
+
+bool pipe_carrier::has_endpoints() {
+  peers_.forget_parted();
+  return !bound_.empty() || !connections_.empty() || !peers_.empty() || peers_.has_parted() ||
+         fetched_.has_value();
+}
+
+void pipe_carrier::let_go() {
+  catch_up();
+  peers_.settle();
 }
 
 std::size_t pipe_carrier::close_until(time_point deadline) noexcept {
@@ -117,7 +130,7 @@ void pipe_carrier::take_news() {
   // What there is no memory for is news again.
   struct at_end {
     pipe_mailbox& from;
-    std::vector<pipe_mailbox::arrival>& arrivals;
+    pipe_mailbox::arrival_list& arrivals;
     ~at_end() {
       std::erase_if(arrivals, [](const auto& each) { return !each.link && !each.room; });
       if (!arrivals.empty()) {

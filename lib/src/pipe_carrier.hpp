@@ -51,9 +51,10 @@ class pipe_carrier {
   void connect(const std::string& name);
   void unbind(const std::string& name);
   void disconnect(const std::string& name);
-  [[nodiscard]] bool has_endpoints() const noexcept {
-    return !bound_.empty() || !connections_.empty() || !peers_.empty();
-  }
+  // Or peers that were left and still read, or a message.
+  [[nodiscard]] bool has_endpoints();
+  // Of all that peers who have gone did not read.
+  void let_go();
 
   // Waits until nothing is left that waits for a bind. Throws away the rest, and says how many.
   // Requires: nothing else is called afterwards.

@@ -46,6 +46,8 @@ class pipe_conversation {
   void reply(message& outgoing);
 
   void forget(const pipe_peer& who) noexcept;
+  // Lets go of what peers have sent.
+  void clear() noexcept { envelope_.clear(); }
 
  private:
   enum class turn { send, receive, either };

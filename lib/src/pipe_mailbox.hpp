@@ -18,14 +18,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <iterator>
+#include <list>
 #include <memory>
 #include <mutex>
-#include <new>
-#include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 namespace parley::detail {
 
@@ -52,6 +49,8 @@ class pipe_mailbox {
     std::uint64_t subscription_bytes = 0;  // of the subscribing end's subscriptions, sent along
   };
 
+  using arrival_list = std::list<arrival>;  // moved without memory, and whole
+
   pipe_mailbox(socket_kind socket_is, const socket_options& socket_has)
       : kind{socket_is}, options{socket_has} {}
 
@@ -67,10 +66,10 @@ class pipe_mailbox {
   std::mutex subscriptions_mutex;
   subscription_set subscriptions;
 
-  void post(arrival next) {
+  void post(arrival_list next) noexcept {
     {
       const std::lock_guard lock{mutex_};
-      inbox_.push_back(std::move(next));
+      inbox_.splice(inbox_.end(), next);
       has_news_.store(true, std::memory_order_relaxed);  // publishes nothing: take locks
     }
     ring();
@@ -89,7 +88,7 @@ class pipe_mailbox {
     return has_news_.load(std::memory_order_relaxed);  // acquires nothing: take locks
   }
   struct news {
-    std::vector<arrival> arrivals;
+    arrival_list arrivals;
     bool is_shut_down;
   };
   [[nodiscard]] news take() {
@@ -98,20 +97,10 @@ class pipe_mailbox {
     return {std::exchange(inbox_, {}), is_shut_down_};
   }
   // What was taken and not used: for the next take.
-  void put_back(std::vector<arrival> rest) noexcept {
+  void put_back(arrival_list rest) noexcept {
     const std::lock_guard lock{mutex_};
-    try {
-      rest.insert(rest.end(), std::make_move_iterator(inbox_.begin()),
-                  std::make_move_iterator(inbox_.end()));
-      inbox_ = std::move(rest);
-      has_news_.store(true, std::memory_order_relaxed);  // as in post
-    } catch (const std::bad_alloc&) {
-      for (const arrival& each : rest) {
-        if (each.link) {
-          each.link->leave(each.side);  // nobody will
-        }
-      }
-    }
+    inbox_.splice(inbox_.begin(), rest);
+    has_news_.store(true, std::memory_order_relaxed);  // as in post
   }
 
  private:
@@ -122,7 +111,7 @@ class pipe_mailbox {
 
   std::mutex mutex_;
   // Guarded by mutex_.
-  std::vector<arrival> inbox_;
+  arrival_list inbox_;
   bool is_shut_down_ = false;
   std::atomic<bool> has_news_{false};  // written with mutex_ held, read without
 };

@@ -53,6 +53,15 @@ void pipe_peers::find_only() noexcept {
   only_out_ = is_alone ? peers_.front()->out : nullptr;
 }
 
+void pipe_peers::settle() {
+  for (const auto& each : peers_) {
+    if (each->link) {
+      each->link->settle();
+    }
+  }
+  lose_gone();
+}
+
 void pipe_peers::lose_gone() {
   for (std::size_t index = 0; index < peers_.size();) {
     pipe_peer& each = *peers_[index];
@@ -73,11 +82,9 @@ void pipe_peers::forget_parted() {
   }
   const std::lock_guard lock{mutex_};
   std::erase_if(parting_, [this](const auto& each) {
-    if (each->link->gone(other(each->side))) {
-      counters_.dropped_gone.add(each->out->approx_size());
-      return true;
-    }
-    return each->out->approx_size() == 0;
+    const auto left = each->link->unread_of(each->side);
+    counters_.dropped_gone.add(left.is_lost ? left.count : 0);
+    return left.is_lost || left.count == 0;
   });
 }
 
@@ -104,13 +111,17 @@ std::size_t pipe_peers::place_of(const pipe_peer& who) const {
 void pipe_peers::lose(pipe_peer& who) { lose(place_of(who)); }
 
 void pipe_peers::close_out(pipe_peer& who) {
-  const std::lock_guard lock{mutex_};
   static_cast<void>(who.out->closed());  // acquire: that it is gone was said before
-  if (who.link->gone(other(who.side))) {
-    counters_.dropped_gone.add(who.out->approx_size());  // exact: nobody pops, we do not push
+  const auto left = who.link->unread_of(who.side);
+  {
+    const std::lock_guard lock{mutex_};
+    counters_.dropped_gone.add(left.is_lost ? left.count : 0);  // exact: we do not push any more
+    who.out = nullptr;
+    find_only();
   }
-  who.out = nullptr;
-  find_only();
+  if (left.is_lost) {
+    who.link->throw_away(other(who.side));  // what we pushed while it left
+  }
 }
 
 void pipe_peers::part(std::uint64_t connection) {
@@ -126,33 +137,42 @@ void pipe_peers::part(std::uint64_t connection) {
 void pipe_peers::part(pipe_peer& who) { part_at(place_of(who)); }
 
 void pipe_peers::part_at(std::size_t index) {
+  {
+    const std::lock_guard lock{mutex_};
+    parting_.reserve(parting_.size() + 1);  // before anything changes
+  }
   auto who = take_out(index);
+  if (who->link) {
+    who->link->leave(who->side);
+  }
   const std::lock_guard lock{mutex_};
   if (who->room) {
     const std::lock_guard waiting{who->room->mutex};
     counters_.dropped_gone.add(who->room->messages.size());
-  } else if (who->link) {
-    who->link->leave(who->side);
-    if (who->out != nullptr) {
-      parting_.push_back(std::move(who));
-    }
+  } else if (who->link && who->out != nullptr) {
+    parting_.push_back(std::move(who));
   }
 }
 
 bool pipe_peers::leave() noexcept {
-  const std::lock_guard lock{mutex_};
-  for (const auto& each : peers_) {
-    if (const auto room = std::exchange(each->room, nullptr)) {
-      const std::lock_guard waiting{room->mutex};
-      each->link = room->link;  // joined, and we have not heard of it yet; null: still waiting
-      each->out = each->link ? &each->link->out(each->side) : nullptr;
+  {
+    const std::lock_guard lock{mutex_};
+    for (const auto& each : peers_) {
+      if (const auto room = std::exchange(each->room, nullptr)) {
+        const std::lock_guard waiting{room->mutex};
+        each->link = room->link;  // joined, and we have not heard of it yet; null: still waiting
+        each->out = each->link ? &each->link->out(each->side) : nullptr;
+      }
     }
+  }
+  for (const auto& each : peers_) {
     if (each->link) {
       each->link->leave(each->side);
     }
   }
+  const std::lock_guard lock{mutex_};
   std::erase_if(peers_, [](const auto& each) {
-    return each->out == nullptr || each->out->approx_size() == 0;
+    return each->out == nullptr || each->link->unread_of(each->side).count == 0;
   });
   return !peers_.empty() || !parting_.empty();
 }
@@ -267,13 +287,15 @@ void pipe_peers::add_to(socket_statistics& figures) const {
   for (const auto* group : {&peers_, &parting_}) {
     for (const auto& each : *group) {
       if (each->out != nullptr) {
-        const bool lost = each->link->gone(other(each->side));
-        (lost ? figures.dropped_gone : figures.queued) += each->out->approx_size();
+        const auto left = each->link->unread_of(each->side);
+        (left.is_lost ? figures.dropped_gone : figures.queued) += left.count;
         figures.peers += each->out->closed() ? 0 : 1;
       } else if (each->room) {
         const std::lock_guard waiting{each->room->mutex};
         const auto& link = each->room->link;
-        figures.queued += link ? link->out(each->side).approx_size() : each->room->messages.size();
+        const std::size_t waits = each->room->messages.size();
+        const auto left = link ? link->unread_of(each->side) : pipe_link::unread{waits, false};
+        (left.is_lost ? figures.dropped_gone : figures.queued) += left.count;
         figures.peers += link ? 1 : 0;
       }
     }

@@ -50,8 +50,11 @@ class pipe_peers {
   void join(pipe_peer& who, pipe_mailbox::arrival& news);
   // Lets go of who has left and has been read.
   void lose_gone();
+  // The same, and none of what we sent is with anybody who has gone.
+  void settle();
   // Lets go of whom we have left and who has read it all.
   void forget_parted();
+  [[nodiscard]] bool has_parted() const noexcept { return !parting_.empty(); }
   void lose(std::size_t index) { take_out(index); }
   void lose(pipe_peer& who);
   // We leave; what we sent is still read.

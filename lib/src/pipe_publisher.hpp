@@ -33,6 +33,8 @@ class pipe_publisher {
   // xpub: what subscribers say.
   [[nodiscard]] bool fetch(message& into);
   void forget(pipe_peer& who);
+  // Lets go of what subscribers have said.
+  void clear() noexcept { told_.clear(); }
 
  private:
   [[nodiscard]] bool tells(bool changes) const noexcept {

@@ -176,7 +176,9 @@ void pipe_registry::make_room(connection& which) {
 void pipe_registry::wait_for_bind(connection& which) {
   which.joined_to = nullptr;
   make_room(which);
-  which.who->post({which.id, link_side::connected, nullptr, which.room});
+  pipe_mailbox::arrival_list told;
+  told.push_back({which.id, link_side::connected, nullptr, which.room});
+  which.who->post(std::move(told));
 }
 
 void pipe_registry::join(const mailbox& bound, connection& with) {
@@ -209,9 +211,13 @@ void pipe_registry::join(const mailbox& bound, connection& with) {
   if (with.closed) {
     link->leave(link_side::connected);
   } else {
-    with.who->post({with.id, link_side::connected, link, nullptr, subscription_bytes});
+    pipe_mailbox::arrival_list told;
+    told.push_back({with.id, link_side::connected, link, nullptr, subscription_bytes});
+    with.who->post(std::move(told));
   }
-  bound->post({0, link_side::bound, link, nullptr, subscription_bytes});
+  pipe_mailbox::arrival_list told;
+  told.push_back({0, link_side::bound, link, nullptr, subscription_bytes});
+  bound->post(std::move(told));
   waiting.unlock();
   with.room = nullptr;
   with.joined_to = bound;

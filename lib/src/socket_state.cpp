@@ -352,11 +352,23 @@ bool socket::state::metered(message& outgoing, Send send) {
   return sent;
 }
 
+// Some of it may be with a peer that has gone, and the pipes have not looked.
+bool socket::state::budget_has_room() {
+  if (budget_->has_room()) [[likely]] {
+    return true;
+  }
+  if (!pipes_) {
+    return false;
+  }
+  pipes_->let_go();
+  return budget_->has_room();
+}
+
 bool socket::state::try_send(message& outgoing) {
   if (!budget_) [[likely]] {
     return carriers_try_send(outgoing);
   }
-  return budget_->has_room() &&
+  return budget_has_room() &&
          metered(outgoing, [this](message& counted) { return carriers_try_send(counted); });
 }
 
@@ -364,7 +376,7 @@ bool socket::state::send_until(message& outgoing, time_point deadline) {
   if (!budget_) [[likely]] {
     return carriers_send_until(outgoing, deadline);
   }
-  return (budget_->has_room() || budget_->wait_until(deadline)) &&
+  return (budget_has_room() || budget_->wait_until(deadline)) &&
          metered(outgoing,
                  [&](message& counted) { return carriers_send_until(counted, deadline); });
 }
@@ -485,7 +497,7 @@ bool socket::state::can_receive() {
 }
 
 bool socket::state::can_send() {
-  while (budget_ && !budget_->has_room()) {
+  while (budget_ && !budget_has_room()) {
     if (!is_watched_ || budget_->rest()) {
       return false;
     }

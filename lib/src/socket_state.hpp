@@ -121,6 +121,7 @@ class socket::state {
   void watch_zmq(int set);
 
   // Within the limit in bytes, or not limited.
+  [[nodiscard]] bool budget_has_room();
   template<class Send>
   [[nodiscard]] bool metered(message& outgoing, Send send);
   [[nodiscard]] bool carriers_try_send(message& outgoing);

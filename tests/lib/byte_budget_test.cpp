@@ -6,6 +6,7 @@
 #include <parley/socket.hpp>
 
 #include <future>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -234,4 +235,139 @@ TEST_CASE("bodies may outlive the socket that counts them") {
   }
   REQUIRE(kept);
   CHECK(kept->front().size() == body_bytes);
+}
+
+namespace {
+
+// A sender whose bodies nobody reads.
+struct unread {
+  unread(bool sender_binds, socket_kind from, socket_kind to)
+      : receives{to}, sender{owner, from, narrow()}, first{std::in_place, owner, to, narrow()} {
+    (sender_binds ? sender : *first).bind("pipe://unread");
+    (sender_binds ? *first : sender).connect("pipe://unread");
+    while (sender.try_send(body())) {
+    }
+    if (sender_binds) {
+      second.emplace(owner, to, narrow());
+    }
+  }
+  void replace_first() {
+    first.reset();
+    if (second) {
+      second->connect("pipe://unread");
+    } else {
+      second.emplace(owner, receives, narrow()).bind("pipe://unread");
+    }
+  }
+
+  context owner;
+  socket_kind receives;
+  parley::socket sender;
+  std::optional<parley::socket> first, second;
+};
+
+}  // namespace
+
+TEST_CASE("what a peer that has gone did not read counts no more") {
+  unread at{GENERATE(true, false), socket_kind::push, socket_kind::pull};
+  at.replace_first();
+  CHECK(at.sender.try_send(body()));
+  CHECK(at.second->receive_for(patience));
+  CHECK(at.sender.statistics().dropped_gone == 4);
+}
+
+TEST_CASE("nor does it while something of that peer is unread") {
+  unread at{GENERATE(true, false), socket_kind::pair, socket_kind::pair};
+  REQUIRE(at.first->try_send("last words"));
+  at.replace_first();
+  CHECK(at.sender.try_send(body()));
+  CHECK(at.second->receive_for(patience));
+  CHECK(at.sender.receive_for(patience) == message("last words"));
+}
+
+TEST_CASE("a send that waits for room in bytes goes on when the peer that had them goes") {
+  unread at{GENERATE(true, false), socket_kind::push, socket_kind::pull};
+  std::promise<void> begun;
+  auto sending = std::async(std::launch::async, [&] {
+    begun.set_value();
+    at.sender.send(body());
+  });
+  begun.get_future().wait();
+  at.replace_first();
+  const bool has_gone_on = sending.wait_for(patience) == std::future_status::ready;
+  CHECK(has_gone_on);
+  if (!has_gone_on) {
+    at.owner.shutdown();
+    CHECK_THROWS_AS(sending.get(), closed);
+    return;
+  }
+  sending.get();
+  CHECK(at.second->receive_for(patience));
+}
+
+TEST_CASE("a poller hears of the room in bytes that a peer leaves when it goes") {
+  unread at{GENERATE(true, false), socket_kind::push, socket_kind::pull};
+  poller waiting;
+  bool has_room = false;
+  waiting.add(at.sender, interest::output, [&] { has_room = true; });
+  CHECK(waiting.wait_for(std::chrono::milliseconds{0}) == 0);
+  at.replace_first();
+  CHECK(waiting.wait_for(patience) == 1);
+  CHECK(has_room);
+}
+
+TEST_CASE("who was closed, and is kept for its figures, keeps no bodies of its peers") {
+  context owner;
+  parley::socket sender{owner, socket_kind::pair, narrow()};
+  parley::socket reader{owner, socket_kind::pair, narrow()};
+  sender.bind("pipe://kept");
+  reader.connect("pipe://kept");
+  while (sender.try_send(body())) {
+  }
+  reader.send("last words");
+  CHECK(reader.close_for(patience).all_sent());
+  CHECK(sender.receive_for(patience) == message("last words"));
+  parley::socket next{owner, socket_kind::pair, narrow()};
+  next.connect("pipe://kept");
+  CHECK(sender.try_send(body()));
+  CHECK(sender.statistics().dropped_gone == 4);
+  CHECK(reader.statistics().queued == 0);
+}
+
+TEST_CASE("nor does an xpub that did not tell of what its subscribers sent") {
+  context owner;
+  parley::socket sender{owner, socket_kind::xsub, narrow()};
+  parley::socket xpub{owner, socket_kind::xpub, narrow()};
+  xpub.bind("pipe://kept");
+  sender.subscribe("");
+  sender.connect("pipe://kept");
+  REQUIRE(sender.try_send(frame{std::string(2 * limit, 'x')}));
+  CHECK(xpub.try_send("unread"));  // takes up what was sent
+  REQUIRE_FALSE(sender.try_send(body()));
+  CHECK(xpub.close_for(patience).all_sent());
+  CHECK(sender.try_send(body()));
+}
+
+TEST_CASE("a body larger than the limit in bytes goes when one of two carriers has room") {
+  const bool pipe_has_room = GENERATE(true, false);
+  context owner;
+  socket_options options = narrow();
+  options.send_limit = 1;
+  parley::socket dealer{owner, socket_kind::dealer, options};
+  parley::socket by_pipe{owner, socket_kind::dealer, options};
+  parley::socket by_tcp{owner, socket_kind::dealer, options};
+  dealer.connect(by_pipe.bind("pipe://both"));
+  dealer.connect(by_tcp.bind("tcp://127.0.0.1:*"));
+  while (dealer.send_for(frame{std::string(4000, 's')}, std::chrono::milliseconds{20})) {
+  }
+  auto sending =
+      std::async(std::launch::async, [&] { dealer.send(frame{std::string(2 * limit, 'x')}); });
+  std::size_t large = 0;
+  parley::socket& reader = pipe_has_room ? by_pipe : by_tcp;
+  while (large < 2 * limit) {
+    const auto incoming = reader.receive_for(patience);
+    REQUIRE(incoming);
+    large = incoming->bytes();
+  }
+  sending.get();
 }

@@ -109,6 +109,20 @@ TEST_CASE("what is unread of a peer that was left before stays accounted for aft
   CHECK((fate_of_messages(writer) == fate{.sent = 5, .queued = 0, .gone = 4}));
 }
 
+TEST_CASE("what is unread of a peer that was left stays accounted for when libzmq comes in") {
+  context owner;
+  std::optional<socket> reader{std::in_place, owner, socket_kind::pull};
+  socket writer{owner, socket_kind::push};
+  writer.connect(reader->bind("pipe://left"));
+  send_numbers(writer, 3);
+  writer.disconnect("pipe://left");
+  writer.connect("tcp://127.0.0.1:1");
+  CHECK((fate_of_messages(writer) == fate{.sent = 3, .queued = 3, .gone = 0}));
+  CHECK(next(*reader) == "0");
+  reader.reset();
+  CHECK((fate_of_messages(writer) == fate{.sent = 3, .queued = 0, .gone = 2}));
+}
+
 TEST_CASE("a subscription counts the same whether it was there before its publisher or not") {
   context owner;
   socket before{owner, socket_kind::sub};
