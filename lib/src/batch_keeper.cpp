@@ -48,10 +48,10 @@ void batch_keeper::keep(batch_sender& kept) {
       throw error{errc::out_of_resources, "eventfd for batches"};
     }
   }
-  kept_.push_back(&kept);
   if (!thread_.joinable()) {
     thread_ = std::thread{[this] { run(); }};
   }
+  kept_.push_back(&kept);  // last: who throws keeps nothing
   wake();
 }
 
@@ -60,13 +60,15 @@ void batch_keeper::remove(batch_sender& kept) noexcept {
   std::erase(kept_, &kept);
 }
 
-void batch_keeper::take_over(std::unique_ptr<batch_sender> left, zmq::socket_t&& native,
+void batch_keeper::take_over(std::unique_ptr<batch_sender>&& left, zmq::socket_t&& native,
                              time_point until) {
+  std::list<departing> taken(1);  // before anything changes
   const auto held = hold();
   if (std::find(kept_.begin(), kept_.end(), left.get()) == kept_.end()) {
     keep(*left);
   }
-  departing_.push_back({std::move(left), std::move(native), until});
+  taken.front() = {std::move(left), std::move(native), until};
+  departing_.splice(departing_.end(), taken);
   wake();
 }
 

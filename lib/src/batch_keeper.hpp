@@ -35,8 +35,9 @@ class batch_keeper {
   void add(batch_sender& kept);
   // After it, the thread does not touch the sender, nor its socket.
   void remove(batch_sender& kept) noexcept;
-  // Sends what the sender still holds, for until at most, then closes its socket.
-  void take_over(std::unique_ptr<batch_sender> left, zmq::socket_t&& native, time_point until);
+  // Sends what the sender still holds, for until at most, then closes its socket. Throws, and has
+  // taken nothing.
+  void take_over(std::unique_ptr<batch_sender>&& left, zmq::socket_t&& native, time_point until);
 
   // Held while the thread works, and when others use a sender's peers.
   [[nodiscard]] std::unique_lock<std::mutex> hold() { return std::unique_lock{mutex_}; }

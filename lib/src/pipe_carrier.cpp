@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cassert>
 #include <exception>
+#include <new>
 #include <utility>
 
 namespace parley::detail {
@@ -80,26 +81,47 @@ void pipe_carrier::fail(errc code, const char* action) const {
 
 // Endpoints.
 
+namespace {
+
+// Takes back what was written down before a step that said no, or threw.
+template<class Step, class TakeBack>
+bool all_or_nothing(Step step, TakeBack take_back) {
+  bool done = false;
+  try {
+    done = step();
+  } catch (...) {
+    take_back();
+    throw;
+  }
+  if (!done) {
+    take_back();
+  }
+  return done;
+}
+
+}  // namespace
+
 void pipe_carrier::bind(const std::string& name) {
   catch_up();
-  if (!registry_->bind(name, mailbox_)) {
+  bound_.push_back(name);
+  if (!all_or_nothing([&] { return registry_->bind(name, mailbox_); },
+                      [&] { bound_.pop_back(); })) {
     throw error{errc::cannot_bind, "bind " + std::string{to_string(kind_)} + " socket to pipe://" +
                                        name + " (the name is taken)"};
   }
-  bound_.push_back(name);
-  catch_up();
+  catch_up_if_possible();
 }
 
 void pipe_carrier::connect(const std::string& name) {
   catch_up();
   const auto made = connections_.emplace(name, ++last_connection_);
-  if (!registry_->connect(name, mailbox_, made->second)) {
-    connections_.erase(made);
+  if (!all_or_nothing([&] { return registry_->connect(name, mailbox_, made->second); },
+                      [&] { connections_.erase(made); })) {
     throw error{errc::cannot_connect, "connect " + std::string{to_string(kind_)} +
                                           " socket to pipe://" + name +
                                           " (bound by a socket of a kind it cannot talk to)"};
   }
-  catch_up();
+  catch_up_if_possible();
 }
 
 void pipe_carrier::unbind(const std::string& name) {
@@ -124,6 +146,15 @@ void pipe_carrier::disconnect(const std::string& name) {
 }
 
 // Peers.
+
+// Who has made an endpoint has it, whatever there is no memory to take up yet.
+void pipe_carrier::catch_up_if_possible() {
+  try {
+    catch_up();
+  } catch (const std::bad_alloc&) {
+    // It is news again.
+  }
+}
 
 void pipe_carrier::take_news() {
   auto news = mailbox_->take();
@@ -151,6 +182,7 @@ void pipe_carrier::take_news() {
 
 void pipe_carrier::admit(pipe_mailbox::arrival& news) {
   pipe_peer* who = peers_.find_waiting(news.connection);
+  bool is_new = false;
   if (who == nullptr) {
     const bool taken_back =
         news.connection != 0 &&
@@ -173,6 +205,16 @@ void pipe_carrier::admit(pipe_mailbox::arrival& news) {
       return;
     }
     who = &peers_.add(news.connection, news.side);
+    is_new = true;
+  }
+  bool is_refused = false;
+  try {
+    is_refused = kind_ == socket_kind::router && news.link && !routes_.add(*who, *news.link);
+  } catch (...) {
+    if (is_new) {
+      peers_.lose(*who);  // it comes again
+    }
+    throw;
   }
   peers_.join(*who, news);
   if (!who->link) {
@@ -182,7 +224,7 @@ void pipe_carrier::admit(pipe_mailbox::arrival& news) {
     counters_.messages_sent.add(who->out->pushed());  // subscriptions that were there before
     counters_.bytes_sent.add(news.subscription_bytes);
   }
-  if (kind_ == socket_kind::router && !routes_.add(*who)) {
+  if (is_refused) {
     who->link->leave(who->side);
     peers_.lose(*who);
   }

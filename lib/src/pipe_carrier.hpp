@@ -125,6 +125,7 @@ class pipe_carrier {
       take_news();
     }
   }
+  void catch_up_if_possible();
   void take_news();
   void admit(pipe_mailbox::arrival& news);
   void forget(pipe_peer& who);

@@ -136,11 +136,15 @@ void pipe_peers::part(std::uint64_t connection) {
 
 void pipe_peers::part(pipe_peer& who) { part_at(place_of(who)); }
 
-void pipe_peers::part_at(std::size_t index) {
-  {
-    const std::lock_guard lock{mutex_};
-    parting_.reserve(parting_.size() + 1);  // before anything changes
+void pipe_peers::make_room_to_part() {
+  const std::lock_guard lock{mutex_};
+  if (parting_.size() == parting_.capacity()) {
+    parting_.reserve(2 * parting_.size() + 1);
   }
+}
+
+void pipe_peers::part_at(std::size_t index) {
+  make_room_to_part();  // before anything changes
   auto who = take_out(index);
   if (who->link) {
     who->link->leave(who->side);

@@ -60,6 +60,7 @@ class pipe_peers {
   // We leave; what we sent is still read.
   void part(std::uint64_t connection);
   void part(pipe_peer& who);
+  void make_room_to_part();  // of memory, for one: then it does not throw
   // We leave all. True: somebody may still read what we sent, and the figures go on.
   // Requires: nothing but add_to is called afterwards.
   bool leave() noexcept;

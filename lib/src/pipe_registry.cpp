@@ -4,6 +4,7 @@
 #include "subscription_message.hpp"
 
 #include <algorithm>
+#include <array>
 #include <new>
 #include <string_view>
 #include <utility>
@@ -95,13 +96,14 @@ void pipe_registry::leave(const mailbox& who) noexcept {
     }
     for (connection& each : here.connections) {
       if (each.joined_to == who) {
+        each.joined_to = nullptr;
         try {
           wait_for_bind(each);
           if (here.bound != nullptr && may_talk(here.bound->kind, each.who->kind)) {
-            join(here.bound, each);
+            join(here.bound, std::array{&each});
           }
         } catch (const std::bad_alloc&) {
-          // Nothing can be sent there until somebody binds the name.
+          // The next bind tries again.
         }
       }
     }
@@ -113,18 +115,29 @@ void pipe_registry::leave(const mailbox& who) noexcept {
 
 bool pipe_registry::bind(const std::string& which, const mailbox& who) {
   const std::lock_guard lock{mutex_};
-  name& here = names_[which];
+  const auto at = names_.try_emplace(which).first;
+  name& here = at->second;
   if (here.bound != nullptr) {
     return false;
   }
-  here.bound = who;
   const auto now = std::chrono::steady_clock::now();
-  for (connection& each : here.connections) {
-    const bool expired = each.closed && each.expires < now;
-    if (each.joined_to == nullptr && !expired && may_talk(who->kind, each.who->kind)) {
-      join(who, each);
+  try {
+    std::vector<connection*> waiting;
+    for (connection& each : here.connections) {
+      if (!each.room && each.joined_to == nullptr) {
+        wait_for_bind(each);  // there was no memory when who had bound the name before went
+      }
+      const bool expired = each.closed && each.expires < now;
+      if (each.room && !expired && may_talk(who->kind, each.who->kind)) {
+        waiting.push_back(&each);
+      }
     }
+    join(who, waiting);
+  } catch (...) {
+    forget_if_empty(at);
+    throw;
   }
+  here.bound = who;
   // Closed sockets' messages are on their way now, or too old.
   std::erase_if(here.connections, [](const connection& each) { return each.closed; });
   return true;
@@ -143,17 +156,26 @@ bool pipe_registry::unbind(const std::string& which, const mailbox& who) {
 
 bool pipe_registry::connect(const std::string& which, const mailbox& who, std::uint64_t id) {
   const std::lock_guard lock{mutex_};
-  name& here = names_[which];
+  const auto at = names_.try_emplace(which).first;
+  name& here = at->second;
   if (here.bound != nullptr && !may_talk(who->kind, here.bound->kind)) {
     return false;
   }
   const auto now = std::chrono::steady_clock::now();
   std::erase_if(here.connections,
                 [now](const connection& each) { return each.closed && each.expires < now; });
-  connection& made = here.connections.emplace_back(connection{who, id, {}, {}, false, {}});
-  wait_for_bind(made);
-  if (here.bound != nullptr) {
-    join(here.bound, made);
+  const std::size_t before = here.connections.size();
+  try {
+    connection& made = here.connections.emplace_back(connection{who, id, {}, {}, false, {}});
+    wait_for_bind(made);
+    if (here.bound != nullptr) {
+      join(here.bound, std::array{&made});
+    }
+  } catch (...) {
+    here.connections.erase(here.connections.begin() + static_cast<std::ptrdiff_t>(before),
+                           here.connections.end());
+    forget_if_empty(at);
+    throw;
   }
   return true;
 }
@@ -168,59 +190,86 @@ void pipe_registry::disconnect(const std::string& which, const mailbox& who, std
   }
 }
 
-void pipe_registry::make_room(connection& which) {
-  which.room =
-      std::make_shared<waiting_room>(static_cast<std::size_t>(which.who->options.send_limit));
-}
-
+// Or throws, and changes nothing.
 void pipe_registry::wait_for_bind(connection& which) {
-  which.joined_to = nullptr;
-  make_room(which);
+  auto room =
+      std::make_shared<waiting_room>(static_cast<std::size_t>(which.who->options.send_limit));
   pipe_mailbox::arrival_list told;
-  told.push_back({which.id, link_side::connected, nullptr, which.room});
+  told.push_back({which.id, link_side::connected, nullptr, room});
+  which.room = std::move(room);
   which.who->post(std::move(told));
 }
 
-void pipe_registry::join(const mailbox& bound, connection& with) {
-  if (with.room == nullptr) {
-    make_room(with);  // there was no memory for it
-  }
+// What a join needs memory for.
+struct pipe_registry::joining {
+  connection& with;
+  std::shared_ptr<pipe_link> link;
+  pipe_mailbox::arrival_list to_bound;
+  pipe_mailbox::arrival_list to_connected;
+};
+
+// Requires: the subscriber's subscriptions_mutex, until the two are joined.
+pipe_registry::joining pipe_registry::prepare(pipe_mailbox& bound, connection& with) {
   // Either end may be the one that subscribes; it may have done so before it has a peer.
-  const bool bound_subscribes = subscribes(bound->kind);
-  pipe_mailbox& subscriber = bound_subscribes ? *bound : *with.who;
-  const std::lock_guard subscriptions{subscriber.subscriptions_mutex};
-  const std::size_t room_for_them = 2 * subscriber.subscriptions.size();
+  const bool bound_subscribes = subscribes(bound.kind);
+  const subscription_set& wanted = bound_subscribes ? bound.subscriptions : with.who->subscriptions;
+  // Beside what waits in the room.
+  const std::size_t room_for_them =
+      2 * wanted.size() + static_cast<std::size_t>(with.who->options.send_limit);
   auto link = std::make_shared<pipe_link>(
-      end_of(*bound), end_of(*with.who),
-      std::array{std::max(capacity(*bound, *with.who), bound_subscribes ? room_for_them : 0),
-                 std::max(capacity(*with.who, *bound), bound_subscribes ? 0 : room_for_them)});
-  auto& up = link->out(link_side::connected);
-  std::unique_lock waiting{with.room->mutex};
-  for (message& each : with.room->messages) {
-    static_cast<void>(up.try_push(std::move(each)));  // there is room for all: the room is smaller
-  }
-  with.room->messages.clear();
-  with.room->link = link;
+      end_of(bound), end_of(*with.who),
+      std::array{std::max(capacity(bound, *with.who), bound_subscribes ? room_for_them : 0),
+                 std::max(capacity(*with.who, bound), bound_subscribes ? 0 : room_for_them)});
   std::uint64_t subscription_bytes = 0;
   auto& asked = link->out(bound_subscribes ? link_side::bound : link_side::connected);
-  subscriber.subscriptions.for_each([&](const std::string& prefix, std::size_t) {
+  wanted.for_each([&](const std::string& prefix, std::size_t) {
     message each = subscription_message(subscribe_byte, prefix);
     subscription_bytes += each.bytes();
     static_cast<void>(asked.try_push(std::move(each)));
   });
-  if (with.closed) {
-    link->leave(link_side::connected);
-  } else {
-    pipe_mailbox::arrival_list told;
-    told.push_back({with.id, link_side::connected, link, nullptr, subscription_bytes});
-    with.who->post(std::move(told));
+  joining made{with, link, {}, {}};
+  made.to_bound.push_back({0, link_side::bound, link, nullptr, subscription_bytes});
+  if (!with.closed) {
+    made.to_connected.push_back({with.id, link_side::connected, link, nullptr, subscription_bytes});
   }
-  pipe_mailbox::arrival_list told;
-  told.push_back({0, link_side::bound, link, nullptr, subscription_bytes});
-  bound->post(std::move(told));
-  waiting.unlock();
-  with.room = nullptr;
+  return made;
+}
+
+void pipe_registry::join(const mailbox& bound, joining& made) noexcept {
+  connection& with = made.with;
+  const std::shared_ptr<waiting_room> room = std::move(with.room);
   with.joined_to = bound;
+  auto& up = made.link->out(link_side::connected);
+  const std::lock_guard waiting{room->mutex};
+  for (message& each : room->messages) {
+    static_cast<void>(up.try_push(std::move(each)));  // there is room for all: the room is smaller
+  }
+  room->messages.clear();
+  room->link = made.link;
+  if (with.closed) {
+    made.link->leave(link_side::connected);
+  } else {
+    with.who->post(std::move(made.to_connected));
+  }
+  bound->post(std::move(made.to_bound));
+}
+
+// All of them; or throws, and joins none.
+void pipe_registry::join(const mailbox& bound, std::span<connection* const> all) {
+  std::vector<std::unique_lock<std::mutex>> subscriptions;  // of each subscriber
+  std::vector<joining> made;
+  made.reserve(all.size());
+  for (connection* const each : all) {
+    std::mutex& mutex = (subscribes(bound->kind) ? *bound : *each->who).subscriptions_mutex;
+    if (std::none_of(subscriptions.begin(), subscriptions.end(),
+                     [&](const auto& held) { return held.mutex() == &mutex; })) {
+      subscriptions.emplace_back(mutex);
+    }
+    made.push_back(prepare(*bound, *each));
+  }
+  for (joining& each : made) {
+    join(bound, each);
+  }
 }
 
 void pipe_registry::forget_if_empty(std::map<std::string, name>::iterator at) {

@@ -15,6 +15,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,7 @@ class pipe_registry {
   void leave(const mailbox& who) noexcept;
   void shut_down();
 
+  // The words below change all or, out of memory, nothing.
   // False: the name is taken.
   [[nodiscard]] bool bind(const std::string& name, const mailbox& who);
   // False: it was not bound by who. Its links stay.
@@ -43,7 +45,7 @@ class pipe_registry {
   struct connection {
     mailbox who;
     std::uint64_t id;
-    std::shared_ptr<waiting_room> room;  // null when joined, or when there was no memory
+    std::shared_ptr<waiting_room> room;  // null when joined
     mailbox joined_to;
     // The socket is gone, its messages wait until then.
     bool closed = false;
@@ -54,8 +56,11 @@ class pipe_registry {
     std::vector<connection> connections;
   };
 
-  static void join(const mailbox& bound, connection& with);
-  static void make_room(connection& which);
+  struct joining;
+
+  static joining prepare(pipe_mailbox& bound, connection& with);
+  static void join(const mailbox& bound, joining& made) noexcept;
+  static void join(const mailbox& bound, std::span<connection* const> all);
   static void wait_for_bind(connection& which);
   void forget_if_empty(std::map<std::string, name>::iterator at);
 

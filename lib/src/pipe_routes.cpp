@@ -12,8 +12,8 @@ bool is_there(const pipe_peer& who) noexcept { return who.out != nullptr && !who
 
 }  // namespace
 
-bool pipe_routes::add(pipe_peer& who) {
-  who.routing_id = who.link->routing_id(other(who.side));
+bool pipe_routes::add(pipe_peer& who, const pipe_link& by) {
+  who.routing_id = by.routing_id(other(who.side));
   if (who.routing_id.empty()) {
     // Nine bytes that begin with zero: no program may choose such a name, and libzmq makes five.
     char name[9] = {};
@@ -26,10 +26,14 @@ bool pipe_routes::add(pipe_peer& who) {
     if (stays && !options_.handover) {
       return false;
     }
-    routes_.erase(taken);
+    if (stays) {
+      peers_.make_room_to_part();
+    }
+    taken->second = &who;
     if (stays) {
       peers_.part(before);
     }
+    return true;
   }
   routes_.emplace(who.routing_id, &who);
   return true;

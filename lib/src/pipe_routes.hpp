@@ -23,8 +23,9 @@ class pipe_routes {
   pipe_routes(const socket_options& options, pipe_peers& peers, socket_counters& counters)
       : options_{options}, peers_{peers}, counters_{counters} {}
 
-  // False: another peer has that name, and keeps it.
-  [[nodiscard]] bool add(pipe_peer& who);
+  // Who is about to be joined by the link. False: another peer has that name, and keeps it. Throws,
+  // and nobody has it who had not.
+  [[nodiscard]] bool add(pipe_peer& who, const pipe_link& by);
   void forget(const pipe_peer& who);
   // A peer that has not left; null: there is none.
   [[nodiscard]] pipe_peer* find(std::string_view routing_id) const;

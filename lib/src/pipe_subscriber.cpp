@@ -30,17 +30,17 @@ void pipe_subscriber::tell_peers(char what, std::string_view prefix, bool change
     if ((each->backlog.empty() && peers_.put(*each, copy)) || !changes) {
       continue;
     }
+    has_backlog_ = true;  // or there will be none, and nothing is passed on
     if (what == subscribe_byte) {
       each->backlog.subscribed(prefix, true);
     } else {
       each->backlog.cancelled(prefix, true);
     }
-    has_backlog_ = true;
   }
 }
 
 void pipe_subscriber::pass_on_backlog() {
-  has_backlog_ = false;
+  bool is_left = false;
   for (const auto& each : peers_) {
     while (each->out != nullptr && !each->backlog.empty()) {
       message next = each->backlog.front();
@@ -52,8 +52,9 @@ void pipe_subscriber::pass_on_backlog() {
     if (each->out == nullptr) {
       each->backlog.clear();
     }
-    has_backlog_ = has_backlog_ || !each->backlog.empty();
+    is_left = is_left || !each->backlog.empty();
   }
+  has_backlog_ = is_left;  // last: who had no memory on the way tries again
 }
 
 // An unsubscription takes effect at once, whatever is on the way.

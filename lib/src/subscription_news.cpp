@@ -15,7 +15,12 @@ subscription_news::entry& subscription_news::of(std::string_view prefix, bool wa
     return *found->second;
   }
   entry& made = entries_.emplace_back(entry{std::string{prefix}, was_live});
-  prefixes_.emplace(made.prefix, std::prev(entries_.end()));
+  try {
+    prefixes_.emplace(made.prefix, std::prev(entries_.end()));
+  } catch (...) {
+    entries_.pop_back();
+    throw;
+  }
   return made;
 }
 
