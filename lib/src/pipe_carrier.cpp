@@ -39,6 +39,7 @@ bool pipe_carrier::leave() noexcept {
     }
     fetched_.reset();
     conversation_.clear();
+    routes_.clear();
     publisher_.clear();
   }
   return peers_.leave();
@@ -275,6 +276,9 @@ bool pipe_carrier::receive_ready() const noexcept {
   if (mailbox_->has_news()) {
     return true;
   }
+  if (receives() && (conversation_.has_untaken() || routes_.has_untaken())) {
+    return true;
+  }
   for (const auto& each : peers_) {
     if (receives() && each->in != nullptr && each->in->readable()) {
       return true;
@@ -349,9 +353,9 @@ bool pipe_carrier::can_receive() {
   for (;;) {
     catch_up();
     if (!fetched_ && receives()) {
-      fetched_.emplace();
-      if (!fetch(*fetched_)) {
-        fetched_.reset();
+      message next;
+      if (fetch(next)) {
+        fetched_ = std::move(next);
       }
     }
     if (fetched_) {

@@ -4,6 +4,7 @@
 #include "pipe_envelope.hpp"
 
 #include <cstddef>
+#include <new>
 #include <utility>
 
 namespace parley::detail {
@@ -58,14 +59,32 @@ bool pipe_conversation::fetch_reply(message& into) {
   return false;
 }
 
+inline bool pipe_conversation::pop_request(message& into, pipe_peer*& from) {
+  if (has_untaken()) [[unlikely]] {
+    into = std::exchange(untaken_, {});
+    from = std::exchange(untaken_from_, nullptr);
+    return true;
+  }
+  from = peers_.pop(into);
+  return from != nullptr;
+}
+
 bool pipe_conversation::fetch_request(message& into) {
-  while (pipe_peer* const from = peers_.pop(into)) {
+  pipe_peer* from = nullptr;
+  while (pop_request(into, from)) {
     std::size_t delimiter = 0;
     while (delimiter < into.size() && !into[delimiter].empty()) {
       ++delimiter;
     }
     if (delimiter + 1 < into.size()) {
       envelope_.clear();
+      try {
+        envelope_.reserve(delimiter + 1);
+      } catch (const std::bad_alloc&) {
+        untaken_ = std::move(into);
+        untaken_from_ = from;
+        throw;
+      }
       for (std::size_t index = 0; index <= delimiter; ++index) {
         envelope_.push_back(std::move(into[index]));
       }
@@ -94,6 +113,9 @@ void pipe_conversation::reply(message& outgoing) {
 void pipe_conversation::forget(const pipe_peer& who) noexcept {
   if (talking_to_ == &who) {
     talking_to_ = nullptr;
+  }
+  if (untaken_from_ == &who) {
+    untaken_from_ = nullptr;
   }
 }
 

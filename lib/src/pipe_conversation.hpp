@@ -43,11 +43,17 @@ class pipe_conversation {
   [[nodiscard]] bool fetch_reply(message& into);
   // rep. Requires of reply: may_send().
   [[nodiscard]] bool fetch_request(message& into);
+  [[nodiscard]] bool pop_request(message& into, pipe_peer*& from);
   void reply(message& outgoing);
 
   void forget(const pipe_peer& who) noexcept;
   // Lets go of what peers have sent.
-  void clear() noexcept { envelope_.clear(); }
+  void clear() noexcept {
+    envelope_.clear();
+    untaken_.clear();
+  }
+  // A request that there was no memory to take apart.
+  [[nodiscard]] bool has_untaken() const noexcept { return !untaken_.empty(); }
 
  private:
   enum class turn { send, receive, either };
@@ -58,6 +64,8 @@ class pipe_conversation {
   turn turn_ = turn::either;
   pipe_peer* talking_to_ = nullptr;  // who was asked, or who asks; null when gone
   message envelope_;                 // rep: what a reply begins with
+  message untaken_;                  // rep: before all others
+  pipe_peer* untaken_from_ = nullptr;
   std::uint32_t request_id_ = 0;
 };
 

@@ -25,6 +25,7 @@ struct pipe_peer {
   spsc_pipe<message>* out = nullptr;   // null as well when the peer has left
   std::shared_ptr<waiting_room> room;  // not null: waiting for a bind
   std::string routing_id;              // router: what the program calls it
+  frame name;                          // the same, before each message of its
   std::uint64_t matched = 0;           // pub: the last topic that it was found for
   subscription_news backlog{0};        // sub: subscriptions that found no room yet
 };

@@ -4,6 +4,8 @@
 #include "pipe_envelope.hpp"
 
 #include <cstring>
+#include <new>
+#include <utility>
 
 namespace parley::detail {
 namespace {
@@ -20,7 +22,9 @@ bool pipe_routes::add(pipe_peer& who, const pipe_link& by) {
     ++last_name_;
     std::memcpy(name + 1, &last_name_, sizeof last_name_);
     who.routing_id.assign(name, sizeof name);
-  } else if (const auto taken = routes_.find(who.routing_id); taken != routes_.end()) {
+  }
+  who.name = frame{who.routing_id};
+  if (const auto taken = routes_.find(who.routing_id); taken != routes_.end()) {
     pipe_peer& before = *taken->second;
     const bool stays = is_there(before);
     if (stays && !options_.handover) {
@@ -52,11 +56,22 @@ pipe_peer* pipe_routes::find(std::string_view routing_id) const {
 }
 
 bool pipe_routes::fetch(message& into) {
-  const pipe_peer* const from = peers_.pop(into);
-  if (from == nullptr) {
+  frame name;
+  if (has_untaken()) [[unlikely]] {
+    into = std::exchange(untaken_, {});
+    name = std::move(untaken_from_);
+  } else if (const pipe_peer* const from = peers_.pop(into)) {
+    name = from->name;
+  } else {
     return false;
   }
-  into = with_prefix(message{frame{from->routing_id}}, into);
+  try {
+    into = with_prefix(message{name}, into);
+  } catch (const std::bad_alloc&) {
+    untaken_ = std::move(into);
+    untaken_from_ = std::move(name);
+    throw;
+  }
   return true;
 }
 

@@ -31,6 +31,10 @@ class pipe_routes {
   [[nodiscard]] pipe_peer* find(std::string_view routing_id) const;
 
   [[nodiscard]] bool fetch(message& into);
+  // A message that there was no memory to put the name before.
+  [[nodiscard]] bool has_untaken() const noexcept { return !untaken_.empty(); }
+  // Lets go of it.
+  void clear() noexcept { untaken_.clear(); }
   // False, if mandatory: there is no such peer, or it has no room. Requires: outgoing has a frame.
   [[nodiscard]] bool send(message& outgoing);
   // The last message was refused by a peer that had no room; else, there was no such peer.
@@ -48,6 +52,8 @@ class pipe_routes {
   socket_counters& counters_;
   std::unordered_map<std::string, pipe_peer*, text_hash, std::equal_to<>> routes_;
   std::uint64_t last_name_ = 0;
+  message untaken_;  // before all others, and whose it is
+  frame untaken_from_;
   std::string refused_by_;  // who had no room for the last message; empty: there was no such peer
 };
 
