@@ -5,6 +5,7 @@
 #include <parley/poller.hpp>
 #include <parley/socket.hpp>
 
+#include <chrono>
 #include <future>
 #include <optional>
 #include <string>
@@ -370,4 +371,31 @@ TEST_CASE("a body larger than the limit in bytes goes when one of two carriers h
     large = incoming->bytes();
   }
   sending.get();
+}
+
+TEST_CASE("receivers that come and go do not hold up a sender at its limit in bytes") {
+  context owner;
+  parley::socket push{owner, socket_kind::push, narrow()};
+  push.bind("pipe://busy");
+  constexpr int messages = 300;
+  auto sending = std::async(std::launch::async, [&] {
+    for (int count = 0; count < messages; ++count) {
+      push.send(frame{std::string(limit, 'x')});  // each for itself fills it
+    }
+  });
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  const auto is_done = [&] {
+    return sending.wait_for(std::chrono::seconds{0}) == std::future_status::ready;
+  };
+  while (!is_done() && std::chrono::steady_clock::now() < deadline) {
+    parley::socket pull{owner, socket_kind::pull, narrow()};
+    pull.connect("pipe://busy");
+    static_cast<void>(pull.receive_for(std::chrono::milliseconds{1}));
+  }
+  const bool has_ended = is_done();
+  CHECK(has_ended);
+  if (!has_ended) {
+    owner.shutdown();
+    CHECK_THROWS_AS(sending.get(), closed);
+  }
 }
