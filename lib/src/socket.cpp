@@ -60,18 +60,18 @@ void socket::unsubscribe(std::string_view prefix) { state_->enter()->unsubscribe
 
 bool socket::try_send(message&& outgoing) {
   const auto inside = state_->enter();
-  return inside->send_at_once(outgoing) || inside->try_send(outgoing);
+  return inside->send_at_once(outgoing, ZMQ_DONTWAIT) || inside->try_send(outgoing);
 }
 
 bool socket::send_for(message&& outgoing, duration limit) {
   const auto inside = state_->enter();
-  return inside->send_at_once(outgoing) ||
+  return inside->send_at_once(outgoing, ZMQ_DONTWAIT) ||
          inside->send_until(outgoing, detail::deadline_after(limit));
 }
 
 void socket::send(message&& outgoing) {
   const auto inside = state_->enter();
-  if (!inside->send_at_once(outgoing)) {
+  if (!inside->send_at_once(outgoing, 0)) {
     inside->send(outgoing);
   }
 }
@@ -79,7 +79,7 @@ void socket::send(message&& outgoing) {
 std::optional<message> socket::try_receive() {
   std::optional<message> incoming{std::in_place};
   const auto inside = state_->enter();
-  if (!inside->receive_at_once(*incoming) && !inside->try_receive(*incoming)) {
+  if (!inside->receive_at_once(*incoming, ZMQ_DONTWAIT) && !inside->try_receive(*incoming)) {
     incoming.reset();
   }
   return incoming;
@@ -88,7 +88,7 @@ std::optional<message> socket::try_receive() {
 std::optional<message> socket::receive_for(duration limit) {
   std::optional<message> incoming{std::in_place};
   const auto inside = state_->enter();
-  if (!inside->receive_at_once(*incoming) &&
+  if (!inside->receive_at_once(*incoming, ZMQ_DONTWAIT) &&
       !inside->receive_until(*incoming, detail::deadline_after(limit))) {
     incoming.reset();
   }
@@ -98,7 +98,7 @@ std::optional<message> socket::receive_for(duration limit) {
 message socket::receive() {
   message incoming;
   const auto inside = state_->enter();
-  if (!inside->receive_at_once(incoming)) {
+  if (!inside->receive_at_once(incoming, 0)) {
     inside->receive(incoming);
   }
   return incoming;

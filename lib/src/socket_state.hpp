@@ -66,19 +66,19 @@ class socket::state {
   void subscribe(std::string_view prefix);
   void unsubscribe(std::string_view prefix);
 
-  // What most messages need and no more, inlined and before anything else: where there is room, or
-  // a message, by one peer over a pipe, or of one frame by libzmq. False: not done, one of the
-  // words below must.
-  [[nodiscard, gnu::always_inline]] bool send_at_once(message& outgoing) {
+  // What most messages need and no more, inlined and before anything else: one peer over a pipe,
+  // where there is room, or a message; or one frame of few bytes by libzmq, which waits for them if
+  // it may (wait: ZMQ_DONTWAIT, or 0). False: not done, one of the words below must.
+  [[nodiscard, gnu::always_inline]] bool send_at_once(message& outgoing, int wait) {
     if (sends_by_zmq_ != nullptr) {
-      return sends_by_zmq_->send_at_once(outgoing);
+      return sends_by_zmq_->send_at_once(outgoing, wait);
     }
     return sends_by_pipe_ != nullptr && sends_by_pipe_->send_at_once(outgoing);
   }
   // Requires: into is as a message() is.
-  [[nodiscard, gnu::always_inline]] bool receive_at_once(message& into) {
+  [[nodiscard, gnu::always_inline]] bool receive_at_once(message& into, int wait) {
     if (receives_by_zmq_ != nullptr) {
-      return receives_by_zmq_->receive_at_once(into);
+      return receives_by_zmq_->receive_at_once(into, wait);
     }
     return receives_by_pipe_ != nullptr && receives_by_pipe_->receive_at_once(into);
   }

@@ -8,7 +8,6 @@
 #include "zmq_error.hpp"
 
 #include <poll.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <limits>
@@ -169,20 +168,6 @@ std::chrono::milliseconds time_left(clock::time_point deadline) {
   const auto left = std::max(deadline - clock::now(), clock::duration::zero());
   return std::min(std::chrono::ceil<std::chrono::milliseconds>(left),
                   std::chrono::milliseconds{std::chrono::hours{24}});
-}
-
-// Who would sleep gives way first: on few cores libzmq's thread may wait for ours to bring more,
-// and to wake a sleeper costs both of them more than a look. True: an attempt came off.
-template<class Attempt>
-bool after_giving_way(Attempt attempt) {
-  constexpr int times = 3;
-  for (int count = 0; count < times; ++count) {
-    ::sched_yield();
-    if (attempt()) {
-      return true;
-    }
-  }
-  return false;
 }
 
 // Under CURVE only a client of its peers can ask what they are, and only push sockets can be asked
@@ -426,10 +411,6 @@ bool zmq_carrier::send_to_one_until(message& outgoing, time_point deadline) {
   }
 }
 
-bool zmq_carrier::receive_once(message& incoming) {
-  return after_giving_way([&] { return try_receive(incoming); }) || receive(incoming, 0);
-}
-
 bool zmq_carrier::receive(message& incoming, int wait) {
   while (!unpacked_.has_more()) {
     if (batch_) {
@@ -555,11 +536,7 @@ bool zmq_carrier::receive_parts(message& incoming, int wait) {
 }
 
 bool zmq_carrier::receive_until(message& incoming, time_point deadline) {
-  const auto attempt = [&] { return try_receive(incoming); };
-  if (attempt() || after_giving_way(attempt)) {
-    return true;
-  }
-  while (!attempt()) {
+  while (!try_receive(incoming)) {
     if (!wait_until(ZMQ_POLLIN, deadline)) {
       return false;
     }

@@ -58,17 +58,17 @@ class zmq_carrier {
   // False: there is nothing, or a signal ended the wait. Requires: incoming is empty. What there is
   // no memory for (bad_alloc) waits for the next of these calls.
   [[nodiscard]] bool try_receive(message& incoming) { return receive(incoming, ZMQ_DONTWAIT); }
-  [[nodiscard]] bool receive_once(message& incoming);
+  [[nodiscard]] bool receive_once(message& incoming) { return receive(incoming, 0); }
   [[nodiscard]] bool receive_until(message& incoming, time_point deadline);
 
   // The shortest way, counted: one frame of few bytes, by a kind that asks nothing else of it.
-  // False: not done, the words above must.
+  // False: not done, and the words above say why. Wait: ZMQ_DONTWAIT, or 0.
   [[nodiscard]] bool can_send_at_once() const noexcept;
-  [[nodiscard, gnu::always_inline]] bool send_at_once(message& outgoing) {
+  [[nodiscard, gnu::always_inline]] bool send_at_once(message& outgoing, int wait) {
     assert(!outgoing.empty());
     const std::size_t bytes = outgoing.front().size();
     if (outgoing.size() > 1 || bytes > cheaper_copied ||
-        !send_copy(native_.handle(), outgoing.front(), ZMQ_DONTWAIT)) {
+        !send_copy(native_.handle(), outgoing.front(), wait)) {
       return false;
     }
     counters_.sent(bytes);
@@ -77,10 +77,9 @@ class zmq_carrier {
   }
   [[nodiscard]] bool can_receive_at_once() const noexcept;
   // Requires: incoming is as a message() is.
-  [[nodiscard, gnu::always_inline]] bool receive_at_once(message& incoming) {
+  [[nodiscard, gnu::always_inline]] bool receive_at_once(message& incoming, int wait) {
     zmq_msg_t& part = *part_.handle();
-    if (unpacked_.has_more() || is_untaken_ ||
-        zmq_msg_recv(&part, native_.handle(), ZMQ_DONTWAIT) < 0) {
+    if (unpacked_.has_more() || is_untaken_ || zmq_msg_recv(&part, native_.handle(), wait) < 0) {
       return false;
     }
     is_untaken_ = true;
