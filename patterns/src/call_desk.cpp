@@ -155,6 +155,7 @@ void call_desk::take_control(const message& address, const call_header& header, 
         asked.header = header;
         out.push_back(repeat(address, asked, *known));
       } else {
+        release_replies(out);  // its own may be among them
         out.push_back(control(address, {.what = kind::unknown, .id = header.id}));
       }
       return;

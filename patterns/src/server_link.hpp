@@ -40,6 +40,9 @@ class server_link {
   [[nodiscard]] std::uint64_t load() const noexcept { return in_flight + reported_load_; }
 
   void connect(time_point now) noexcept {
+    if (!connected_) {
+      link_ = 0;  // what was out by the connection before is lost, and known to be
+    }
     connected_ = true;
     blocked = false;
     silent_ = ours_ = takes_bundles_ = false;

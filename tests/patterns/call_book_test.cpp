@@ -535,6 +535,18 @@ TEST_CASE("a server that comes by another connection is asked for the calls that
   CHECK(at.take_end() == call_end::replied);
 }
 
+TEST_CASE("a server that is there again is not asked for what was sent to it since") {
+  office at{1};
+  at.book.disconnected(0, at.now);
+  const auto sent = at.call();
+  at.set_ready(0, true);
+  CHECK(at.take_sent(0) == said{{kind::request, sent}});
+  at.hear(0, {.what = kind::pong, .link = 555});  // it may answer an ask before its own reply
+  CHECK(at.take_sent(0).empty());
+  at.hear(0, {.what = kind::reply, .id = sent, .link = 555}, frame{"answer"});
+  CHECK(at.take_end() == call_end::replied);
+}
+
 TEST_CASE("unknown calls are unknown to those that were asked only") {
   office at{2, {.choice = server_choice::in_turn}};
   const auto id = at.call();
