@@ -157,6 +157,14 @@ void socket::state::find_shortest_way() noexcept {
   receives_by_zmq_ = zmq != nullptr && zmq->can_receive_at_once() ? zmq : nullptr;
 }
 
+bool socket::state::send_at_once_by_zmq(message& outgoing, int wait) {
+  return sends_by_zmq_->send_at_once(outgoing, wait);
+}
+
+bool socket::state::receive_at_once_by_zmq(message& into, int wait) {
+  return receives_by_zmq_->receive_at_once(into, wait);
+}
+
 void socket::state::watch(int set, int fd) {
   epoll_event readable{};
   readable.events = EPOLLIN;

@@ -70,17 +70,17 @@ class socket::state {
   // where there is room, or a message; or one frame of few bytes by libzmq, which waits for them if
   // it may (wait: ZMQ_DONTWAIT, or 0). False: not done, one of the words below must.
   [[nodiscard, gnu::always_inline]] bool send_at_once(message& outgoing, int wait) {
-    if (sends_by_zmq_ != nullptr) {
-      return sends_by_zmq_->send_at_once(outgoing, wait);
+    if (sends_by_pipe_ != nullptr) [[likely]] {
+      return sends_by_pipe_->send_at_once(outgoing);
     }
-    return sends_by_pipe_ != nullptr && sends_by_pipe_->send_at_once(outgoing);
+    return sends_by_zmq_ != nullptr && send_at_once_by_zmq(outgoing, wait);
   }
   // Requires: into is as a message() is.
   [[nodiscard, gnu::always_inline]] bool receive_at_once(message& into, int wait) {
-    if (receives_by_zmq_ != nullptr) {
-      return receives_by_zmq_->receive_at_once(into, wait);
+    if (receives_by_pipe_ != nullptr) [[likely]] {
+      return receives_by_pipe_->receive_at_once(into);
     }
-    return receives_by_pipe_ != nullptr && receives_by_pipe_->receive_at_once(into);
+    return receives_by_zmq_ != nullptr && receive_at_once_by_zmq(into, wait);
   }
 
   [[nodiscard]] bool try_send(message& outgoing);
@@ -110,6 +110,9 @@ class socket::state {
   detail::zmq_carrier& with_zmq();
   detail::pipe_carrier& with_pipes();
   void find_shortest_way() noexcept;  // after each change of the carriers
+  // Not inlined: what they need of registers costs the way over pipes a fifth.
+  [[nodiscard, gnu::noinline]] bool send_at_once_by_zmq(message& outgoing, int wait);
+  [[nodiscard, gnu::noinline]] bool receive_at_once_by_zmq(message& into, int wait);
   [[nodiscard]] bool has_both() const noexcept { return zmq_ && pipes_; }
   [[noreturn]] void report_misuse() const noexcept;
   void check_home() const { context_.home().check("use a socket"); }
