@@ -25,6 +25,7 @@
 #include "support/carriers.hpp"
 #include "support/catch.hpp"
 #include "support/connected.hpp"
+#include "support/operator_new.hpp"
 
 using namespace parley;
 using support::await;
@@ -60,29 +61,13 @@ bool takes_one_of(std::size_t& left) noexcept {
   return true;
 }
 
-void* allocate(std::size_t size) noexcept {
+}  // namespace
+
+void* support::allocate(std::size_t size) noexcept {
   if (std::exchange(fails_next, false) || !takes_one_of(pieces_left)) {
     return nullptr;
   }
   return std::malloc(size > 0 ? size : 1);
-}
-
-}  // namespace
-
-// Not inline: the compiler would warn of a free of what new has made.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  if (void* const made = allocate(size)) {
-    return made;
-  }
-  throw std::bad_alloc{};
-}
-[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  return allocate(size);
-}
-[[gnu::noinline]] void operator delete(void* gone) noexcept { std::free(gone); }
-[[gnu::noinline]] void operator delete(void* gone, std::size_t) noexcept { std::free(gone); }
-[[gnu::noinline]] void operator delete(void* gone, const std::nothrow_t&) noexcept {
-  std::free(gone);
 }
 
 // In the place of libzmq's, whose memory is not of operator new.

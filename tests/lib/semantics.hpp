@@ -17,6 +17,15 @@
 
 namespace parley::semantics {
 
+// "SHALL not modify outgoing messages in any way", nor incoming ones.
+inline void check_leaves_alone(socket& sender, socket& receiver) {
+  for (const message& odd : {message{frame{}}, message{frame{}, frame{"\1"}, frame{}},
+                             message{frame{std::string(70'000, 'b')}, frame{"\0a"}}}) {
+    sender.send(message{odd});
+    CHECK(receiver.receive_for(support::patience) == odd);
+  }
+}
+
 // "SHALL block on sending, or return a suitable error, when it has no available peers."
 // "SHALL NOT discard messages that it cannot queue."
 inline void check_refuses_nobody(const std::string& where, socket_kind kind, socket_kind peer) {

@@ -125,46 +125,41 @@ TEST_CASE("with both carriers, a socket that waits goes on after a signal") {
   }
 }
 
+namespace {
+
+void check_push_goes_on(const std::string& where, const socket_options& options) {
+  context owner;
+  auto sockets = join(owner, socket_kind::pull, socket_kind::push, place(where), options);
+  const int before = fill(sockets.connected, [](const frame& body) { return message{body}; }).sent;
+  {
+    const woken_by_signals meanwhile{[&] {
+      for (int index = 0; index < before; ++index) {
+        static_cast<void>(sockets.bound.receive_for(patience));
+      }
+    }};
+    sockets.connected.send(message("last"));
+  }
+  check_arrives(sockets.bound, 0, "last");
+}
+
+}  // namespace
+
 TEST_CASE("a push that waits for bytes of its own to be let go of goes on after a signal") {
   for (const std::string& where : carriers) {
     INFO(where);
-    context owner;
     socket_options options = tight();
     options.send_limit_bytes = 1000;
-    auto sockets = join(owner, socket_kind::pull, socket_kind::push, place(where), options);
-    const int before =
-        fill(sockets.connected, [](const frame& body) { return message{body}; }).sent;
-    {
-      const woken_by_signals meanwhile{[&] {
-        for (int index = 0; index < before; ++index) {
-          static_cast<void>(sockets.bound.receive_for(patience));
-        }
-      }};
-      sockets.connected.send(message("last"));
-    }
-    check_arrives(sockets.bound, 0, "last");
+    check_push_goes_on(where, options);
   }
 }
 
 TEST_CASE("a push that batches goes on after a signal") {
   for (const bool limits_bytes : {false, true}) {
     INFO((limits_bytes ? "limits bytes" : ""));
-    context owner;
     socket_options options = tight();
     options.batch.bytes = 1000;
     options.send_limit_bytes = limits_bytes ? std::size_t{1} << 30 : 0;
-    auto sockets = join(owner, socket_kind::pull, socket_kind::push, place("tcp://"), options);
-    const int before =
-        fill(sockets.connected, [](const frame& body) { return message{body}; }).sent;
-    {
-      const woken_by_signals meanwhile{[&] {
-        for (int index = 0; index < before; ++index) {
-          static_cast<void>(sockets.bound.receive_for(patience));
-        }
-      }};
-      sockets.connected.send(message("last"));
-    }
-    check_arrives(sockets.bound, 0, "last");
+    check_push_goes_on("tcp://", options);
   }
 }
 

@@ -24,6 +24,7 @@
 #include "call_header.hpp"
 #include "support/catch.hpp"
 #include "support/connected.hpp"
+#include "support/operator_new.hpp"
 #include "support/temporary_directory.hpp"
 #include "task_desk.hpp"
 #include "tray_at_work.hpp"
@@ -61,7 +62,9 @@ void run_short(std::size_t pieces, std::size_t times) noexcept {
   refusals_left = times;
 }
 
-void* allocate(std::size_t size) noexcept {
+}  // namespace
+
+void* support::allocate(std::size_t size) noexcept {
   if (size >= too_much || pieces_left == 0) {
     if (pieces_left == 0 && refusals_left != SIZE_MAX && --refusals_left == 0) {
       pieces_left = refusals_left = SIZE_MAX;
@@ -70,24 +73,6 @@ void* allocate(std::size_t size) noexcept {
   }
   pieces_left -= pieces_left != SIZE_MAX ? 1 : 0;
   return std::malloc(size > 0 ? size : 1);
-}
-
-}  // namespace
-
-// Not inline: the compiler would warn of a free of what new has made.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  if (void* const made = allocate(size)) {
-    return made;
-  }
-  throw std::bad_alloc{};
-}
-[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  return allocate(size);
-}
-[[gnu::noinline]] void operator delete(void* gone) noexcept { std::free(gone); }
-[[gnu::noinline]] void operator delete(void* gone, std::size_t) noexcept { std::free(gone); }
-[[gnu::noinline]] void operator delete(void* gone, const std::nothrow_t&) noexcept {
-  std::free(gone);
 }
 
 namespace {
