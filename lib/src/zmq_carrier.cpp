@@ -208,7 +208,7 @@ void check_options(const socket_options& options) {
 
 zmq_carrier::zmq_carrier(const context& owner, socket_kind kind, const socket_options& options,
                          socket_counters& counters)
-    : kind_{kind}, options_{options}, keeper_{*owner.batches()}, counters_{counters} {
+    : kind_{kind}, options_{options}, keeper_{owner.batches()}, counters_{counters} {
   with_zmq_errors(doing(kind, "make"), [&] {
     native_ = zmq::socket_t{owner.native(), native_kind(kind)};
     apply(native_, kind, options);

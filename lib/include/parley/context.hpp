@@ -47,25 +47,19 @@ class context {
   // libzmq's own context, for code that uses cppzmq beside Parley.
   [[nodiscard]] zmq::context_t& native() const noexcept;
   // And its end; for Parley's own sockets.
-  [[nodiscard]] detail::zmq_context& libzmq() const noexcept { return *native_; }
+  [[nodiscard]] detail::zmq_context& libzmq() const noexcept;
   // The names of pipe:// endpoints; for Parley's own sockets.
-  [[nodiscard]] const std::shared_ptr<detail::pipe_registry>& pipes() const noexcept {
-    return pipes_;
-  }
+  [[nodiscard]] const std::shared_ptr<detail::pipe_registry>& pipes() const noexcept;
   // Sends their batches in time; for Parley's own sockets.
-  [[nodiscard]] const std::shared_ptr<detail::batch_keeper>& batches() const noexcept {
-    return batches_;
-  }
-
+  [[nodiscard]] detail::batch_keeper& batches() const noexcept;
   // Who offers what under which name; for Parley's own patterns.
-  [[nodiscard]] const std::shared_ptr<detail::name_board>& names() const noexcept { return names_; }
+  [[nodiscard]] const std::shared_ptr<detail::name_board>& names() const noexcept;
 
  private:
+  struct parts;
+
   detail::home_process home_;
-  std::shared_ptr<detail::zmq_context> native_;
-  std::shared_ptr<detail::pipe_registry> pipes_;
-  std::shared_ptr<detail::name_board> names_;
-  std::shared_ptr<detail::batch_keeper> batches_;  // goes before libzmq's context, which waits
+  std::shared_ptr<parts> parts_;
 };
 
 }  // namespace parley
