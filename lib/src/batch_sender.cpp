@@ -34,13 +34,13 @@ constexpr nanoseconds retry = std::chrono::milliseconds{1};
 }  // namespace
 
 batch_sender::batch_sender(zmq::context_t& context, zmq::socket_t& native, batch_keeper& keeper,
-                           const batch_label& label, const socket_options& options,
+                           const batch_label& label, const shared_options& options,
                            counter& batches_sent)
     : native_{native.handle()},
       keeper_{keeper},
       batches_sent_{&batches_sent},
-      half_delay_{nanoseconds{options.batch.delay} / 2},
-      batch_{options.batch.bytes, label},
+      half_delay_{nanoseconds{options->batch.delay} / 2},
+      batch_{options->batch.bytes, label},
       peers_{context, native, options} {}
 
 batch_sender::~batch_sender() {

@@ -12,10 +12,10 @@
 #pragma once
 
 #include <parley/message.hpp>
-#include <parley/socket_options.hpp>
 
 #include "batch_writer.hpp"
 #include "peer_check.hpp"
+#include "shared_options.hpp"
 #include "socket_counters.hpp"
 
 #include <chrono>
@@ -35,7 +35,7 @@ class batch_sender {
 
   // The socket announces the label, and has no endpoints yet. Throws zmq::error_t.
   batch_sender(zmq::context_t& context, zmq::socket_t& native, batch_keeper& keeper,
-               const batch_label& label, const socket_options& options, counter& batches_sent);
+               const batch_label& label, const shared_options& options, counter& batches_sent);
   ~batch_sender();
   batch_sender(const batch_sender&) = delete;
   batch_sender& operator=(const batch_sender&) = delete;

@@ -3,6 +3,8 @@
 
 #include <parley/error.hpp>
 
+#include "shared_options.hpp"
+
 #include <atomic>
 #include <utility>
 
@@ -42,7 +44,7 @@ struct byte_budget::counted_body : frame::body {
 
 byte_budget::byte_budget(std::shared_ptr<pipe_registry> registry, std::size_t limit)
     : registry_{std::move(registry)},
-      mailbox_{std::make_shared<pipe_mailbox>(socket_kind::push, socket_options{})},
+      mailbox_{std::make_shared<pipe_mailbox>(socket_kind::push, shared_options{})},
       account_{std::make_shared<account>(limit, mailbox_->write_bell)} {
   registry_->enter(mailbox_);
 }

@@ -36,7 +36,7 @@ void send(zmq::socket_t& stream, zmq::message_t& connection, const std::string& 
 }  // namespace
 
 peer_check::peer_check(zmq::context_t& context, zmq::socket_t& watched,
-                       const socket_options& options)
+                       const shared_options& options)
     : context_{context}, watched_{watched.handle()}, options_{options}, events_{context, ZMQ_PAIR} {
   events_.set(zmq::sockopt::linger, 0);
   const std::string name = fresh_inproc_name("peer-check");
@@ -135,14 +135,14 @@ void peer_check::ask_again() {
 
 // A stream socket carries bytes as they are, and connects again by itself.
 void peer_check::ask(const endpoint& where) {
-  question next{where, zmq::socket_t{context_, ZMQ_STREAM}, zmtp_probe{options_.curve}};
+  question next{where, zmq::socket_t{context_, ZMQ_STREAM}, zmtp_probe{options_->curve}};
   next.stream.set(zmq::sockopt::linger, 0);
   next.stream.set(zmq::sockopt::ipv6, where.is_ipv6());
-  next.stream.set(zmq::sockopt::reconnect_ivl, static_cast<int>(options_.reconnect.count()));
+  next.stream.set(zmq::sockopt::reconnect_ivl, static_cast<int>(options_->reconnect.count()));
   next.stream.set(zmq::sockopt::reconnect_ivl_max,
-                  static_cast<int>(options_.reconnect_max.count()));
+                  static_cast<int>(options_->reconnect_max.count()));
   next.stream.set(zmq::sockopt::connect_timeout,
-                  static_cast<int>(options_.connect_timeout.count()));
+                  static_cast<int>(options_->connect_timeout.count()));
   next.stream.connect(where.str());
   questions_.push_back(std::move(next));
 }
@@ -152,7 +152,7 @@ void peer_check::go_on(question& asked) {
   zmq::message_t connection, bytes;
   while (asked.answer == answer::pending && try_receive(asked.stream, connection, bytes)) {
     if (bytes.empty()) {  // connected, or disconnected and about to connect again
-      asked.probe = zmtp_probe{options_.curve};
+      asked.probe = zmtp_probe{options_->curve};
     } else {
       asked.answer = asked.probe.receive({bytes.data<char>(), bytes.size()});
     }

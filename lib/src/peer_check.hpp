@@ -10,8 +10,8 @@
 #pragma once
 
 #include <parley/endpoint.hpp>
-#include <parley/socket_options.hpp>
 
+#include "shared_options.hpp"
 #include "zmtp_probe.hpp"
 
 #include <poll.h>
@@ -28,7 +28,7 @@ namespace parley::detail {
 class peer_check {
  public:
   // Watches the socket, which has no endpoints yet. Throws zmq::error_t.
-  peer_check(zmq::context_t& context, zmq::socket_t& watched, const socket_options& options);
+  peer_check(zmq::context_t& context, zmq::socket_t& watched, const shared_options& options);
 
   ~peer_check() { give_up(); }
   peer_check(const peer_check&) = delete;
@@ -65,7 +65,7 @@ class peer_check {
 
   zmq::context_t& context_;
   void* const watched_;
-  const socket_options options_;
+  const shared_options options_;
   zmq::socket_t events_;
   std::vector<endpoint> endpoints_;
   std::size_t connections_ = 0;

@@ -10,14 +10,14 @@
 namespace parley::detail {
 
 pipe_carrier::pipe_carrier(std::shared_ptr<pipe_registry> registry, socket_kind kind,
-                           const socket_options& options, socket_counters& counters)
+                           const shared_options& options, socket_counters& counters)
     : registry_{std::move(registry)},
       kind_{kind},
       deals_{kind == socket_kind::pair || kind == socket_kind::push || kind == socket_kind::dealer},
       takes_all_{kind == socket_kind::pair || kind == socket_kind::pull ||
                  kind == socket_kind::dealer || kind == socket_kind::xsub},
       mailbox_{std::make_shared<pipe_mailbox>(kind, options)},
-      options_{mailbox_->options},
+      options_{*mailbox_->options},
       counters_{counters},
       peers_{options_, counters, [this](pipe_peer& who) { forget(who); }},
       conversation_{kind, options_, peers_, counters},

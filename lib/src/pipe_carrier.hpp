@@ -22,6 +22,7 @@
 #include "pipe_registry.hpp"
 #include "pipe_routes.hpp"
 #include "pipe_subscriber.hpp"
+#include "shared_options.hpp"
 #include "socket_counters.hpp"
 
 #include <chrono>
@@ -41,7 +42,7 @@ class pipe_carrier {
   using time_point = std::chrono::steady_clock::time_point;
 
   pipe_carrier(std::shared_ptr<pipe_registry> registry, socket_kind kind,
-               const socket_options& options, socket_counters& counters);
+               const shared_options& options, socket_counters& counters);
   ~pipe_carrier();
   pipe_carrier(const pipe_carrier&) = delete;
   pipe_carrier& operator=(const pipe_carrier&) = delete;

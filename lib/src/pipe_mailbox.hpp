@@ -12,6 +12,7 @@
 #include <parley/socket.hpp>
 
 #include "pipe_link.hpp"
+#include "shared_options.hpp"
 #include "subscription_set.hpp"
 
 #include <atomic>
@@ -51,11 +52,11 @@ class pipe_mailbox {
 
   using arrival_list = std::list<arrival>;  // moved without memory, and whole
 
-  pipe_mailbox(socket_kind socket_is, const socket_options& socket_has)
-      : kind{socket_is}, options{socket_has} {}
+  pipe_mailbox(socket_kind socket_is, shared_options socket_has)
+      : kind{socket_is}, options{std::move(socket_has)} {}
 
   const socket_kind kind;
-  const socket_options options;
+  const shared_options options;
   const std::shared_ptr<doorbell> read_bell = std::make_shared<doorbell>();
   // A subscriber waits for room only to pass subscriptions on, and does so while it receives.
   const std::shared_ptr<doorbell> write_bell = kind == socket_kind::sub || kind == socket_kind::xsub

@@ -18,12 +18,12 @@ bool subscribes(socket_kind kind) noexcept {
 
 // As libzmq does it: what the sender may have on the way and what the receiver may keep.
 std::size_t capacity(const pipe_mailbox& from, const pipe_mailbox& to) noexcept {
-  return static_cast<std::size_t>(from.options.send_limit) +
-         static_cast<std::size_t>(to.options.receive_limit);
+  return static_cast<std::size_t>(from.options->send_limit) +
+         static_cast<std::size_t>(to.options->receive_limit);
 }
 
 pipe_link::end end_of(const pipe_mailbox& who) {
-  return {who.read_bell, who.write_bell, who.options.routing_id};
+  return {who.read_bell, who.write_bell, who.options->routing_id};
 }
 
 }  // namespace
@@ -88,8 +88,8 @@ void pipe_registry::leave(const mailbox& who) noexcept {
       }
       const std::lock_guard waiting{each.room->mutex};
       each.closed = true;
-      each.expires = now + who->options.linger;
-      return each.room->messages.empty() || who->options.linger.count() == 0;
+      each.expires = now + who->options->linger;
+      return each.room->messages.empty() || who->options->linger.count() == 0;
     });
     if (here.bound == who) {
       here.bound = nullptr;
@@ -193,7 +193,7 @@ void pipe_registry::disconnect(const std::string& which, const mailbox& who, std
 // Or throws, and changes nothing.
 void pipe_registry::wait_for_bind(connection& which) {
   auto room =
-      std::make_shared<waiting_room>(static_cast<std::size_t>(which.who->options.send_limit));
+      std::make_shared<waiting_room>(static_cast<std::size_t>(which.who->options->send_limit));
   pipe_mailbox::arrival_list told;
   told.push_back({which.id, link_side::connected, nullptr, room});
   which.room = std::move(room);
@@ -215,7 +215,7 @@ pipe_registry::joining pipe_registry::prepare(pipe_mailbox& bound, connection& w
   const subscription_set& wanted = bound_subscribes ? bound.subscriptions : with.who->subscriptions;
   // Beside what waits in the room.
   const std::size_t room_for_them =
-      2 * wanted.size() + static_cast<std::size_t>(with.who->options.send_limit);
+      2 * wanted.size() + static_cast<std::size_t>(with.who->options->send_limit);
   auto link = std::make_shared<pipe_link>(
       end_of(bound), end_of(*with.who),
       std::array{std::max(capacity(bound, *with.who), bound_subscribes ? room_for_them : 0),

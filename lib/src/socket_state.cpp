@@ -523,7 +523,7 @@ bool socket::state::carriers_can_send() {
   if (kind_ == socket_kind::rep) {
     return zmq_is_asked_ ? zmq_->can_send() : pipes_->can_send();
   }
-  if (kind_ == socket_kind::req && !options_.relaxed &&
+  if (kind_ == socket_kind::req && !options_->relaxed &&
       (zmq_is_asked_ || pipes_->in_turn_to_receive())) {
     return false;
   }
@@ -582,7 +582,7 @@ bool socket::state::both_try_send(message& outgoing) {
     case socket_kind::rep:
       return zmq_is_asked_ ? zmq_try_send(outgoing) : pipes_->try_send(outgoing);
     case socket_kind::req:
-      if (!options_.relaxed && (zmq_is_asked_ || pipes_->in_turn_to_receive())) {
+      if (!options_->relaxed && (zmq_is_asked_ || pipes_->in_turn_to_receive())) {
         return zmq_is_asked_ ? zmq_try_send(outgoing) : pipes_->try_send(outgoing);  // out of turn
       }
       return in_turn();

@@ -9,6 +9,7 @@
 
 #include "byte_budget.hpp"
 #include "pipe_carrier.hpp"
+#include "shared_options.hpp"
 #include "socket_counters.hpp"
 #include "subscription_set.hpp"
 #include "zmq_carrier.hpp"
@@ -146,7 +147,7 @@ class socket::state {
 
   const context context_;  // outlives the carriers
   const socket_kind kind_;
-  const socket_options options_;
+  const detail::shared_options options_;
   detail::socket_counters counters_;
   std::atomic<bool> in_use_{false};
   bool is_closed_ = false;

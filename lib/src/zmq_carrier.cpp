@@ -206,13 +206,13 @@ void check_options(const socket_options& options) {
   }
 }
 
-zmq_carrier::zmq_carrier(const context& owner, socket_kind kind, const socket_options& options,
+zmq_carrier::zmq_carrier(const context& owner, socket_kind kind, const shared_options& options,
                          socket_counters& counters)
-    : kind_{kind}, options_{options}, keeper_{owner.batches()}, counters_{counters} {
+    : kind_{kind}, options_{*options}, keeper_{owner.batches()}, counters_{counters} {
   with_zmq_errors(doing(kind, "make"), [&] {
     native_ = zmq::socket_t{owner.native(), native_kind(kind)};
-    apply(native_, kind, options);
-    if (options.batch.bytes > 0 && can_pack(kind, options.curve)) {
+    apply(native_, kind, *options);
+    if (options->batch.bytes > 0 && can_pack(kind, options->curve)) {
       const batch_label label = fresh_batch_label();
       if (announce(native_, label_property, {label.data(), label.size()})) {
         batch_ = std::make_unique<batch_sender>(owner.native(), native_, keeper_, label, options,

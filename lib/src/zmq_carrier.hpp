@@ -11,6 +11,7 @@
 
 #include "batch_reader.hpp"
 #include "batch_sender.hpp"
+#include "shared_options.hpp"
 #include "socket_counters.hpp"
 #include "zmq_part.hpp"
 
@@ -34,7 +35,7 @@ class zmq_carrier {
  public:
   using time_point = std::chrono::steady_clock::time_point;
 
-  zmq_carrier(const context& owner, socket_kind kind, const socket_options& options,
+  zmq_carrier(const context& owner, socket_kind kind, const shared_options& options,
               socket_counters& counters);
   // What waits in a batch gets the linger time, in the background.
   ~zmq_carrier();

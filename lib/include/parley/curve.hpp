@@ -9,6 +9,7 @@
 
 #include <array>
 #include <compare>
+#include <concepts>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -40,6 +41,8 @@ class curve_key {
 struct curve_keys {
   curve_key public_key;
   curve_key secret_key;
+
+  friend bool operator==(const curve_keys&, const curve_keys&) = default;
 };
 
 // Fresh keys from the system's random numbers.
@@ -71,6 +74,12 @@ class curve_security {
 
   [[nodiscard]] const std::optional<curve_keys>& own() const noexcept { return own_; }
   [[nodiscard]] const std::optional<curve_key>& server() const noexcept { return server_; }
+
+  // Not of a key alone: that would turn into a client, with keys made up for the question.
+  friend bool operator==(const std::same_as<curve_security> auto& one,
+                         const std::same_as<curve_security> auto& other) {
+    return one.own_ == other.own_ && one.server_ == other.server_;
+  }
 
  private:
   std::optional<curve_keys> own_;

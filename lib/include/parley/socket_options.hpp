@@ -24,6 +24,8 @@ struct batching {
   std::size_t bytes = 0;
   // A message leaves after this at the latest, whatever its sender does.
   std::chrono::microseconds delay{200};
+
+  friend bool operator==(const batching&, const batching&) = default;
 };
 
 struct socket_options {
@@ -85,6 +87,8 @@ struct socket_options {
   bool private_topics = false;
   // Request: a new request may be sent before the reply, and late replies are thrown away.
   bool relaxed = false;
+
+  friend bool operator==(const socket_options&, const socket_options&) = default;
 };
 
 }  // namespace parley
