@@ -221,7 +221,7 @@ void pipe_carrier::admit(pipe_mailbox::arrival& news) {
   if (!who->link) {
     return;
   }
-  if (kind_ == socket_kind::sub || kind_ == socket_kind::xsub) {
+  if (subscribes(kind_)) {
     counters_.messages_sent.add(who->out->pushed());  // subscriptions that were there before
     counters_.bytes_sent.add(news.subscription_bytes);
   }

@@ -59,9 +59,8 @@ class pipe_mailbox {
   const shared_options options;
   const std::shared_ptr<doorbell> read_bell = std::make_shared<doorbell>();
   // A subscriber waits for room only to pass subscriptions on, and does so while it receives.
-  const std::shared_ptr<doorbell> write_bell = kind == socket_kind::sub || kind == socket_kind::xsub
-                                                   ? read_bell
-                                                   : std::make_shared<doorbell>();
+  const std::shared_ptr<doorbell> write_bell =
+      subscribes(kind) ? read_bell : std::make_shared<doorbell>();
 
   // Guarded by subscriptions_mutex; changed by the owner only.
   std::mutex subscriptions_mutex;

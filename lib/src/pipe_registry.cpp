@@ -12,10 +12,6 @@
 namespace parley::detail {
 namespace {
 
-bool subscribes(socket_kind kind) noexcept {
-  return kind == socket_kind::sub || kind == socket_kind::xsub;
-}
-
 // As libzmq does it: what the sender may have on the way and what the receiver may keep.
 std::size_t capacity(const pipe_mailbox& from, const pipe_mailbox& to) noexcept {
   return static_cast<std::size_t>(from.options->send_limit) +

@@ -20,12 +20,29 @@ namespace parley {
 
 using detail::never;
 
+namespace {
+
+template<class Carrier>
+void repeat(const detail::subscription_set& subscriptions, Carrier& to) {
+  subscriptions.for_each([&](const std::string& prefix, std::size_t count) {
+    for (; count > 0; --count) {
+      to.subscribe(prefix);
+    }
+  });
+}
+
+}  // namespace
+
 socket::state::state(const context& owner, socket_kind kind, const socket_options& options)
-    : context_{owner}, kind_{kind}, options_{options} {
+    : context_{owner},
+      kind_{kind},
+      options_{options},
+      subscriptions_{detail::subscribes(kind) ? std::make_unique<detail::subscription_set>()
+                                              : nullptr} {
   check_home();
   detail::check_options(options);
   if (options.send_limit_bytes > 0) {
-    budget_.emplace(owner.pipes(), options.send_limit_bytes);
+    budget_ = std::make_unique<detail::byte_budget>(owner.pipes(), options.send_limit_bytes);
   }
 }
 
@@ -106,11 +123,9 @@ detail::zmq_carrier& socket::state::with_zmq() {
 void socket::state::make_zmq() {
   zmq_.emplace(context_, kind_, options_, counters_);
   find_shortest_way();
-  subscriptions_.for_each([this](const std::string& prefix, std::size_t count) {
-    for (; count > 0; --count) {
-      zmq_->subscribe(prefix);
-    }
-  });
+  if (subscriptions_) {
+    repeat(*subscriptions_, *zmq_);
+  }
   if (events_fd_ != -1) {
     watch_zmq(events_fd_);
   }
@@ -129,11 +144,9 @@ detail::pipe_carrier& socket::state::with_pipes() {
     check_open();
     auto made =
         std::make_unique<detail::pipe_carrier>(context_.pipes(), kind_, options_, counters_);
-    subscriptions_.for_each([&](const std::string& prefix, std::size_t count) {
-      for (; count > 0; --count) {
-        made->subscribe(prefix);
-      }
-    });
+    if (subscriptions_) {
+      repeat(*subscriptions_, *made);
+    }
     if (zmq_ || is_watched_) {
       made->watch();
       is_watched_ = true;
@@ -287,10 +300,10 @@ void socket::state::disconnect(const endpoint& where) {
 
 void socket::state::subscribe(std::string_view prefix) {
   check_open();
-  if (kind_ != socket_kind::sub && kind_ != socket_kind::xsub) {
+  if (!subscriptions_) {
     throw error{errc::unsupported, std::string{"subscribe "}.append(to_string(kind_)) + " socket"};
   }
-  subscriptions_.add(prefix);
+  subscriptions_->add(prefix);
   if (zmq_) {
     zmq_->subscribe(prefix);
   }
@@ -301,11 +314,11 @@ void socket::state::subscribe(std::string_view prefix) {
 
 void socket::state::unsubscribe(std::string_view prefix) {
   check_open();
-  if (kind_ != socket_kind::sub && kind_ != socket_kind::xsub) {
+  if (!subscriptions_) {
     throw error{errc::unsupported,
                 std::string{"unsubscribe "}.append(to_string(kind_)) + " socket"};
   }
-  subscriptions_.remove(prefix);
+  subscriptions_->remove(prefix);
   if (zmq_) {
     zmq_->unsubscribe(prefix);
   }

@@ -155,8 +155,9 @@ class socket::state {
   bool is_watched_ = false;
   int events_fd_ = -1;  // an epoll of both carriers' descriptors, once fd() was asked for
 
-  detail::subscription_set subscriptions_;     // for the carrier that comes later
-  std::optional<detail::byte_budget> budget_;  // with a limit in bytes
+  // For the carrier that comes later; of kinds that subscribe.
+  const std::unique_ptr<detail::subscription_set> subscriptions_;
+  std::unique_ptr<detail::byte_budget> budget_;  // with a limit in bytes
   std::optional<detail::zmq_carrier> zmq_;
   mutable std::mutex making_pipes_;  // held while pipes_ changes and while another thread looks
   std::unique_ptr<detail::pipe_carrier> pipes_;

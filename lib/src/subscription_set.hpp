@@ -3,6 +3,8 @@
 // The prefixes that one sub or xsub socket wants, each with how often it asked for it. No I/O.
 #pragma once
 
+#include <parley/socket.hpp>
+
 #include <cstddef>
 #include <functional>
 #include <map>
@@ -10,6 +12,10 @@
 #include <string_view>
 
 namespace parley::detail {
+
+[[nodiscard]] constexpr bool subscribes(socket_kind kind) noexcept {
+  return kind == socket_kind::sub || kind == socket_kind::xsub;
+}
 
 class subscription_set {
  public:

@@ -256,6 +256,9 @@ void zmq_carrier::prepare(const endpoint& where) {
 
 void zmq_carrier::prepare_for_connections() {
   if (!is_prepared_) {
+    if (can_unpack(kind_) && !unpacked_) {
+      unpacked_ = std::make_unique<batch_reader>();
+    }
     apply_to_connections(native_, kind_, options_);
     is_prepared_ = true;
   }
@@ -412,7 +415,7 @@ bool zmq_carrier::send_to_one_until(message& outgoing, time_point deadline) {
 }
 
 bool zmq_carrier::receive(message& incoming, int wait) {
-  while (!unpacked_.has_more()) {
+  while (!has_unpacked()) {
     if (batch_) {
       if (!receive_parts(incoming, ZMQ_DONTWAIT)) {
         if (wait == 0) {
@@ -431,7 +434,7 @@ bool zmq_carrier::receive(message& incoming, int wait) {
     }
     open_batch(incoming);
   }
-  unpacked_.next(incoming);
+  unpacked_->next(incoming);
   return true;
 }
 
@@ -441,10 +444,10 @@ bool zmq_carrier::end_receive(message& incoming) {
   }
   if (is_batch(incoming)) {
     open_batch(incoming);
-    if (!unpacked_.has_more()) {
+    if (!has_unpacked()) {
       return false;
     }
-    unpacked_.next(incoming);
+    unpacked_->next(incoming);
   }
   counters_.received(incoming);
   return true;
@@ -453,7 +456,7 @@ bool zmq_carrier::end_receive(message& incoming) {
 void zmq_carrier::open_batch(message& incoming) {
   frame batch = std::move(*incoming.begin());
   incoming.clear();
-  if (unpacked_.open(std::move(batch))) {
+  if (unpacked_->open(std::move(batch))) {
     counters_.batches_received.add(1);
   } else {
     counters_.dropped_unwanted.add(1);
@@ -463,7 +466,7 @@ void zmq_carrier::open_batch(message& incoming) {
 // A frame that its sender, as it said when the connection was made, labels as a batch.
 inline bool zmq_carrier::is_batch(const message& incoming) {
   const frame& first = incoming.front();
-  if (!looks_like_batch(first.data(), first.size()) || incoming.size() != 1 || !can_unpack(kind_))
+  if (!looks_like_batch(first.data(), first.size()) || incoming.size() != 1 || !unpacked_)
       [[likely]] {
     return false;
   }

@@ -80,7 +80,7 @@ class zmq_carrier {
   // Requires: incoming is as a message() is.
   [[nodiscard, gnu::always_inline]] bool receive_at_once(message& incoming, int wait) {
     zmq_msg_t& part = *part_.handle();
-    if (unpacked_.has_more() || is_untaken_ || zmq_msg_recv(&part, native_.handle(), wait) < 0) {
+    if (has_unpacked() || is_untaken_ || zmq_msg_recv(&part, native_.handle(), wait) < 0) {
       return false;
     }
     is_untaken_ = true;
@@ -97,9 +97,7 @@ class zmq_carrier {
     return true;
   }
 
-  [[nodiscard]] bool can_receive() {
-    return unpacked_.has_more() || is_untaken_ || is_ready(ZMQ_POLLIN);
-  }
+  [[nodiscard]] bool can_receive() { return has_unpacked() || is_untaken_ || is_ready(ZMQ_POLLIN); }
   [[nodiscard]] bool can_send() { return is_ready(ZMQ_POLLOUT); }
   // While it lives, can_receive and can_send answer as of when it was made.
   class one_look {
@@ -137,6 +135,7 @@ class zmq_carrier {
   }
   // What has come, from its first part, taken or not, to the last. False: it was a malformed batch.
   [[nodiscard, gnu::noinline]] bool end_receive(message& incoming);
+  [[nodiscard]] bool has_unpacked() const noexcept { return unpacked_ && unpacked_->has_more(); }
   [[nodiscard]] bool is_batch(const message& incoming);
   void open_batch(message& incoming);
   void apply_subscription(const message& incoming);
@@ -160,8 +159,9 @@ class zmq_carrier {
   bool is_prepared_ = false;
   bool is_untaken_ = false;              // part_ has what there was no memory for
   std::unique_ptr<batch_sender> batch_;  // none: it does not batch
-  batch_reader unpacked_;                // received, to be taken out one by one
-  std::optional<int> seen_;              // by one_look
+  // Received, to be taken out one by one; none: no peer was told that we unpack.
+  std::unique_ptr<batch_reader> unpacked_;
+  std::optional<int> seen_;  // by one_look
   zmq::message_t part_;  // received into again and again; may hold the bytes of the last small part
   std::unique_ptr<message> torn_;  // what came before it; made for the first message of many parts
 };

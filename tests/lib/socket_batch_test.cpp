@@ -463,6 +463,24 @@ TEST_CASE("a socket that binds, or shares its libzmq socket, sends message by me
   CHECK(sockets.connected.statistics().batches_sent == before);
 }
 
+TEST_CASE("a socket that was bound inside the process first unpacks batches from outside too") {
+  struct kinds {
+    socket_kind receiving, sending;
+  };
+  const auto [receiving, sending] = GENERATE(kinds{socket_kind::pull, socket_kind::push},
+                                             kinds{socket_kind::pair, socket_kind::pair},
+                                             kinds{socket_kind::dealer, socket_kind::dealer});
+  const std::string carrier = GENERATE("tcp://127.0.0.1:*", "ipc://*");
+  context owner;
+  socket receiver{owner, receiving};
+  receiver.bind(endpoint{"inproc://inside"});
+  CHECK_FALSE(receiver.try_receive().has_value());
+  socket sender{owner, sending, packing()};
+  sender.connect(receiver.bind(endpoint{carrier}));
+  await_batching(sender, receiver);
+  CHECK(receiver.statistics().batches_received > 0);
+}
+
 TEST_CASE("what merely looks like a batch is a message") {
   context owner;
   socket pull{owner, socket_kind::pull};
