@@ -156,6 +156,7 @@ void call_desk::take_control(const message& address, const call_header& header, 
         out.push_back(repeat(address, asked, *known));
       } else {
         release_replies(out);  // its own may be among them
+        has_denied_ = true;
         out.push_back(control(address, {.what = kind::unknown, .id = header.id}));
       }
       return;

@@ -117,6 +117,9 @@ class call_desk {
   // to `stops`, for when no lock is held.
   void receive(message&& incoming, time_point now, std::vector<message>& out,
                std::vector<std::stop_source>& stops);
+  // Somebody was told that a call is unknown, since this was asked last. That must not overtake
+  // what was added to `out` before: the call's reply, perhaps.
+  [[nodiscard]] bool take_denial() noexcept { return std::exchange(has_denied_, false); }
   // The next call to be executed; null: there is none. Who takes it answers it.
   [[nodiscard]] call next(time_point now);
   [[nodiscard]] std::size_t waiting() const noexcept { return line_.size(); }
@@ -221,6 +224,7 @@ class call_desk {
   std::deque<call> line_;
   time_point next_sweep_{};
   bool is_closed_ = false;
+  bool has_denied_ = false;
   id_table<call> known_;                    // open ones that have a header
   std::vector<call> nameless_;              // begun, and without a header
   std::size_t open_ = 0;                    // taken, and not answered

@@ -149,8 +149,7 @@ server_core::time_point server_core::run(std::unique_lock<std::mutex>& lock, con
   lock.lock();
   const auto send_out = [&] {
     if (!out.empty()) {
-      lock.unlock();
-      send(out);
+      send(lock, out);
       out.clear();
       now = clock::now();
       lock.lock();
@@ -196,8 +195,7 @@ bool server_core::send_held(std::unique_lock<std::mutex>& lock) {
   if (out.empty()) {
     return false;
   }
-  lock.unlock();
-  send(out);
+  send(lock, out);
   lock.lock();
   return true;
 }
@@ -235,7 +233,6 @@ void server_core::receive(std::unique_lock<std::mutex>& lock, time_point deadlin
   std::vector<std::stop_source> stops;
   const time_point now = clock::now();
   lock.lock();
-  receives_ = false;
   if (!is_open) {
     closing_ = true;
     desk_.close();
@@ -248,6 +245,10 @@ void server_core::receive(std::unique_lock<std::mutex>& lock, time_point deadlin
     }
   }
   incoming_.clear();
+  if (desk_.take_denial()) {
+    let_earlier_leave(lock);
+  }
+  receives_ = false;
   bool had_memory = true;
   try {
     desk_.look(now, out, stops);
@@ -260,8 +261,7 @@ void server_core::receive(std::unique_lock<std::mutex>& lock, time_point deadlin
   if (out.empty() && stops.empty() && is_open && had_memory) {
     return;
   }
-  lock.unlock();
-  send(out);
+  send(lock, out);
   for (std::stop_source& each : stops) {
     each.request_stop();
   }
@@ -274,11 +274,33 @@ void server_core::receive(std::unique_lock<std::mutex>& lock, time_point deadlin
   lock.lock();
 }
 
-// A client that is gone, or that does not read its replies, does not hold the others up.
-void server_core::send(std::vector<message>& out) noexcept {
+// Who receives is about to say of a call that it is unknown. Its reply may be with a thread that
+// took it from the desk, and has yet to send it.
+void server_core::let_earlier_leave(std::unique_lock<std::mutex>& lock) noexcept {
+  const departures::earlier all = departures_.turn_over();
+  lock.unlock();
+  bool have_left = true;
+  try {
+    have_left = link_.with([&](socket&) { return departures_.have_ended(all); });
+  } catch (const error&) {
+    // Closed: nobody sends.
+  }
+  lock.lock();
+  if (!have_left) {
+    left_.wait(lock, [this] { return std::exchange(earlier_left_, false); });
+  }
+}
+
+// What was taken from the desk since the lock was taken, which is let go. A client that is gone, or
+// that does not read its replies, does not hold the others up.
+void server_core::send(std::unique_lock<std::mutex>& lock, std::vector<message>& out) noexcept {
+  const std::size_t turn = departures_.begin();
+  lock.unlock();
   std::size_t undelivered = 0;
+  bool is_awaited = false;
   try {
     link_.with([&](socket& native) {
+      is_awaited = departures_.end(turn);  // nobody gets in between until all are sent
       for (message& each : out) {
         bool is_sent = false;
         try {
@@ -292,14 +314,19 @@ void server_core::send(std::vector<message>& out) noexcept {
       }
     });
   } catch (const error&) {
-    return;  // closed
+    undelivered = 0;  // closed
+  }
+  if (is_awaited) {
+    const std::lock_guard guard{mutex_};
+    earlier_left_ = true;
+    left_.notify_one();
   }
   if (undelivered == 0) {
     return;
   }
   std::vector<std::stop_source> stops;
   {
-    const std::lock_guard lock{mutex_};
+    const std::lock_guard guard{mutex_};
     for (std::size_t index = 0; index < undelivered; ++index) {
       try {
         desk_.undelivered(std::move(out[index]), stops);
@@ -324,13 +351,10 @@ void server_core::look_in_time() {
 
 void server_core::answer(open_call& which, const message& payload) {
   std::vector<message> out;
-  bool is_answered = false;
-  {
-    const std::lock_guard lock{mutex_};
-    is_answered = try_answer(which, payload, clock::now(), out);
-  }
+  std::unique_lock lock{mutex_};
+  const bool is_answered = try_answer(which, payload, clock::now(), out);
   if (!out.empty()) {
-    send(out);
+    send(lock, out);
   }
   if (!is_answered) {
     throw std::bad_alloc{};

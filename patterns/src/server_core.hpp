@@ -16,6 +16,7 @@
 #include <parley/server.hpp>
 
 #include "call_desk.hpp"
+#include "departures.hpp"
 #include "shared_socket.hpp"
 
 #include <condition_variable>
@@ -59,10 +60,12 @@ class server_core : public std::enable_shared_from_this<server_core> {
   void call_others() noexcept;
   void look_in_time();
   void receive(std::unique_lock<std::mutex>& lock, time_point deadline);
-  void send(std::vector<message>& out) noexcept;
+  void let_earlier_leave(std::unique_lock<std::mutex>& lock) noexcept;
+  void send(std::unique_lock<std::mutex>& lock, std::vector<message>& out) noexcept;
   [[nodiscard]] bool send_held(std::unique_lock<std::mutex>& lock);
 
   shared_socket link_;
+  departures departures_;  // of messages, between mutex_ and the link's lock
   const unsigned workers_;
   executor execute_;
   std::mutex joining_;
@@ -82,6 +85,8 @@ class server_core : public std::enable_shared_from_this<server_core> {
   // Who receives uses it without the mutex. Empty, else, and kept for its memory.
   std::vector<message> incoming_;
   std::condition_variable changed_;
+  bool earlier_left_ = false;  // those who receives waits for
+  std::condition_variable left_;
 };
 
 }  // namespace parley::detail

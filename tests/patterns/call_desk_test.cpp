@@ -679,6 +679,7 @@ TEST_CASE("who asks whether a call is open hears if it is unknown, or its reply,
   counter at;
   at.control(kind::ask, 1);
   CHECK(at.take_header().what == kind::unknown);
+  CHECK(at.desk.take_denial());
   at.request(2, idempotent);
   at.control(kind::ask, 2);
   CHECK(at.out.empty());
@@ -687,6 +688,7 @@ TEST_CASE("who asks whether a call is open hears if it is unknown, or its reply,
   at.control(kind::ask, 2);
   CHECK(parse_header(at.out.front()[1].view())->what == kind::reply);
   CHECK(at.take_said()[3] == "answer");
+  CHECK_FALSE(at.desk.take_denial());
 }
 
 TEST_CASE("who asks for an open call over another connection gets its reply there") {

@@ -4,6 +4,7 @@
 #include <parley/socket.hpp>
 
 #include <atomic>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -618,6 +619,63 @@ TEST_CASE("what a handler leaves that was asked to stop is no result, however it
     CHECK(from_memory.what == kind::refused);
     CHECK((from_memory.flags & call_header::cut_short) != 0);
   }
+}
+
+TEST_CASE("a server says of no call that it is unknown before its reply has left") {
+  using kind = call_header::kind;
+  context owner;
+  std::mutex keeping;
+  std::deque<reply<int>> kept;
+  std::counting_semaphore<> to_answer{0};
+  server busy{owner, {.workers = 3}};
+  busy.handle("at_once", [] { return 1; });
+  busy.handle("later", [&](const reply<int>& to) {
+    const std::lock_guard lock{keeping};
+    kept.push_back(to);
+    to_answer.release();
+  });
+  const std::jthread answers{[&](const std::stop_token& stop) {
+    const std::stop_callback on_stop{stop, [&] { to_answer.release(); }};
+    for (to_answer.acquire(); !stop.stop_requested(); to_answer.acquire()) {
+      std::unique_lock lock{keeping};
+      const reply<int> next = std::move(kept.front());
+      kept.pop_front();
+      lock.unlock();
+      next.send(1);
+    }
+  }};
+  // By hand: a client of ours asks only after a connection was replaced unnoticed.
+  parley::socket client{owner, socket_kind::dealer};
+  client.connect(busy.bind("inproc://asked-again-and-again"));
+  std::map<std::uint64_t, std::string> open;  // calls, and their methods
+  std::map<std::string, int> overtaken;
+  for (std::uint64_t id = 0; id < 4000;) {
+    while (open.size() < 8) {
+      const std::string method = ++id % 2 == 0 ? "at_once" : "later";
+      open[id] = method;
+      client.send(message{pack_header({.id = id}), frame{},
+                          encode(std::tuple{0, 1, method, std::tuple<>{}})});
+    }
+    const auto end = std::chrono::steady_clock::now() + patience;
+    while (!open.empty()) {
+      if (std::chrono::steady_clock::now() > end) {
+        FAIL("a call was not answered");
+      }
+      for (const auto& [each, method] : open) {
+        client.send(message{pack_header({.what = kind::ask, .id = each})});
+      }
+      while (const auto said = client.try_receive()) {
+        const auto header = parse_header(said->front().view());
+        const auto found = open.find(header ? header->id : 0);
+        if (found != open.end()) {
+          overtaken[found->second] += header->what == kind::unknown ? 1 : 0;
+          open.erase(found);
+        }
+      }
+    }
+  }
+  CHECK(overtaken["at_once"] == 0);
+  CHECK(overtaken["later"] == 0);
 }
 
 TEST_CASE("a call that nobody waits for any more never reaches its handler") {
