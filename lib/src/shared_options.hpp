@@ -20,7 +20,7 @@ class shared_options {
   const socket_options* operator->() const noexcept { return &**this; }
 
  private:
-  static const socket_options& defaults() noexcept;
+  static const socket_options& defaults();
 
   std::shared_ptr<const socket_options> own_;  // none: as by default
 };

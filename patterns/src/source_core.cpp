@@ -650,6 +650,7 @@ void source_core::settle() {
   if (writer_ && !over.empty()) {
     try {
       std::vector<journal_change> changes;
+      changes.reserve(over.size());
       for (const task_news& each : over) {
         changes.push_back(journal_change::of(each));
       }
