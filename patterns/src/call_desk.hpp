@@ -118,7 +118,7 @@ class call_desk {
   void receive(message&& incoming, time_point now, std::vector<message>& out,
                std::vector<std::stop_source>& stops);
   // Somebody was told that a call is unknown, since this was asked last. That must not overtake
-  // what was added to `out` before: the call's reply, perhaps.
+  // what any thread's `out` was given before: the call's reply, perhaps.
   [[nodiscard]] bool take_denial() noexcept { return std::exchange(has_denied_, false); }
   // The next call to be executed; null: there is none. Who takes it answers it.
   [[nodiscard]] call next(time_point now);
